@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fills a settings struct from a YAML map by its table of options, and says what does not fit. */
+#pragma once
+#include "config/tree.h"
+
+/* A template that binding compiled, with its place: whoever knows the captures checks them. */
+struct gw_bound_template {
+    const mg_template *compiled;
+    const struct mg_node *node;
+};
+
+struct gw_bind {
+    struct gw_arena *arena;
+    struct gw_diags *diags;
+    const char *what; /* "bridge factory (mqtt)", for messages */
+    /* Keys that are somebody else's (type, bridge, address, …), NULL-ended; may be NULL. */
+    const char *const *others;
+    /* Out: the templates bound, in the arena; they are freed by gw_bind_release. */
+    struct gw_bound_template *templates;
+    size_t template_count, template_capacity;
+};
+
+/* settings: zeroed, as large as the table says.  map NULL or a null node: defaults only (required
+ * options are then missing, at `place`).  Adds a diagnosis for each: unknown key (with the nearest
+ * known name), duplicate, wrong type, out of bounds, bad enum value (with the nearest), missing.
+ * Texts with a NUL byte are refused.  Returns 0 or -EINVAL. */
+int gw_bind_settings(struct gw_bind *bind, const struct mg_option *options, const struct mg_node *map,
+                     const struct mg_node *place, void *settings);
+void gw_bind_release(struct gw_bind *bind);
+
+/* The candidate nearest to `name` by edit distance (transpositions count one), or NULL where none is
+ * near enough to be a typing error. */
+const char *gw_nearest(const char *name, const char *const *candidates, size_t count);

@@ -2,6 +2,7 @@
 /* Bump allocation in chunks that double up to a limit. */
 #include "base/arena.h"
 #include <stdarg.h>
+#include <stdint.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

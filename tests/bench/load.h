@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the load tools share: numbered payloads, and the tally of those that arrive. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Numbers above this are refused: the tally holds nine bytes for each. */
+enum { LOAD_COUNT_MAX = 50000000, LOAD_BYTES_MAX = 16000000 };
+
+struct tally {
+    long count; /* numbers 0 … count-1 are expected */
+    long received, unique, duplicates, out_of_order, highest;
+    bool *seen;
+    uint64_t *latency_ns; /* one for each unique number */
+};
+
+uint64_t load_now_ns(void); /* monotonic, the same clock in every process of one machine */
+
+/* Writes the JSON payload of `number`, padded to `size` bytes (at least 96), and returns its
+ * length. buffer holds LOAD_PAYLOAD_SLACK bytes more than size. */
+enum { LOAD_PAYLOAD_SLACK = 128 };
+size_t load_payload(char *buffer, size_t size, long number);
+
+/* False: out of memory. */
+bool tally_init(struct tally *tally, long count);
+void tally_fini(struct tally *tally);
+/* Notes one payload as load_payload wrote it, wherever its number stands in the first 512 bytes. */
+void tally_note(struct tally *tally, const char *payload, size_t length);
+/* Prints one JSON line.  done: how many the rate counts; lost is counted where `receives`. */
+void tally_print(struct tally *tally, long sent, long done, bool receives, double seconds);
+
+/* A whole number between least and most, or the process ends with a message and status 2. */
+long load_number(const char *text, long least, long most, const char *what);

@@ -2,6 +2,7 @@
 /* Fills a settings struct from a YAML map by its table of options, and says what does not fit. */
 #pragma once
 #include "config/tree.h"
+#include "event/template.h"
 
 /* A template that binding compiled, with its place: whoever knows the captures checks them. */
 struct gw_bound_template {
@@ -27,6 +28,18 @@ struct gw_bind {
 int gw_bind_settings(struct gw_bind *bind, const struct mg_option *options, const struct mg_node *map,
                      const struct mg_node *place, void *settings);
 void gw_bind_release(struct gw_bind *bind);
+
+/* One text (less NUL bytes, not NULL) and one template out of a scalar, as gw_bind_settings does it;
+ * `name` is the key for messages.  0 or -EINVAL with a diagnosis. */
+int gw_bind_text(struct gw_bind *bind, const char *name, const struct mg_node *node, const char **ret_text);
+int gw_bind_template(struct gw_bind *bind, const char *name, const struct mg_node *node,
+                     const mg_template **ret_template);
+
+/* Adds an error at the value, or at the key, of a node. */
+void gw_bind_error(struct gw_bind *bind, const struct mg_node *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void gw_bind_error_at_key(struct gw_bind *bind, const struct mg_node *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The candidate nearest to `name` by edit distance (transpositions count one), or NULL where none is
  * near enough to be a typing error. */

@@ -22,6 +22,8 @@ class Build:
                           for kind in ("bridges", "plugins")
                           for path in glob.glob(os.path.join(folder, kind, "*", "*.so"))})
         self.env = {"MESHGATE_MODULES": ":".join(modules)}
+        with open(self.binary, "rb") as binary:
+            self.sanitized = b"__asan_init" in (text := binary.read()) or b"__tsan_init" in text
 
 
 class Gateway:

@@ -7,6 +7,7 @@
  *
  * -n COUNT  -l BYTES  -w WINDOW (unsettled at once, and the receiver's credit)
  * -u USER -p PASSWORD (SASL PLAIN)  -W SECONDS (idle time after which it gives up)
+ * -m FILE (a receiver keeps the number of messages it has in this file, for mqtt_load -m)
  *
  * A receiver accepts each message when it has it.  Prints "ready" on standard error once it is
  * attached or listens, one JSON line at the end; ends with 0 when every message came through. */
@@ -26,7 +27,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ENCODE_SLACK = 512, MESSAGE_BYTES_MAX = LOAD_BYTES_MAX + 65536, TICK_MS = 200 };
+enum {
+    ENCODE_SLACK = 512,
+    MESSAGE_BYTES_MAX = LOAD_BYTES_MAX + 65536,
+    TICK_MS = 200,
+    CLOSE_NS = 1000000000
+};
 
 static struct {
     const char *port, *address, *user, *password;
@@ -40,7 +46,9 @@ static uint64_t start_ns, last_ns;
 static pn_message_t *message;
 static char *payload, *encoded, *received;
 static size_t received_size;
-static bool finished, failed;
+static bool finished, failed, closed;
+static pn_connection_t *peer; /* the last one heard of */
+static _Atomic long *progress;
 
 static void fail(const char *what, pn_condition_t *condition)
 {
@@ -103,6 +111,8 @@ static void on_message(pn_delivery_t *delivery)
         start_ns = last_ns;
     tally_note(&tally, received, received_size);
     received_size = 0;
+    if (progress)
+        *progress = tally.unique;
     pn_delivery_update(delivery, PN_ACCEPTED);
     pn_delivery_settle(delivery);
     long credit = pn_link_credit(link);
@@ -150,6 +160,8 @@ static void on_remote_open(pn_event_t *event)
 
 static void on_event(pn_event_t *event, pn_proactor_t *proactor)
 {
+    if (pn_event_connection(event))
+        peer = pn_event_connection(event);
     switch (pn_event_type(event)) {
     case PN_LISTENER_OPEN:
         fprintf(stderr, "ready\n");
@@ -181,11 +193,12 @@ static void on_event(pn_event_t *event, pn_proactor_t *proactor)
             on_message(pn_event_delivery(event));
         break;
     case PN_LINK_REMOTE_CLOSE:
-        if (!options.listens)
+        if (!options.listens && !finished)
             fail("the link was closed", pn_link_remote_condition(pn_event_link(event)));
         break;
     case PN_TRANSPORT_CLOSED:
-        if (!options.listens)
+        closed = true;
+        if (!options.listens && !finished)
             fail("the connection was closed", pn_transport_condition(pn_event_transport(event)));
         break;
     case PN_PROACTOR_TIMEOUT:
@@ -233,7 +246,7 @@ static void read_options(int argc, char **argv)
     options.address = connects ? argv[3] : NULL;
     optind = connects ? 4 : 3;
     int name;
-    while ((name = getopt(argc, argv, "n:l:w:u:p:W:")) > 0) {
+    while ((name = getopt(argc, argv, "n:l:w:u:p:W:m:")) > 0) {
         switch (name) {
         case 'n':
             options.count = load_number(optarg, 1, LOAD_COUNT_MAX, "-n");
@@ -250,12 +263,39 @@ static void read_options(int argc, char **argv)
         case 'p':
             options.password = optarg;
             break;
+        case 'm':
+            progress = load_shared_counter(optarg);
+            if (!progress)
+                exit(2);
+            break;
         case 'W':
             options.wait_s = load_number(optarg, 1, 600, "-W");
             break;
         default:
             exit(2);
         }
+    }
+}
+
+/* Until everything came, then until the peer has been told so and the connection is closed. */
+static void run(pn_proactor_t *proactor)
+{
+    bool closing = false;
+    uint64_t finished_ns = 0;
+    while (!finished || (peer && !closed && !failed && load_now_ns() - finished_ns < CLOSE_NS)) {
+        pn_event_batch_t *batch = pn_proactor_wait(proactor);
+        pn_event_t *event;
+        while ((event = pn_event_batch_next(batch)) != NULL) {
+            on_event(event, proactor);
+            /* Only inside its own batch may a connection be touched. */
+            if (finished && !closing && peer && pn_event_connection(event) == peer) {
+                closing = true;
+                pn_connection_close(peer);
+            }
+        }
+        if (finished && !finished_ns)
+            finished_ns = load_now_ns();
+        pn_proactor_done(proactor, batch);
     }
 }
 
@@ -273,13 +313,7 @@ int main(int argc, char **argv)
     last_ns = load_now_ns();
     connect_or_listen(proactor);
     pn_proactor_set_timeout(proactor, TICK_MS);
-    while (!finished) {
-        pn_event_batch_t *batch = pn_proactor_wait(proactor);
-        pn_event_t *event;
-        while ((event = pn_event_batch_next(batch)) != NULL)
-            on_event(event, proactor);
-        pn_proactor_done(proactor, batch);
-    }
+    run(proactor);
     tally_print(&tally, sent, options.sends ? settled - not_accepted : tally.unique, !options.sends,
                 start_ns ? (double)(last_ns - start_ns) / 1e9 : 0);
     bool whole =

@@ -2,10 +2,13 @@
 /* What the load tools share: numbered payloads, and the tally of those that arrive. */
 #include "load.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t load_now_ns(void)
 {
@@ -30,7 +33,7 @@ size_t load_payload(char *buffer, size_t size, long number)
 
 bool tally_init(struct tally *tally, long count)
 {
-    *tally = (struct tally){.count = count, .highest = -1};
+    *tally = (struct tally){.count = count, .last = -1};
     tally->seen = calloc((size_t)count, sizeof *tally->seen);
     tally->latency_ns = calloc((size_t)count, sizeof *tally->latency_ns);
     return tally->seen && tally->latency_ns;
@@ -63,11 +66,10 @@ void tally_note(struct tally *tally, const char *payload, size_t length)
     } else {
         tally->seen[at] = true;
         tally->latency_ns[tally->unique++] = load_now_ns() - strtoull(sent + 5, NULL, 10);
-        if (at < tally->highest)
+        if (at < tally->last)
             tally->out_of_order++;
+        tally->last = (long)at;
     }
-    if (at > tally->highest)
-        tally->highest = (long)at;
 }
 
 static int by_value(const void *a, const void *b)
@@ -93,6 +95,19 @@ void tally_print(struct tally *tally, long sent, long done, bool receives, doubl
            tally->duplicates, tally->out_of_order, seconds,
            seconds > 0 ? (double)done / seconds : 0, quantile_us(tally, .5),
            quantile_us(tally, .99), quantile_us(tally, .999));
+}
+
+_Atomic long *load_shared_counter(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, sizeof(_Atomic long))) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    void *at = mmap(NULL, sizeof(_Atomic long), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return at == MAP_FAILED ? NULL : at;
 }
 
 long load_number(const char *text, long least, long most, const char *what)

@@ -9,8 +9,9 @@
 enum { LOAD_COUNT_MAX = 50000000, LOAD_BYTES_MAX = 16000000 };
 
 struct tally {
-    long count; /* numbers 0 … count-1 are expected */
-    long received, unique, duplicates, out_of_order, highest;
+    long count;                                      /* numbers 0 … count-1 are expected */
+    long received, unique, duplicates, out_of_order; /* a number below the one before it */
+    long last;
     bool *seen;
     uint64_t *latency_ns; /* one for each unique number */
 };
@@ -29,6 +30,10 @@ void tally_fini(struct tally *tally);
 void tally_note(struct tally *tally, const char *payload, size_t length);
 /* Prints one JSON line.  done: how many the rate counts; lost is counted where `receives`. */
 void tally_print(struct tally *tally, long sent, long done, bool receives, double seconds);
+
+/* A counter in a file that a receiver in one process and a publisher in another share, so that the
+ * publisher keeps to its window without seeing what arrives.  NULL: it cannot be mapped. */
+_Atomic long *load_shared_counter(const char *path);
 
 /* A whole number between least and most, or the process ends with a message and status 2. */
 long load_number(const char *text, long least, long most, const char *what);

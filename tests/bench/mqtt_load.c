@@ -3,7 +3,7 @@
  * subscriber, one poll loop; it shares no code with what it measures.
  *
  *   mqtt_load [-p PORT] [-s PORT] [-t TOPIC] [-k TOPICS] [-f FILTER] [-n COUNT] [-l BYTES]
- *             [-q 0|1] [-w WINDOW] [-r EVENTS_PER_SECOND] [-W SECONDS] [-x] [-y] [-P]
+ *             [-q 0|1] [-w WINDOW] [-r EVENTS_PER_SECOND] [-W SECONDS] [-x] [-y] [-m FILE] [-P]
  *
  * -p, -s  loopback ports to publish to and to subscribe at (1883)
  * -t, -k  "{n}" in the topic becomes the event's number modulo TOPICS
@@ -26,6 +26,8 @@
 
 enum { CONNACK = 2, PUBLISH = 3, PUBACK = 4, SUBACK = 9 };
 enum { READ_BYTES = 262144, UNSENT_BYTES_MAX = 262144, BURST = 512 };
+/* Nothing wakes the loop when another process makes room in the window: it looks often. */
+enum { PAUSE_NS = 100000000, PROGRESS_PAUSE_NS = 200000 };
 
 struct buffer {
     uint8_t *at;
@@ -58,6 +60,7 @@ static struct link publisher = {.fd = -1}, subscriber = {.fd = -1};
 static long sent, acked;
 static uint16_t packet_id;
 static char *payload;
+static _Atomic long *progress;
 
 static void die(const char *what)
 {
@@ -228,7 +231,9 @@ static bool may_publish(uint64_t start_ns)
 {
     if (sent >= options.count || publisher.out.end - publisher.out.start > UNSENT_BYTES_MAX)
         return false;
-    long done = options.no_subscriber ? (options.qos ? acked : sent) : tally.unique;
+    long done = tally.unique;
+    if (options.no_subscriber)
+        done = progress ? *progress : options.qos ? acked : sent;
     if (sent - done >= options.window)
         return false;
     return !options.rate ||
@@ -303,13 +308,16 @@ static int measure(void)
              wait_ns = (uint64_t)options.wait_s * 1000000000u;
     sent = options.no_publisher ? options.count : 0;
     for (;;) {
+        long before = sent;
         for (int burst = 0; burst < BURST && !options.no_publisher && may_publish(start_ns);
              burst++)
             publish(sent++);
         if (publisher.fd >= 0)
             write_out(&publisher);
-        bool paced = options.rate && sent < options.count;
-        if (turn(paced ? 1000000000u / (uint64_t)options.rate : 100000000u))
+        uint64_t pause_ns = progress ? PROGRESS_PAUSE_NS : PAUSE_NS;
+        if (options.rate && sent < options.count)
+            pause_ns = 1000000000u / (uint64_t)options.rate;
+        if (turn(pause_ns) || sent > before)
             last_ns = load_now_ns();
         bool written = publisher.out.start == publisher.out.end;
         if (options.no_subscriber && sent >= options.count && written &&
@@ -334,7 +342,7 @@ static int measure(void)
 static void read_options(int argc, char **argv)
 {
     int name;
-    while ((name = getopt(argc, argv, "p:s:t:k:f:n:l:q:w:r:W:xyP")) > 0) {
+    while ((name = getopt(argc, argv, "p:s:t:k:f:n:l:q:w:r:W:m:xyP")) > 0) {
         switch (name) {
         case 'p':
             options.publish_port = load_number(optarg, 1, 65535, "-p");
@@ -368,6 +376,11 @@ static void read_options(int argc, char **argv)
             break;
         case 'W':
             options.wait_s = load_number(optarg, 1, 600, "-W");
+            break;
+        case 'm':
+            progress = load_shared_counter(optarg);
+            if (!progress)
+                die("shared counter");
             break;
         case 'x':
             options.no_publisher = true;

@@ -354,7 +354,8 @@ int64_t kit_counter(mg_instance *instance, uint32_t counter)
     return value;
 }
 
-static void log_line(mg_instance *instance, uint32_t level, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+log_line(mg_instance *instance, uint32_t level, const char *format, ...)
 {
     struct kit_host *host = instance ? instance->host : kit_the_host;
     char text[1024];

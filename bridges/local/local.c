@@ -43,6 +43,7 @@ struct line {
     uint32_t flight_count, free_flight; /* free_flight: index + 1, 0: none */
     bool blocked;                       /* the sources' window is full until credit is called */
     bool refused;                       /* a send was answered -EAGAIN */
+    bool draining;
 };
 
 static const char hops_name[] = "mg-hops";
@@ -304,8 +305,8 @@ static int send(void *context, void *sink, const struct mg_delivery *delivery, s
     struct line *line = context;
     const struct bus *bus = line->bus;
     const struct mg_host *host = bus->host;
-    if (line->count >= (size_t)bus->settings->queue) {
-        line->refused = true;
+    if (line->draining || line->count >= (size_t)bus->settings->queue) {
+        line->refused = !line->draining;
         return -EAGAIN;
     }
     uint64_t hops = hops_of(host, delivery->event);
@@ -345,14 +346,16 @@ static void flush(void *context)
 
 static void drain(void *context)
 {
-    (void)context; /* what is already inside the gateway still goes through */
+    struct line *line = context;
+    line->draining = true; /* the sources take nothing from now on: what is queued goes back */
+    while (line->count)
+        give_up(line, take_first(line), MG_RELEASED, "the gateway stops");
 }
 
 static void connection_close(void *context)
 {
     struct line *line = context;
-    while (line->count)
-        give_up(line, take_first(line), MG_RELEASED, "the gateway stops");
+    drain(line);
     for (uint32_t i = 0; i < line->flight_count; i++) {
         mg_token token = line->flights[i].token;
         line->flights[i].token = 0;

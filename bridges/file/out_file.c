@@ -134,7 +134,7 @@ static bool was_replaced(const struct out_file *f)
 
 static int rotate(struct out_file *f)
 {
-    char from[NAME_MAX + 8], to[NAME_MAX + 8];
+    char from[NAME_MAX + 16], to[NAME_MAX + 16];
     for (unsigned i = f->keep; i > 0; i--) {
         snprintf(to, sizeof to, "%.*s.%u", NAME_MAX, f->name, i);
         if (i > 1)

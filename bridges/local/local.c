@@ -318,11 +318,11 @@ static int send(void *context, void *sink, const struct mg_delivery *delivery, s
         return -EINVAL;
     }
     mg_edit *edit = host->edit_new(delivery->event);
-    struct mg_value none = {.type = MG_NULL}, next = {.type = MG_UINT, .width = 8, .as.u = hops + 1};
+    struct mg_value next = {.type = MG_UINT, .width = 8, .as.u = hops + 1};
     mg_event *event = NULL;
     if (edit) {
         host->edit_head(edit)->address = delivery->address;
-        if (host->edit_property(edit, HOPS, &none) || host->edit_property(edit, HOPS, &next))
+        if (host->edit_property(edit, HOPS, NULL) || host->edit_property(edit, HOPS, &next))
             host->edit_free(edit);
         else
             event = host->edit_publish(edit);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """meshgate's commands as a person would type them."""
+import glob
 import json
 import os
 
@@ -123,3 +124,45 @@ def logs_are_logfmt_or_json(rig):
     gw.term()
     for line in gw.log().splitlines():
         json.loads(line)
+
+
+@test
+def every_example_passes_check(rig):
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    examples = sorted(glob.glob(f"{root}/config/*.yaml") + glob.glob(f"{root}/docker/meshgate/*.yaml"))
+    require(len(examples) >= 7, f"{examples}")
+    gw = gateway(rig)
+    rig.shared.build.env.update(
+        DEMO_FOLDER=rig.folder, DEMO_PLANT="mqtt://127.0.0.1:1", DEMO_OFFICE="mqtt://127.0.0.1:2",
+        DEMO_BACKBONE="amqp://127.0.0.1:3", RMQ_PASSWORD="x", RABBITMQ_PASSWORD="x")
+    for example in examples:
+        gw.command("check", "-c", example)
+
+
+@test
+def files_without_a_broker(rig):
+    """config/files.yaml's idea: lines in, changes out, through the local bridge."""
+    source, sink = f"{rig.folder}/in.ndjson", f"{rig.folder}/out.ndjson"
+    with open(source, "w", encoding="utf-8") as out:
+        out.writelines(json.dumps({"temperature": t}) + "\n" for t in (20, 20.1, 30, 30.2, 40))
+    gw = rig.gateway(f"""
+bridges:
+  disk: {{ type: file, folder: {rig.folder} }}
+  bus: {{ type: local }}
+routes:
+  read:
+    from: {{ bridge: disk, address: in.ndjson, follow: true, format: lines, topic: lab }}
+    steps:
+      - filter: {{ type: changed, value: temperature, deadband: 0.5 }}
+    to: {{ bridge: bus, topic: changed }}
+    delivery: {{ guarantee: best-effort }}
+  write:
+    from: {{ bridge: bus, topic: "#" }}
+    to: {{ bridge: disk, address: out.ndjson, format: lines }}
+    delivery: {{ guarantee: best-effort }}
+""")
+    until(lambda: gw.route("write")["delivered"] == 3, lambda: f"{gw.ledger()['routes']}")
+    gw.settled()
+    with open(sink, encoding="utf-8") as written:
+        got = [json.loads(line)["temperature"] for line in written]
+    require(got == [20, 30, 40], f"{got}")

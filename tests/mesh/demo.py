@@ -96,7 +96,7 @@ class Demo:
         self.own(mqtt.Subscriber(office.port, "office/#", keep=False, on_message=lambda m: event(
             "office", m.topic, m.payload.decode())))
         self.own(amqp.Receiver(
-            rabbit.user_url, "/exchange/amq.topic/plant.%23", keep=False, on_message=lambda m: event(
+            rabbit.user_url, "/exchange/amq.topic/plant.#", keep=False, on_message=lambda m: event(
                 "RabbitMQ", m.annotations.get("x-routing-key", m.subject or "amq.topic")
                 if m.annotations else m.subject or "amq.topic", bytes(m.body).decode())))
         self.own(mqtt.Subscriber(plant.port, "plant/+/command", keep=False, on_message=lambda m: event(

@@ -110,7 +110,7 @@ def awkward_topics_survive_routing_keys(rig):
     gw = rig.gateway("bridges:\n" + bridge("a", a) + bridge("b", b) + rabbit("m", q) + "routes:\n"
                      + route(f'{{ bridge: a, topic: "{word}/{{rest...}}", qos: 1 }}',
                              f'{{ bridge: m, address: "/exchange/amq.topic/{word}.{{rest}}" }}', "there")
-                     + route(f'{{ bridge: m, address: "/exchange/amq.topic/{word}.%23", match: "{word}/{{rest...}}" }}',
+                     + route(f'{{ bridge: m, address: "/exchange/amq.topic/{word}.#", match: "{word}/{{rest...}}" }}',
                              '{ bridge: b, topic: "out/{rest}", qos: 1 }', "back"))
     gw.wait_up()
     out, pub = rig.subscriber(b.port, "out/#"), rig.publisher(a.port)

@@ -7,7 +7,7 @@
 --build       a meson build folder with the gateway, its modules and the target bench-tools
 --yardsticks  a folder with rawfwd.c, mqload.c and amqpload.c (default: ../shared/bench beside the
               source tree, when it is there); without it the floor is left out
---only        mqtt, latency, routes, amqp, index, idle (default: all)
+--only        index, core, idle, mqtt, latency, routes, amqp (default: all)
 
 Bounded: about five minutes, --quick about one and a half (without RabbitMQ)."""
 import argparse
@@ -22,7 +22,7 @@ import time
 import report
 import rigs
 
-PARTS = ("index", "idle", "mqtt", "latency", "routes", "amqp")
+PARTS = ("index", "core", "idle", "mqtt", "latency", "routes", "amqp")
 COUNT_MOST = 1000000
 
 
@@ -35,6 +35,7 @@ class Plan:
         self.seconds = 0.7 if quick else 3.0  # aimed at for one measurement
         self.latency_events = 1500 if quick else 4000
         self.idle_seconds = 2 if quick else 8
+        self.core_events = 200000 if quick else 1000000
         self.starts = 3 if quick else 7
 
 
@@ -184,8 +185,13 @@ class Bench:
         self.with_brokers(work)
 
     def index(self):
-        done = subprocess.run([self.tools.index], capture_output=True, text=True, check=True)
-        self.facts["index"] = [json.loads(line) for line in done.stdout.splitlines()]
+        self.facts["index"] = self.tools.lines([self.tools.index])
+
+    def core(self):
+        rounds = [self.tools.lines([self.tools.core, self.plan.core_events])
+                  for _ in range(self.plan.rounds)]
+        self.facts["core"] = [dict(same[0], event_ns=statistics.median(r["event_ns"] for r in same))
+                              for same in zip(*rounds)]
 
     def into_amqp(self, subject, count, receive):
         """MQTT in, AMQP out: the window counts what has arrived at the far end."""

@@ -72,6 +72,11 @@ def _facts(facts):
             ["routes", "one match", "no match", "no match, alike", "build, µs"],
             [[f"{row['routes']:,}", _number(row["one_ns"]), _number(row["none_ns"]),
               _number(row["near_ns"]), _number(row["build_us"])] for row in facts["index"]])
+    if "core" in facts:
+        lines += ["## The core alone (no socket, no broker)", ""] + _table(
+            ["guarantee, routes", "ns/event", "configuration checked, ms"],
+            [[f"{row['guarantee']}, {row['routes']:,}", _number(row["event_ns"]),
+              _number(row["load_ms"], 1)] for row in facts["core"]])
     return lines
 
 

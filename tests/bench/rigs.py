@@ -69,6 +69,7 @@ class Tools:
         self.mqtt_load = os.path.join(bench, "mqtt_load")
         self.amqp_load = os.path.join(bench, "amqp_load")
         self.index = os.path.join(bench, "bench_index")
+        self.core = os.path.join(bench, "bench_core")
         self.mqload = self.amqpload = self.rawfwd = None
         for name, extra in (("mqload", []), ("rawfwd", []), ("amqpload", ["-lqpid-proton"])):
             source = os.path.join(yardsticks or "", name + ".c")
@@ -77,6 +78,15 @@ class Tools:
                 subprocess.run(["cc", "-O2", "-w", "-D_GNU_SOURCE", "-o", target, source, *extra],
                                check=True)
                 setattr(self, name, target)
+
+    @staticmethod
+    def lines(arguments):
+        """Runs a tool that prints a JSON line for each case."""
+        done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, timeout=120,
+                              start_new_session=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{arguments[0]} failed: {done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def start(self, arguments, name):
         """Starts a load tool; its JSON line is read by `result`."""

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 
-COUNT = re.compile(r"^(\S+): (\d+) passed, (\d+) failed\s*$", re.M)
+COUNT = re.compile(r"^([^:\n]+): (\d+) passed, (\d+) failed\s*$", re.M)
 
 
 def main(path):

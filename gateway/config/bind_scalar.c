@@ -73,6 +73,7 @@ int gw_bind_template(struct gw_bind *bind, const char *name, const struct mg_nod
     struct mg_err err = {0};
     int error = gw_template_compile(text, &compiled, &offset, &err);
     if (error) {
+        gw_tree_redact(node, err.text, sizeof err.text);
         gw_bind_error(bind, node, "%s: %s", name, error == -ENOMEM ? "out of memory" : err.text);
         return -EINVAL;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes of the configuration tree: access, construction and what messages may show of them. */
 #include "config/tree_node.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,28 +58,38 @@ const char *gw_tree_shown(char buffer[GW_SHOWN_BYTES], const char *text)
     return buffer;
 }
 
-static void replace_all(char *text, size_t size, const char *from, const char *to)
+static bool is_word(const char *text, const char *at, size_t length)
 {
-    size_t from_length = strlen(from), to_length = strlen(to);
-    for (char *at = strstr(text, from); at; at = strstr(at, from)) {
-        size_t before = (size_t)(at - text), after = strlen(at + from_length);
-        if (before + to_length + 1 > size) {
+    return (at == text || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[length]);
+}
+
+void gw_tree_hide(char *text, size_t size, const char *value, const char *by)
+{
+    size_t length = strlen(value), by_length = strlen(by);
+    for (char *at = length ? strstr(text, value) : NULL; at; at = strstr(at, value)) {
+        if (length < 4 && !is_word(text, at, length)) {
+            at++;
+            continue;
+        }
+        size_t before = (size_t)(at - text), after = strlen(at + length);
+        if (before + by_length + 1 > size) {
             *at = '\0';
             return;
         }
-        size_t room = size - before - to_length - 1;
-        memmove(at + to_length, at + from_length, after < room ? after : room);
-        at[to_length + (after < room ? after : room)] = '\0';
-        memcpy(at, to, to_length);
-        at += to_length;
+        size_t room = size - before - by_length - 1;
+        if (after > room)
+            after = room;
+        memmove(at + by_length, at + length, after);
+        at[by_length + after] = '\0';
+        memcpy(at, by, by_length);
+        at += by_length;
     }
 }
 
 void gw_tree_redact(const struct mg_node *node, char *text, size_t size)
 {
-    const char *origin = node ? gw_tree_origin(node) : NULL;
-    if (origin && node->length)
-        replace_all(text, size, node->text, origin);
+    for (const struct gw_tree_value *v = node ? inner(node)->values : NULL; v; v = v->next)
+        gw_tree_hide(text, size, v->text, v->written);
     for (size_t i = 0; node && i < node->count; i++)
         gw_tree_redact(node->items[i], text, size);
 }

@@ -40,6 +40,8 @@ bool gw_tree_broken(const struct mg_node *node);
 /* Replaces in text, which has `size` bytes of room, every result of a replacement under `node` by
  * how it was written: for texts that others composed out of values. */
 void gw_tree_redact(const struct mg_node *node, char *text, size_t size);
+/* Replaces one value there; one of less than four bytes only where it stands as a word. */
+void gw_tree_hide(char *text, size_t size, const char *value, const char *by);
 
 /* A scalar at the place of another node, and a map with those entries of another that have one of
  * the NULL-ended names.  NULL: out of memory. */

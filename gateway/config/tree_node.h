@@ -3,10 +3,16 @@
 #pragma once
 #include "config/tree.h"
 
+struct gw_tree_value {
+    struct gw_tree_value *next;
+    const char *text, *written; /* "hunter2", "${env:PASSWORD}" */
+};
+
 struct gw_tree_node {
     struct mg_node node; /* first: the SDK's pointer is ours */
     uint32_t key_line, key_column;
     const char *origin; /* the scalar as written, where something in it was replaced */
+    struct gw_tree_value *values; /* what was put in */
     bool broken;
     size_t weight;   /* nodes in it, aliases expanded */
     uint32_t height; /* 1: a leaf */

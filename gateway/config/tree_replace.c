@@ -144,6 +144,18 @@ static int look_up(struct gw_arena *arena, struct gw_tree_node *n, const char *i
                   "literal ${");
 }
 
+static int remember(struct gw_arena *arena, struct gw_tree_node *n, const char *value, const char *inside)
+{
+    struct gw_tree_value *v = gw_arena_alloc(arena, sizeof *v);
+    if (!v)
+        return -ENOMEM;
+    v->text = gw_arena_copy(arena, value, strlen(value));
+    v->written = gw_arena_printf(arena, "${%s}", inside);
+    v->next = n->values;
+    n->values = v;
+    return v->text && v->written ? 0 : -ENOMEM;
+}
+
 int gw_tree_replace(struct gw_arena *arena, struct gw_tree_node *n, struct gw_diags *diags)
 {
     const char *text = n->node.text;
@@ -175,6 +187,8 @@ int gw_tree_replace(struct gw_arena *arena, struct gw_tree_node *n, struct gw_di
         }
         const char *inside = gw_arena_copy(arena, dollar + 2, length), *value = NULL;
         error = inside ? look_up(arena, n, inside, diags, &value) : -ENOMEM;
+        if (!error)
+            error = remember(arena, n, value, inside);
         if (!error)
             fputs(value, stream);
         replaced = true;

@@ -60,18 +60,39 @@ static const struct mg_node *find_option(const struct mg_node *map, const char *
     return at;
 }
 
-void gw_model_refused(struct gw_loading *m, const struct mg_node *map, const struct mg_node *bridge,
-                      const struct mg_err *err)
+static void hide_secrets(const struct mg_option *options, const struct mg_node *map, char *text, size_t size)
+{
+    for (const struct mg_option *o = options; o && o->name; o++) {
+        const struct mg_node *node = gw_tree_get(map, o->name);
+        if (node && node->type == MG_NODE_SCALAR && o->type == MG_OPT_SECRET)
+            gw_tree_hide(text, size, node->text, "(secret)");
+        for (size_t i = 0; node && node->type == MG_NODE_LIST && o->type == MG_OPT_SECRET && i < node->count; i++)
+            if (node->items[i]->type == MG_NODE_SCALAR)
+                gw_tree_hide(text, size, node->items[i]->text, "(secret)");
+        if (o->type == MG_OPT_MAP && node)
+            hide_secrets(o->inside, node, text, size);
+    }
+}
+
+void gw_model_refused(struct gw_loading *m, const struct mg_node *map, const struct gw_bridge_config *bridge,
+                      const struct mg_module *module, const struct mg_err *err)
 {
     char text[512];
     snprintf(text, sizeof text, "%s%s%s", err->option ? err->option : "", err->option ? ": " : "",
              *err->text ? err->text : "refused, without a reason");
     gw_tree_redact(map, text, sizeof text);
-    gw_tree_redact(bridge, text, sizeof text);
+    if (module)
+        hide_secrets(module->options, map, text, sizeof text);
+    if (bridge) {
+        gw_tree_redact(bridge->node, text, sizeof text);
+        hide_secrets(bridge->module->options, bridge->node, text, sizeof text);
+        hide_secrets(bridge->module->source_options, map, text, sizeof text);
+        hide_secrets(bridge->module->sink_options, map, text, sizeof text);
+    }
     const struct mg_node *at = err->option ? find_option(map, err->option) : NULL;
     /* An end may speak of its bridge's options, too. */
     if (!at && err->option && bridge)
-        at = find_option(bridge, err->option);
+        at = find_option(bridge->node, err->option);
     gw_bind_error_at_key(&m->bind, at ? at : map, "%s", text);
 }
 
@@ -171,7 +192,7 @@ static bool load_bridge(struct gw_loading *m, const struct mg_node *map, struct 
     if (!bridge->settings)
         return false;
     if (module->check && module->check(bridge->settings, &err)) {
-        gw_model_refused(m, map, NULL, &err);
+        gw_model_refused(m, map, NULL, module, &err);
         return false;
     }
     return true;
@@ -302,7 +323,9 @@ int gw_model_load(struct gw_arena *arena, const struct mg_node *root, const stru
         error = load_routes(m, top.routes);
     m->bind.what = NULL;
     if (!error) {
-        gw_model_check_unused(m);
+        /* After an error, what is unused may be what was meant. */
+        if (diags->errors == errors_before)
+            gw_model_check_unused(m);
         gw_model_check_collisions(m);
         gw_model_check_graph(m);
     }

@@ -47,6 +47,7 @@ static void check_capture(struct gw_loading *m, const struct gw_route_config *ro
     const char *nearest = gw_nearest(name, names, count);
     char text[512], shown[GW_SHOWN_BYTES], shown_name[GW_SHOWN_BYTES];
     gw_tree_shown(shown_name, name);
+    gw_tree_redact(node, shown_name, sizeof shown_name);
     if (!without->match)
         snprintf(text, sizeof text,
                  "the source in line %u captures nothing: give it a match: pattern with {%s} in it",
@@ -55,6 +56,7 @@ static void check_capture(struct gw_loading *m, const struct gw_route_config *ro
         snprintf(text, sizeof text, "the source in line %u, \"%s\", does not capture it%s%s%s", without->node->line,
                  gw_tree_shown(shown, without->match->text), nearest ? "; did you mean {" : "",
                  nearest ? nearest : "", nearest ? "}?" : "");
+    gw_tree_redact(without->node, text, sizeof text);
     gw_diag_add(m->diags, GW_DIAG_ERROR, node->file, place.line, place.column, "route %s: {%s}: %s", route->name,
                 shown_name, text);
 }

@@ -73,7 +73,7 @@ static bool ask_end(struct gw_loading *m, const struct mg_node *map, const struc
     /* Whichever of the two words the module knows, the other may be what was written. */
     if (err.option && (!strcmp(err.option, "topic") || !strcmp(err.option, "address")))
         err.option = gw_tree_get(map, "topic") ? "topic" : "address";
-    gw_model_refused(m, map, bridge->node, &err);
+    gw_model_refused(m, map, bridge, NULL, &err);
     return false;
 }
 
@@ -86,7 +86,9 @@ static bool choose_pattern(struct gw_loading *m, const struct mg_node *map, cons
     bool filters = source->end.abilities & MG_FILTERS;
     bool right = true;
     if (filters && !pattern) {
-        gw_bind_error(&m->bind, address, "%s: %s", address->key, pattern_err->text);
+        struct mg_err shown = *pattern_err;
+        gw_tree_redact(address, shown.text, sizeof shown.text);
+        gw_bind_error(&m->bind, address, "%s: %s", address->key, shown.text);
         right = false;
     }
     if (!filters && (pattern ? pattern->capture_count > 0 : strchr(address->text, '{') != NULL)) {
@@ -106,6 +108,7 @@ static bool choose_pattern(struct gw_loading *m, const struct mg_node *map, cons
     if (gw_bind_text(&m->bind, "match", match, &text))
         return false;
     if (gw_pattern_compile(m->arena, text, &compiled, &err)) {
+        gw_tree_redact(match, err.text, sizeof err.text);
         gw_bind_error(&m->bind, match, "match: %s", *err.text ? err.text : "out of memory");
         return false;
     }
@@ -270,7 +273,7 @@ bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node, const 
     ret->settings = gw_model_bind_module(m, ret->module->options, ret->module->settings_size, keys, map);
     struct mg_err err = {0};
     if (ret->settings && ret->module->check && ret->module->check(ret->settings, &err)) {
-        gw_model_refused(m, map, NULL, &err);
+        gw_model_refused(m, map, NULL, ret->module, &err);
         return false;
     }
     return ret->settings && ret->name;

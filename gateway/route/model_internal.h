@@ -50,9 +50,10 @@ bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node, stru
 bool gw_model_read_sink(struct gw_loading *m, const struct mg_node *node, struct gw_sink_config *ret);
 bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node, const struct gw_route_config *route,
                         struct gw_step_config *ret);
-/* model.c: checks what check() or end() refused; err.option leads to the place inside map. */
-void gw_model_refused(struct gw_loading *m, const struct mg_node *map, const struct mg_node *bridge,
-                      const struct mg_err *err);
+/* model.c: says what check() or end() refused, less secrets; err.option leads to the place inside map.
+ * bridge: of an end, else NULL; module: whose options map has, where that is no bridge's end. */
+void gw_model_refused(struct gw_loading *m, const struct mg_node *map, const struct gw_bridge_config *bridge,
+                      const struct mg_module *module, const struct mg_err *err);
 /* map: the YAML of a module's settings, without the keys `others`.  NULL: refused, and said. */
 const void *gw_model_bind_module(struct gw_loading *m, const struct mg_option *options, size_t size,
                                  const char *const *others, const struct mg_node *map);

@@ -14,7 +14,10 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from kit.rig import Rig, Shared  # noqa: E402
 from kit.suite import TESTS  # noqa: E402
+from kit.waiting import PATIENCE, Failure  # noqa: E402
 
+# No test may hold the run: every wait has its own deadline, this one is for what nobody thought of.
+TEST_LIMIT_S = 400
 SUITES = ["paths", "fidelity", "faults", "delivery", "limits", "security", "foreign", "commands"]
 
 
@@ -22,10 +25,15 @@ def chosen(test, words):
     return not words or any(w == test.suite or w in f"{test.suite}.{test.name}" for w in words)
 
 
+def too_long(*_):
+    raise Failure(f"the test took more than {TEST_LIMIT_S * PATIENCE:g} s")
+
+
 def run_one(shared, test, keep):
     rig = Rig(shared, test.name)
     begun = time.monotonic()
     failure = ""
+    signal.alarm(int(TEST_LIMIT_S * PATIENCE))
     try:
         test.run(rig)
     except AssertionError as error:
@@ -35,6 +43,7 @@ def run_one(shared, test, keep):
         failure = f"{line}{error}"
     except Exception:
         failure = traceback.format_exc()
+    signal.alarm(0)
     logs = rig.logs() if failure else ""
     trouble = rig.close()
     if trouble and not failure:
@@ -65,6 +74,7 @@ def main():
     if arguments.list:
         print("\n".join(f"{t.suite}.{t.name}" for t in tests))
         return 0
+    signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shared = Shared(arguments.build)
     passed = failed = 0

@@ -3,6 +3,8 @@
 import glob
 import json
 import os
+import subprocess
+import sys
 
 from kit.config import bridge
 from kit.suite import test
@@ -166,3 +168,12 @@ routes:
     with open(sink, encoding="utf-8") as written:
         got = [json.loads(line)["temperature"] for line in written]
     require(got == [20, 30, 40], f"{got}")
+
+
+@test
+def the_demo_ends_well(rig):
+    here = os.path.dirname(os.path.abspath(__file__))
+    done = subprocess.run([sys.executable, f"{here}/demo.py", "--build", rig.shared.build.folder, "--seconds", "6"],
+                          capture_output=True, text=True, timeout=120, check=False)
+    require(done.returncode == 0, f"exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    require("the ledger balances" in done.stdout, done.stdout[-3000:])

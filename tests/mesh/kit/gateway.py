@@ -16,6 +16,7 @@ class Build:
     """Where the binaries are: a meson build folder or an installed prefix."""
 
     def __init__(self, folder):
+        self.folder = folder
         self.binary = os.path.join(folder, "gateway", "meshgate")
         require(os.path.exists(self.binary), f"{self.binary} is not there: build it first")
         modules = sorted({os.path.dirname(path)

@@ -248,7 +248,8 @@ static void connection_destroy(void *context)
         return;
     for (struct file_source *s = c->sources; s; s = file_source_next(s))
         file_source_quiet(s);
-    c->host->timer_stop(c->retry);
+    if (c->retry)
+        c->host->timer_stop(c->retry);
     c->retry = NULL;
     c->orphaned = true;
     if (!c->jobs)

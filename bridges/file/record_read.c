@@ -3,6 +3,7 @@
 #include "record.h"
 #include "record_fields.h"
 #include <errno.h>
+#include <float.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -154,7 +155,13 @@ static int take_tagged(struct record *r, json_t *j, struct mg_value *v)
         error = take_unsigned(value, &v->as.u);
         return error || v->as.u > 0x10ffff ? -EINVAL : 0;
     case MG_FLOAT:
-        return take_double(value, &v->as.d);
+        error = take_double(value, &v->as.d);
+        if (!error && v->width == 32) {
+            if (isfinite(v->as.d) && fabs(v->as.d) > FLT_MAX)
+                return -EINVAL;
+            v->as.d = (float)v->as.d;
+        }
+        return error;
     case MG_UUID:
         return take_uuid(value, v->as.uuid);
     default:

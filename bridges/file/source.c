@@ -212,10 +212,14 @@ void file_source_credit(void *context, void *source, uint32_t more)
 void file_source_quiet(struct file_source *s)
 {
     const struct mg_host *host = s->connection->host;
-    host->io_stop(s->io);
-    host->timer_stop(s->timer);
-    host->timer_stop(s->again);
-    host->timer_stop(s->save_timer);
+    if (s->io)
+        host->io_stop(s->io);
+    if (s->timer)
+        host->timer_stop(s->timer);
+    if (s->again)
+        host->timer_stop(s->again);
+    if (s->save_timer)
+        host->timer_stop(s->save_timer);
     s->io = NULL;
     s->timer = s->again = s->save_timer = NULL;
 }

@@ -213,7 +213,8 @@ static void connection_destroy(void *context)
         return;
     while (line->count)
         line->bus->host->event_unref(take_first(line).event);
-    line->bus->host->wake_free(line->wake);
+    if (line->wake)
+        line->bus->host->wake_free(line->wake);
     free(line->flights);
     free(line->queue);
     free(line);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gateway that a checked configuration becomes: create → start → drain → stop → destroy. */
+#pragma once
+#include "meshgate/plugin.h"
+#include "route/model.h"
+#include <jansson.h>
+
+struct gw_gateway;
+
+/* All CONTROL.  The model and its modules outlive the gateway; one gateway at a time per process. */
+
+/* Creates every instance and its threads; nothing connects yet.  err names the instance. */
+int gw_gateway_create(const struct gw_model *model, struct gw_gateway **ret_gateway, struct mg_err *reterr);
+/* Starts instances, opens and begins connections.  Peers that are away are no error. */
+int gw_gateway_start(struct gw_gateway *gateway, struct mg_err *reterr);
+/* Sources take no more; waits up to timeout_ms until nothing is in hand, then releases the rest to
+ * its sources.  Returns how many passages had to be released. */
+uint64_t gw_gateway_drain(struct gw_gateway *gateway, int64_t timeout_ms);
+/* Closes connections, stops instances and threads.  0, or -ETIMEDOUT where a module hangs in stop:
+ * then neither destroy the gateway nor unload modules; leave the process. */
+int gw_gateway_stop(struct gw_gateway *gateway);
+void gw_gateway_destroy(struct gw_gateway *gateway); /* NULL is fine */
+
+/* {"gateway":…,"routes":[…],"bridges":[…],"balanced":…}; new reference, NULL: out of memory.
+ * docs/operating.md has the fields. */
+json_t *gw_gateway_report(struct gw_gateway *gateway);
+
+/* The services that modules get; for those who run modules without a gateway (explain). */
+void gw_host_fill(struct mg_host *host);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ingest and match: an event comes in, finds its routes, and leaves a settlement owed. */
+#include "flow/internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Slack of the inbox beyond a window, for events of sources that cannot be held back. */
+enum { INBOX_SLACK = 4096 };
+
+struct delivery_task {
+    struct gw_task task;
+    struct mg_connection *connection;
+    struct mg_source *source;
+    mg_event *event;
+    uint64_t cookie;
+};
+
+static struct gw_window *window_of(struct mg_connection *connection, struct mg_source *source)
+{
+    return source ? &source->window : &connection->window;
+}
+
+void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window)
+{
+    window->in_hand--;
+    window->owed++;
+    gw_turn_mark_shard(connection);
+}
+
+static void grant(struct mg_connection *c, void *source_context, struct gw_window *w)
+{
+    /* In steps of an eighth, so that a credit frame serves many events. */
+    if (!w->owed || (w->in_hand && w->owed < w->limit / 8))
+        return;
+    uint32_t more = w->owed;
+    w->owed = 0;
+    if (c->ops->credit)
+        c->ops->credit(c->context, source_context, more);
+}
+
+void gw_window_grant_shard(struct mg_connection *c)
+{
+    if (!c->opened || c->draining)
+        return;
+    for (size_t i = 0; i < c->source_count; i++)
+        grant(c, c->sources[i].context, &c->sources[i].window);
+    grant(c, NULL, &c->window);
+}
+
+/* ---- arrivals ------------------------------------------------------------------------------- */
+
+/* A release outweighs a rejection, and that an acceptance: what has to come again must. */
+static uint32_t worse(uint32_t a, uint32_t b)
+{
+    static const uint8_t weight[] = {0, 1, 2, 4, 3};
+    return weight[a] >= weight[b] ? a : b;
+}
+
+static void settle_source(struct mg_connection *c, struct mg_source *source, uint64_t cookie, uint32_t outcome,
+                          const char *reason)
+{
+    if (!cookie || !c->ops->settled)
+        return;
+    c->ops->settled(c->context, source ? source->context : NULL, cookie, outcome, reason);
+    gw_turn_mark_shard(c);
+}
+
+static void leave_window(struct gw_arrival *a)
+{
+    if (!a->holds_window)
+        return;
+    a->holds_window = false;
+    gw_window_give_shard(a->connection, window_of(a->connection, a->source));
+}
+
+void gw_arrival_tell_shard(struct gw_arrival *a, uint32_t outcome, const char *reason)
+{
+    uint32_t before = a->outcome;
+    a->outcome = before ? worse(before, outcome) : outcome;
+    if (reason && a->outcome != before)
+        snprintf(a->reason, sizeof a->reason, "%s", reason);
+    if (--a->untold == 0)
+        settle_source(a->connection, a->source, a->cookie, a->outcome, a->reason[0] ? a->reason : NULL);
+}
+
+void gw_arrival_leave_shard(struct gw_arrival *a)
+{
+    if (--a->alive)
+        return;
+    leave_window(a);
+    free(a);
+}
+
+/* ---- match ---------------------------------------------------------------------------------- */
+
+/* A source with few entries is faster looked through than looked up. */
+enum { FEW_ENTRIES = 16 };
+
+static bool fits(const struct gw_entry *e, struct mg_str address)
+{
+    struct mg_str values[GW_CAPTURES_MAX];
+    return !e->match || gw_pattern_match(e->match, address, values);
+}
+
+static int room_for(struct gw_matches *m, size_t more)
+{
+    if (m->count + more <= m->capacity)
+        return 0;
+    uint32_t *ids = realloc(m->ids, (m->count + more) * 2 * sizeof *ids);
+    if (!ids)
+        return -ENOMEM;
+    m->ids = ids;
+    m->capacity = (m->count + more) * 2;
+    return 0;
+}
+
+static int candidates(struct mg_connection *c, struct mg_source *source, struct mg_str address)
+{
+    struct gw_matches *m = &c->matches;
+    m->count = 0;
+    if (source && source->entry_count <= FEW_ENTRIES) {
+        if (room_for(m, source->entry_count))
+            return -ENOMEM;
+        for (size_t i = 0; i < source->entry_count; i++)
+            if (fits(&c->entries[source->entries[i]], address))
+                m->ids[m->count++] = source->entries[i];
+        return 0;
+    }
+    if (gw_index_match(c->index, address, m) || room_for(m, c->any_count))
+        return -ENOMEM;
+    for (size_t i = 0; i < c->any_count; i++)
+        m->ids[m->count++] = c->any[i];
+    return 0;
+}
+
+/* The entries that take the event, each route once, in c->matches. */
+static int match(struct mg_connection *c, struct mg_source *source, struct mg_str address)
+{
+    uint64_t arrival = ++c->shard->next_arrival;
+    int error = candidates(c, source, address);
+    if (error)
+        return error;
+    size_t kept = 0;
+    for (size_t i = 0; i < c->matches.count; i++) {
+        struct gw_entry *e = &c->entries[c->matches.ids[i]];
+        struct gw_part *part = &e->route->parts[c->shard->index];
+        if ((source && e->source != source) || part->matched == arrival)
+            continue;
+        part->matched = arrival;
+        c->matches.ids[kept++] = c->matches.ids[i];
+    }
+    c->matches.count = kept;
+    return 0;
+}
+
+/* Does the source's window hold this event until the passage is gone? */
+static bool holds(const struct gw_entry *e)
+{
+    const struct gw_delivery_settings *d = &e->route->config->delivery;
+    return e->source->window.enforced && (d->guarantee == GW_DIRECT || d->overflow == GW_OVERFLOW_BLOCK);
+}
+
+/* The matches, for a loop in which a bridge may be called that ingests again: `few` where they fit,
+ * else the connection's own array, which is then the caller's to free. */
+static uint32_t *take_matches(struct mg_connection *c, uint32_t *few, size_t few_count)
+{
+    uint32_t *ids = c->matches.ids;
+    if (c->matches.count > few_count) {
+        c->matches = (struct gw_matches){0};
+        return ids;
+    }
+    for (size_t i = 0; i < c->matches.count; i++)
+        few[i] = ids[i];
+    return few;
+}
+
+/* must: the event has left its peer already and cannot be refused. */
+static int take(struct mg_connection *c, struct mg_source *source, const mg_event *event, uint64_t cookie, bool must)
+{
+    struct gw_window *w = window_of(c, source);
+    if (!must && (c->draining || (w->enforced && w->in_hand >= w->limit)))
+        return -EAGAIN;
+    struct gw_arrival *a = calloc(1, sizeof *a);
+    if (!a || match(c, source, event->head.address)) {
+        free(a);
+        return -EAGAIN; /* out of memory is a full window to the source */
+    }
+    c->received++;
+    w->in_hand++;
+    size_t count = c->matches.count;
+    if (count == 0) {
+        c->unmatched++;
+        free(a);
+        settle_source(c, source, cookie, MG_ACCEPTED, NULL);
+        gw_window_give_shard(c, w);
+        return 0;
+    }
+    *a = (struct gw_arrival){
+        .connection = c,
+        .source = source,
+        .cookie = cookie,
+        .event = event,
+        .untold = (uint32_t)count,
+        .alive = (uint32_t)count + 1, /* one for this loop: passages may end at once */
+    };
+    uint32_t few[64], *ids = take_matches(c, few, sizeof few / sizeof few[0]);
+    for (size_t i = 0; i < count; i++)
+        a->holds_window = a->holds_window || holds(&c->entries[ids[i]]);
+    if (!a->holds_window)
+        gw_window_give_shard(c, w);
+    for (size_t i = 0; i < count; i++)
+        gw_passage_start_shard(&c->entries[ids[i]], a, c->shard);
+    if (ids != few)
+        free(ids);
+    a->event = NULL;
+    gw_arrival_leave_shard(a);
+    return 0;
+}
+
+/* ---- services ------------------------------------------------------------------------------- */
+
+static int ingest(mg_connection *c, mg_source *source, const struct mg_message *message, uint64_t cookie)
+{
+    assert(gw_shard_self() == c->shard);
+    struct mg_event event;
+    gw_event_borrow(&event, message, ++c->shard->next_event_id);
+    int error = take(c, source, &event, cookie, false);
+    gw_event_return(&event);
+    return error;
+}
+
+static void run_delivery(mg_shard *shard, struct gw_task *task)
+{
+    struct delivery_task *d = (struct delivery_task *)task;
+    struct mg_connection *c = d->connection;
+    atomic_fetch_sub(&c->inboxed, 1);
+    if (!d->event->id)
+        d->event->id = ++shard->next_event_id;
+    if (take(c, d->source, d->event, d->cookie, true)) {
+        c->refused++;
+        settle_source(c, d->source, d->cookie, MG_RELEASED, "out of memory");
+    }
+    gw_event_unref(d->event);
+    free(d);
+}
+
+static int ingest_event(mg_connection *c, mg_source *source, mg_event *event, uint64_t cookie)
+{
+    if (gw_shard_self() == c->shard) {
+        if (!event->id)
+            event->id = ++c->shard->next_event_id;
+        int error = take(c, source, event, cookie, false);
+        if (!error)
+            gw_event_unref(event);
+        return error;
+    }
+    struct gw_window *w = window_of(c, source);
+    if (atomic_load_explicit(&c->inboxed, memory_order_relaxed) >= w->limit + INBOX_SLACK)
+        return -EAGAIN;
+    struct delivery_task *d = malloc(sizeof *d);
+    if (!d)
+        return -EAGAIN;
+    *d = (struct delivery_task){
+        .task = {.run = run_delivery},
+        .connection = c,
+        .source = source,
+        .event = event,
+        .cookie = cookie,
+    };
+    atomic_fetch_add(&c->inboxed, 1);
+    gw_shard_queue(c->shard, &d->task);
+    return 0;
+}
+
+void gw_ingest_host_fill(struct mg_host *host)
+{
+    host->ingest = ingest;
+    host->ingest_event = ingest_event;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The running core, as its own files see it.  Who may touch what:
+ *
+ *   arrival, passage   the shard of the connection that ingested
+ *   leg, lane          the shard of the sink's connection; a leg travels there and back as a task
+ *   ledger             written by one shard each (struct gw_part), read through gw_shard_call
+ *
+ * arrival: one event as a source handed it over, with the settlement that is owed for it
+ * passage: that event's way through one route
+ * leg:     one event of a passage on its way to one sink
+ * lane:    the queue of legs in front of one sink */
+#pragma once
+#include "base/log.h"
+#include "event/event.h"
+#include "event/template.h"
+#include "flow/flow.h"
+#include "flow/shard.h"
+#include "plugin/instance.h"
+#include "route/index.h"
+#include "route/model.h"
+
+struct gw_arrival;
+struct gw_passage;
+
+/* Where a passage can end: the terms of the ledger. */
+enum gw_end_kind { GW_DELIVERED, GW_DROPPED, GW_EXPIRED, GW_DISCARDED, GW_RETURNED, GW_END_KINDS };
+
+struct gw_ledger {
+    uint64_t received;
+    uint64_t ended[GW_END_KINDS];
+    uint64_t in_flight; /* counted on its own: that the sum agrees is a check, not a definition */
+    uint64_t retries;   /* sends after the first */
+    uint64_t missed;    /* legs given up because `require: any` was content without them */
+};
+
+/* One route's share on one shard. */
+struct gw_part {
+    struct gw_ledger ledger;
+    struct gw_passage *oldest, *newest;         /* alive, in order of arrival */
+    struct gw_passage *first_step, *last_step;  /* in steps: they leave in this order */
+    void **step_contexts;                       /* one for each step */
+    uint64_t matched; /* number of the arrival that met this route last */
+    int64_t log_second_us;
+    uint32_t logged, suppressed;
+};
+
+struct gw_step {
+    const struct gw_step_config *config;
+    struct mg_instance *instance;
+    const struct mg_step_ops *ops;
+};
+
+struct gw_route {
+    struct gw_gateway *gateway;
+    const struct gw_route_config *config;
+    struct gw_step *steps;
+    struct mg_sink **sinks;
+    struct gw_part *parts; /* one for each shard */
+};
+
+/* One `from` of one route. */
+struct gw_entry {
+    struct gw_route *route;
+    const struct gw_pattern *match; /* NULL: every address */
+    struct mg_source *source;
+};
+
+/* What a source may have in hand; `owed` is credit not yet given back to the bridge. */
+struct gw_window {
+    uint32_t limit, in_hand, owed;
+    bool enforced; /* a source that cannot hold its peer back is not stopped, its routes discard */
+};
+
+struct mg_source {
+    struct mg_connection *connection;
+    const struct gw_source_config *config;
+    void *context;
+    struct gw_window window;
+    uint32_t *entries; /* places in the connection's entries */
+    size_t entry_count;
+};
+
+struct mg_sink {
+    struct mg_connection *connection;
+    struct gw_route *route;
+    const struct gw_sink_config *config;
+    void *context;
+    bool confirms;
+    /* The lane. */
+    struct gw_leg *first_waiting, *last_waiting, *last_returned;
+    struct gw_leg *first_sent, *last_sent;
+    uint64_t waiting, sent;
+    uint64_t next_sequence;
+    bool blocked, backing_off, pumping;
+    mg_timer *backoff;
+    uint64_t delay_ms;
+    int64_t failed_us; /* when it last failed; 0: never */
+};
+
+struct mg_connection {
+    struct gw_gateway *gateway;
+    const struct gw_bridge_config *config;
+    struct mg_instance *instance;
+    mg_shard *shard;
+    const struct mg_bridge_ops *ops;
+    void *context;
+    uint32_t number;
+
+    struct mg_source *sources;
+    size_t source_count;
+    struct mg_sink **sinks;
+    size_t sink_count, next_sink;
+    struct gw_entry *entries;
+    size_t entry_count;
+    struct gw_index *index; /* of the entries with a pattern; ids are places in entries */
+    uint32_t *any;          /* the entries without one */
+    size_t any_count;
+    struct gw_matches matches;
+    struct gw_window window; /* of events ingested without a source */
+    uint64_t received, unmatched, refused;
+
+    bool is_dirty, opened, draining;
+    struct mg_connection *next_dirty;
+    struct gw_task sendable_task;
+    atomic_bool sendable_posted, closed;
+    atomic_uint inboxed; /* events on their way through the inbox */
+
+    pthread_mutex_t status_lock; /* protects the two below */
+    bool up;
+    char why[160];
+};
+
+struct gw_arrival {
+    struct mg_connection *connection;
+    struct mg_source *source; /* NULL: ingested without */
+    uint64_t cookie;
+    const mg_event *event; /* borrowed until the end of ingest */
+    uint32_t untold;       /* passages whose outcome the source still waits for */
+    uint32_t alive;
+    uint32_t outcome;
+    bool holds_window;
+    char reason[160];
+};
+
+enum gw_leg_state { GW_LEG_NEW, GW_LEG_WAITING, GW_LEG_SENT, GW_LEG_DONE };
+
+struct gw_leg {
+    struct gw_task task;   /* to the lane and back */
+    struct gw_task cancel; /* after it, at most once */
+    struct gw_passage *passage;
+    struct mg_sink *sink;
+    const mg_event *event; /* the passage's, or `own` */
+    mg_event *own;         /* with the sink's properties set */
+    struct mg_str address;
+    char *own_address;
+    struct gw_leg *previous, *next; /* in waiting or sent */
+    uint64_t sequence;
+    mg_token token;
+    uint32_t attempts; /* sends */
+    uint32_t counted;  /* of them, those that count against max_attempts */
+    uint32_t output;   /* which event of the passage */
+    enum gw_leg_state state;
+    bool orphan; /* its passage has ended; holds a reference to it until it is settled */
+    uint32_t outcome; /* MG_ACCEPTED, MG_REJECTED, MG_RELEASED (cancelled), or 0: expired */
+    char reason[160];
+};
+
+/* One event that leaves a passage, and what its sinks said. */
+struct gw_output {
+    uint32_t open, accepted, rejected;
+};
+
+enum gw_stage { GW_STEPPING, GW_STEPPED, GW_STAGED };
+
+struct gw_passage {
+    struct gw_route *route;
+    struct gw_part *part;
+    mg_shard *shard;
+    struct gw_arrival *arrival; /* NULL once it has been told and left */
+    struct gw_passage *older, *newer;
+    struct gw_passage *before, *after; /* in the steps queue */
+    atomic_uint refs;                  /* the passage itself, and each cancellation under way */
+    int64_t arrived_us;                /* monotonic */
+    int64_t expires_us;                /* wall clock; 0: never */
+    uint64_t event_id;
+    const struct gw_pattern *match;
+    struct mg_str values[GW_CAPTURES_MAX];
+    struct gw_captures captures;
+    struct mg_scope scope;
+
+    const mg_event *origin; /* as it came in: the captures point into its address */
+    bool origin_borrowed;   /* origin is the arrival's, not a reference */
+    bool borrowed;          /* so is events[0] */
+    bool told, ended;
+    enum gw_stage stage;
+    const mg_event **events;
+    size_t event_count, event_capacity;
+
+    /* Steps. */
+    size_t step, position; /* the step, and the event in front of it */
+    const mg_event **next_events;
+    size_t next_count, next_capacity;
+    bool in_step_queue;
+    mg_token pending;
+    mg_timer *retry;
+    uint64_t retry_ms;
+    uint32_t step_attempts;
+
+    /* Stage and after. */
+    struct gw_leg *legs;
+    size_t leg_count, open_legs, satisfied;
+    bool expired;
+    char reason[160]; /* of the first leg that did not end well */
+    struct gw_output *outputs;
+    const mg_event *only_event[1];
+};
+
+struct gw_bridge {
+    const struct gw_bridge_config *config;
+    struct mg_instance *instance;
+    struct mg_connection *connection;
+};
+
+/* Who wants to see an event's way while it goes it: explain. */
+struct gw_trace {
+    void (*step)(void *arg, const char *step, uint32_t verdict, size_t count, const char *reason);
+    void (*end)(void *arg, enum gw_end_kind kind, const char *step, const char *reason);
+    void *arg;
+};
+
+struct gw_gateway {
+    const struct gw_model *model;
+    struct mg_host host;
+    struct mg_shard *shards;
+    uint32_t shard_count;
+    struct gw_bridge *bridges;
+    struct gw_route *routes;
+    struct mg_instance **instances; /* in order of creation */
+    size_t instance_count;
+    int64_t started_us;
+    const struct gw_trace *trace; /* NULL: nobody */
+};
+
+/* build.c */
+int gw_build(struct gw_gateway *gateway, struct mg_err *err);
+void gw_unbuild(struct gw_gateway *gateway); /* takes what a failed build leaves */
+
+/* shard.c, host_loop.c */
+void gw_shard_close_handles(struct mg_shard *shard);
+int64_t gw_now_us(mg_shard *shard);
+int64_t gw_wall_us(mg_shard *shard);
+uint32_t gw_random(uint32_t bound);
+
+/* token.c: the table of obligations of a shard. */
+int gw_token_new_shard(mg_shard *shard, void *object,
+                       void (*settled)(mg_shard *, void *object, uint32_t outcome, const char *reason),
+                       mg_token *ret_token);
+/* The object, or NULL where the token is no longer (or never was) good. */
+void *gw_token_object_shard(mg_shard *shard, mg_token token);
+void gw_token_free_shard(mg_shard *shard, mg_token token);
+uint32_t gw_token_shard(mg_token token);
+
+/* settle.c: settlements and resumptions from any thread. */
+void gw_settle_host_fill(struct mg_host *host);
+void gw_late_shard(mg_shard *shard);
+mg_shard *gw_shard_of_token(mg_token token); /* gateway.c; NULL: no such shard */
+
+/* ingest.c */
+void gw_ingest_host_fill(struct mg_host *host);
+void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window);
+void gw_window_grant_shard(struct mg_connection *connection);
+/* A passage's outcome reaches its arrival; and later the passage itself is gone. */
+void gw_arrival_tell_shard(struct gw_arrival *arrival, uint32_t outcome, const char *reason);
+void gw_arrival_leave_shard(struct gw_arrival *arrival);
+
+/* passage.c */
+void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, mg_shard *shard);
+/* kind says how it counts, outcome what the source hears. */
+void gw_passage_end_shard(struct gw_passage *passage, enum gw_end_kind kind, uint32_t outcome, const char *step,
+                          const char *reason);
+/* An event that can never pass, or not now: `direct` returns it to its source, else it is discarded. */
+void gw_passage_reject_shard(struct gw_passage *passage, const char *step, const char *reason);
+void gw_passage_release_shard(struct gw_passage *passage, const char *step, const char *reason);
+void gw_passage_stage_shard(struct gw_passage *passage);
+void gw_passage_leg_done_shard(struct gw_leg *leg);
+/* Makes sure that the passage's events outlive the call that borrowed them.  0 or -ENOMEM. */
+int gw_passage_keep_shard(struct gw_passage *passage);
+void gw_passage_unref(struct gw_passage *passage); /* ANY */
+void gw_passage_log_shard(struct gw_passage *passage, uint32_t level, const char *message, const char *step,
+                          const char *reason);
+
+/* steps.c */
+void gw_steps_run_shard(struct gw_passage *passage);
+void gw_steps_leave_shard(struct gw_passage *passage); /* out of the queue; the next may go on */
+void gw_steps_resumed_shard(struct gw_passage *passage, uint32_t verdict, mg_event *const *events, size_t count,
+                            const char *reason);
+
+/* gateway.c */
+void gw_steps_open_shard(mg_shard *shard, struct gw_gateway *gateway, int *ret_error, struct mg_err *err);
+void gw_steps_close_shard(mg_shard *shard, struct gw_gateway *gateway);
+
+/* lane.c: all on the sink's shard. */
+void gw_lane_offer_task(mg_shard *shard, struct gw_task *task);
+void gw_lane_cancel_task(mg_shard *shard, struct gw_task *task);
+void gw_lane_pump_shard(struct mg_sink *sink);
+void gw_lane_sendable_shard(struct mg_connection *connection, struct mg_sink *sink);
+void gw_lane_sweep_shard(struct mg_sink *sink); /* ends what has expired */
+void gw_lane_close_shard(struct mg_sink *sink); /* releases whatever is left */
+
+/* turn.c */
+bool gw_turn_end_shard(mg_shard *shard); /* true: call again soon */
+void gw_turn_mark_shard(struct mg_connection *connection);

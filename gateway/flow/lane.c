@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* send and confirm: the queue in front of one sink.  Legs leave it in the order in which they came;
+ * what comes back goes in front of what has not been sent.  All on the sink's shard. */
+#include "flow/internal.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A sink that has worked for this long starts over with the shortest delay. */
+enum { STABLE_US = 10 * 1000 * 1000 };
+
+/* ---- the two lists -------------------------------------------------------------------------- */
+
+static void insert_after(struct gw_leg **first, struct gw_leg **last, struct gw_leg *place, struct gw_leg *leg)
+{
+    leg->previous = place;
+    leg->next = place ? place->next : *first;
+    *(leg->next ? &leg->next->previous : last) = leg;
+    *(place ? &place->next : first) = leg;
+}
+
+static void remove_leg(struct gw_leg **first, struct gw_leg **last, struct gw_leg *leg)
+{
+    *(leg->previous ? &leg->previous->next : first) = leg->next;
+    *(leg->next ? &leg->next->previous : last) = leg->previous;
+    leg->previous = leg->next = NULL;
+}
+
+static void to_waiting(struct mg_sink *k, struct gw_leg *leg, struct gw_leg *place)
+{
+    leg->state = GW_LEG_WAITING;
+    insert_after(&k->first_waiting, &k->last_waiting, place, leg);
+    k->waiting++;
+}
+
+static void from_waiting(struct mg_sink *k, struct gw_leg *leg)
+{
+    if (k->last_returned == leg)
+        k->last_returned = leg->previous;
+    remove_leg(&k->first_waiting, &k->last_waiting, leg);
+    k->waiting--;
+}
+
+/* By sequence.  Bridges return what a broken link held in order, so the place is nearly always right
+ * behind the leg that came back before. */
+static void back_to_waiting(struct mg_sink *k, struct gw_leg *leg)
+{
+    struct gw_leg *place = k->last_returned;
+    while (place && place->sequence > leg->sequence)
+        place = place->previous;
+    for (struct gw_leg *next = place ? place->next : k->first_waiting; next && next->sequence < leg->sequence;
+         next = next->next)
+        place = next;
+    to_waiting(k, leg, place);
+    k->last_returned = leg;
+}
+
+/* ---- how a leg ends ------------------------------------------------------------------------- */
+
+static void run_done(mg_shard *shard, struct gw_task *task)
+{
+    (void)shard;
+    struct gw_leg *leg = (struct gw_leg *)task;
+    struct gw_passage *passage = leg->passage;
+    gw_passage_leg_done_shard(leg);
+    gw_passage_unref(passage); /* the leg is back */
+}
+
+/* The leg is in neither list and has no token.  It may be gone when this returns. */
+static void finish(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome, const char *reason)
+{
+    struct gw_passage *passage = leg->passage;
+    leg->state = GW_LEG_DONE;
+    leg->outcome = outcome;
+    snprintf(leg->reason, sizeof leg->reason, "%s", reason ? reason : "");
+    if (leg->orphan) {
+        gw_passage_unref(passage);
+    } else if (passage->shard == k->connection->shard) {
+        gw_passage_leg_done_shard(leg);
+    } else {
+        leg->task.run = run_done;
+        gw_shard_queue(passage->shard, &leg->task);
+    }
+}
+
+static bool expired(const struct gw_leg *leg, mg_shard *shard)
+{
+    return leg->passage->expires_us && leg->passage->expires_us <= gw_wall_us(shard);
+}
+
+/* ---- waiting after a failure ---------------------------------------------------------------- */
+
+static void backoff_over(void *arg)
+{
+    struct mg_sink *k = arg;
+    k->backing_off = false;
+    gw_lane_pump_shard(k);
+}
+
+/* Decorrelated jitter: the next delay is uniform between the first and three times the last. */
+static void back_off(struct mg_sink *k)
+{
+    const struct gw_delivery_settings *d = &k->route->config->delivery;
+    const struct mg_host *host = &k->route->gateway->host;
+    int64_t now = gw_now_us(k->connection->shard);
+    if (k->backing_off)
+        return;
+    uint64_t first = (uint64_t)d->retry_first_ms, most = (uint64_t)d->retry_most_ms;
+    if (!k->failed_us || now - k->failed_us > STABLE_US)
+        k->delay_ms = first;
+    k->failed_us = now;
+    uint64_t upper = k->delay_ms * 3 > first ? k->delay_ms * 3 : first;
+    k->delay_ms = first + gw_random((uint32_t)(upper - first < UINT32_MAX ? upper - first + 1 : UINT32_MAX));
+    if (k->delay_ms > most)
+        k->delay_ms = most;
+    if (!k->backoff)
+        k->backoff = host->timer_start(k->connection->shard, k->delay_ms, 0, backoff_over, k);
+    else
+        host->timer_again(k->backoff, k->delay_ms, 0);
+    k->backing_off = k->backoff != NULL; /* without memory for a timer: at once */
+}
+
+/* ---- confirm -------------------------------------------------------------------------------- */
+
+static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const char *reason)
+{
+    struct gw_leg *leg = object;
+    struct mg_sink *k = leg->sink;
+    const struct gw_delivery_settings *d = &k->route->config->delivery;
+    gw_token_free_shard(shard, leg->token);
+    leg->token = 0;
+    remove_leg(&k->first_sent, &k->last_sent, leg);
+    k->sent--;
+    if (outcome == MG_ACCEPTED || outcome == MG_REJECTED || leg->orphan) {
+        finish(k, leg, outcome, reason);
+        return;
+    }
+    /* AMQP 1.0 §3.4.4: only modified says that the attempt was one. */
+    if (outcome == MG_MODIFIED)
+        leg->counted++;
+    if (d->max_attempts && leg->counted >= (uint64_t)d->max_attempts) {
+        char text[160];
+        snprintf(text, sizeof text, "gave up after %u attempts: %s", leg->counted, reason ? reason : "modified");
+        finish(k, leg, MG_REJECTED, text);
+        return;
+    }
+    back_to_waiting(k, leg);
+    back_off(k);
+}
+
+/* ---- send ----------------------------------------------------------------------------------- */
+
+/* 0: the leg is no longer in waiting (and may be gone); -EAGAIN: the sink is full. */
+static int send_leg(struct mg_sink *k, struct gw_leg *leg)
+{
+    struct mg_connection *c = k->connection;
+    struct mg_err err = {{0}, NULL};
+    mg_token token = 0;
+    bool confirms = k->confirms;
+    if (confirms && gw_token_new_shard(c->shard, leg, leg_settled, &token))
+        return -EAGAIN; /* out of memory is a full sink */
+
+    /* In the list before the bridge has it, since it may settle before send returns. */
+    from_waiting(k, leg);
+    insert_after(&k->first_sent, &k->last_sent, k->last_sent, leg);
+    k->sent++;
+    leg->state = GW_LEG_SENT;
+    leg->token = token;
+    leg->attempts++;
+    struct mg_delivery delivery = {
+        .event = leg->event,
+        .address = leg->address,
+        .attempt = leg->attempts,
+        .token = token,
+    };
+    gw_turn_mark_shard(c);
+    int error = c->ops->send(c->context, k->context, &delivery, &err);
+    if (!error && confirms)
+        return 0; /* settled later, or already */
+    if (confirms && gw_token_object_shard(c->shard, token) != leg)
+        return 0; /* the bridge refused and settled: the settlement counts */
+
+    if (confirms)
+        gw_token_free_shard(c->shard, token);
+    leg->token = 0;
+    remove_leg(&k->first_sent, &k->last_sent, leg);
+    k->sent--;
+    if (error == -EAGAIN || error == -ENOMEM) {
+        leg->attempts--;
+        to_waiting(k, leg, NULL);
+        return -EAGAIN;
+    }
+    finish(k, leg, error ? MG_REJECTED : MG_ACCEPTED, error ? (err.text[0] ? err.text : strerror(-error)) : NULL);
+    return 0;
+}
+
+void gw_lane_pump_shard(struct mg_sink *k)
+{
+    if (k->pumping)
+        return;
+    k->pumping = true;
+    while (k->first_waiting && !k->blocked && !k->backing_off) {
+        struct gw_leg *leg = k->first_waiting;
+        if (expired(leg, k->connection->shard)) {
+            from_waiting(k, leg);
+            finish(k, leg, 0, "expired before it could be sent");
+        } else if (send_leg(k, leg)) {
+            k->blocked = true;
+        }
+    }
+    k->pumping = false;
+}
+
+void gw_lane_offer_task(mg_shard *shard, struct gw_task *task)
+{
+    (void)shard;
+    struct gw_leg *leg = (struct gw_leg *)task;
+    struct mg_sink *k = leg->sink;
+    leg->sequence = k->next_sequence++;
+    to_waiting(k, leg, k->last_waiting);
+    gw_lane_pump_shard(k);
+}
+
+void gw_lane_sendable_shard(struct mg_connection *c, struct mg_sink *sink)
+{
+    if (sink) {
+        sink->blocked = false;
+        gw_lane_pump_shard(sink);
+        return;
+    }
+    /* From where the last round ended, so that no lane is always last. */
+    size_t start = c->next_sink;
+    for (size_t i = 0; i < c->sink_count; i++) {
+        size_t at = (start + i) % c->sink_count;
+        struct mg_sink *k = c->sinks[at];
+        k->blocked = false;
+        gw_lane_pump_shard(k);
+        if (k->blocked)
+            c->next_sink = at;
+    }
+}
+
+/* ---- the passage no longer waits ------------------------------------------------------------ */
+
+void gw_lane_cancel_task(mg_shard *shard, struct gw_task *task)
+{
+    struct gw_leg *leg = (struct gw_leg *)(void *)((char *)task - offsetof(struct gw_leg, cancel));
+    struct gw_passage *passage = leg->passage;
+    struct mg_sink *k = leg->sink;
+    bool foreign = passage->shard != shard;
+    if (leg->state == GW_LEG_SENT) {
+        leg->orphan = true;
+        if (foreign)
+            gw_passage_unref(passage); /* the leg keeps the reference that it went out with */
+        return;
+    }
+    if (leg->state == GW_LEG_WAITING) {
+        from_waiting(k, leg);
+        leg->state = GW_LEG_DONE;
+        if (foreign)
+            gw_passage_unref(passage); /* the one that it went out with */
+    }
+    gw_passage_unref(passage);
+}
+
+void gw_lane_sweep_shard(struct mg_sink *k)
+{
+    for (struct gw_leg *leg = k->first_waiting; leg;) {
+        struct gw_leg *next = leg->next;
+        if (expired(leg, k->connection->shard)) {
+            /* Ending one leg may end its passage and with it the next leg: hold that one, and start
+             * over where it has left the queue. */
+            struct gw_passage *held = next ? next->passage : NULL;
+            if (held)
+                atomic_fetch_add(&held->refs, 1);
+            from_waiting(k, leg);
+            finish(k, leg, 0, "expired before it could be sent");
+            if (next && next->state != GW_LEG_WAITING)
+                next = k->first_waiting;
+            if (held)
+                gw_passage_unref(held);
+        }
+        leg = next;
+    }
+}
+
+void gw_lane_close_shard(struct mg_sink *k)
+{
+    k->pumping = true; /* nothing goes out any more */
+    while (k->first_sent) {
+        struct gw_leg *leg = k->first_sent;
+        if (leg->token)
+            gw_token_free_shard(k->connection->shard, leg->token);
+        leg->token = 0;
+        remove_leg(&k->first_sent, &k->last_sent, leg);
+        k->sent--;
+        finish(k, leg, MG_RELEASED, "the gateway stopped");
+    }
+    while (k->first_waiting) {
+        struct gw_leg *leg = k->first_waiting;
+        from_waiting(k, leg);
+        finish(k, leg, MG_RELEASED, "the gateway stopped");
+    }
+    k->route->gateway->host.timer_stop(k->backoff);
+    k->backoff = NULL;
+    k->backing_off = false;
+}

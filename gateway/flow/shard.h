@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A shard: one thread with one event loop, an inbox, and the end of each of its turns. */
+#pragma once
+#include "meshgate/plugin.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+struct gw_gateway;
+
+/* Something for a shard to do, embedded in what it is about. */
+struct gw_task {
+    struct gw_task *next;
+    void (*run)(struct mg_shard *, struct gw_task *); /* SHARD */
+};
+
+/* A place in the table of obligations; see token.h. */
+struct gw_slot {
+    void *object;
+    void (*settled)(struct mg_shard *, void *object, uint32_t outcome, const char *reason);
+    uint32_t generation, next_free;
+};
+
+struct mg_shard {
+    uint32_t index;
+    struct gw_gateway *gateway;
+    uv_loop_t loop;
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t inbox_lock; /* protects the two below */
+    struct gw_task *inbox_first, **inbox_last;
+    uv_async_t inbox_wake;
+
+    uv_prepare_t before_poll; /* both run gw_shard_turn_end */
+    uv_check_t after_poll;
+    uv_idle_t again; /* keeps the loop from sleeping while something is left to do */
+
+    struct gw_slot *slots;
+    uint32_t slot_count, slot_capacity, free_slot;
+    uint64_t late_settlements;
+
+    struct mg_connection *dirty; /* connections with something to flush or credit to give */
+    uint64_t next_event_id, next_arrival;
+};
+
+/* 0 or a negative errno. */
+int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gateway);
+int gw_shard_run(struct mg_shard *shard);  /* starts the thread */
+void gw_shard_stop(struct mg_shard *shard); /* ends loop and thread; the handles must be closed */
+void gw_shard_fini(struct mg_shard *shard);
+
+/* The shard that the calling thread is, or NULL.  Each function named *_shard asserts on it. */
+struct mg_shard *gw_shard_self(void);
+/* Makes the calling thread the shard: explain and unit tests run a loop without a thread. */
+void gw_shard_adopt(struct mg_shard *shard);
+
+/* Hands a task over; runs it at once where the caller is the shard.  ANY. */
+void gw_shard_post(struct mg_shard *shard, struct gw_task *task);
+/* Queues it even then. */
+void gw_shard_queue(struct mg_shard *shard, struct gw_task *task);
+/* Runs fn on the shard and waits for it.  -ETIMEDOUT: the shard did not get to it within
+ * timeout_ms, and never will call fn.  CONTROL. */
+int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg, uint64_t timeout_ms);
+
+/* Fills the loop services of a host table. */
+void gw_shard_host_fill(struct mg_host *host);

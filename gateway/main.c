@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* argv → command. */
+#include "cli/cli.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+} commands[] = {
+    {"run", gw_cli_run, "run the gateway until SIGTERM or SIGINT"},
+    {"check", gw_cli_check, "check a configuration and say what its routes cannot carry"},
+    {"explain", gw_cli_explain, "say which routes an address would take, step by step"},
+    {"status", gw_cli_status, "ask a running gateway how it does; exit 0 when all is well"},
+    {"ledger", gw_cli_ledger, "print a running gateway's ledger; --check fails on an imbalance"},
+    {"plugins", gw_cli_plugins, "list the modules, or describe one"},
+    {"schema", gw_cli_schema, "print the JSON Schema of the configuration, for editors"},
+};
+
+static void usage(FILE *out)
+{
+    fputs("meshgate " MESHGATE_VERSION ": carries events between message brokers\n\n"
+          "usage: meshgate COMMAND [-c FILE|FOLDER] [options]\n\n",
+          out);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].what);
+    fputs("\n`meshgate COMMAND --help` says more.  Modules are found in the installed folder\n"
+          "(" MESHGATE_MODULE_DIR "), or instead in those of --modules DIR and MESHGATE_MODULES.\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a peer that hangs up is an error of a write, not our end */
+    const char *command = argc > 1 ? argv[1] : "";
+    if (!strcmp(command, "-h") || !strcmp(command, "--help") || !strcmp(command, "help")) {
+        usage(stdout);
+        return 0;
+    }
+    if (!strcmp(command, "-V") || !strcmp(command, "--version")) {
+        puts("meshgate " MESHGATE_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (!strcmp(commands[i].name, command))
+            return commands[i].run(argc - 1, argv + 1);
+    if (*command)
+        fprintf(stderr, "meshgate: there is no command \"%s\"\n\n", command);
+    usage(stderr);
+    return 2;
+}

@@ -153,7 +153,7 @@ bridges:
   bus: {{ type: local }}
 routes:
   read:
-    from: {{ bridge: disk, address: in.ndjson, follow: true, format: lines, topic: lab }}
+    from: {{ bridge: disk, topic: lab, path: in.ndjson, follow: true, format: lines }}
     steps:
       - filter: {{ type: changed, value: temperature, deadband: 0.5 }}
     to: {{ bridge: bus, topic: changed }}

@@ -8,7 +8,7 @@ from kit.config import bridge, rabbit
 from kit.mqtt import V5, V311
 from kit.sequence import Seen, Sent
 from kit.suite import cases, test
-from kit.waiting import require, until
+from kit.waiting import free_port, require, until
 
 COUNT = 1000
 
@@ -241,11 +241,13 @@ routes:
     require(gw.route()["delivered"] == 40, f"{gw.route()}")
 
 
-@test
-def one_event_for_several_routes(rig):
+@cases(v311=("3.1.1",), v5=("5",))
+def one_event_for_several_routes(rig, version):
+    """Overlapping filters on one connection: each route gets the event once."""
     q, b = rig.rabbitmq, rig.mosquitto()
     queue = rig.unique("both")
-    gw = rig.gateway("bridges:\n" + bridge("a", rig.mosquitto("a")) + bridge("b", b) + rabbit("q", q) + f"""
+    gw = rig.gateway("bridges:\n" + bridge("a", rig.mosquitto("a"), version=version) + bridge("b", b)
+                     + rabbit("q", q) + f"""
 routes:
   all:
     from: {{ bridge: a, topic: "t/#" }}
@@ -268,3 +270,98 @@ routes:
     require(out.count == 100 and alarms.count == 10, f"{out.count} and {alarms.count}")
     require(gw.route("all")["delivered"] == 100, f"{gw.route('all')}")
     require(gw.route("some")["delivered"] == 10, f"{gw.route('some')}")
+
+
+def both_ways(a, b, **options):
+    return "bridges:\n" + bridge("a", a, **options) + bridge("b", b, **options) + """
+routes:
+  there:
+    from: { bridge: a, topic: "shared/{rest...}", qos: 1 }
+    to: { bridge: b, topic: "shared/{rest}", qos: 1 }
+    delivery: { guarantee: best-effort }
+  back:
+    from: { bridge: b, topic: "shared/{rest...}", qos: 1 }
+    to: { bridge: a, topic: "shared/{rest}", qos: 1 }
+    delivery: { guarantee: best-effort }
+"""
+
+
+@test
+def both_directions_on_the_same_topics_do_not_loop(rig):
+    a, b = rig.mosquitto("a"), rig.mosquitto("b")
+    gw = rig.gateway(both_ways(a, b))
+    gw.wait_up()
+    at_a, at_b = rig.subscriber(a.port, "shared/#"), rig.subscriber(b.port, "shared/#")
+    pub_a, pub_b = rig.publisher(a.port), rig.publisher(b.port)
+    for n in range(100):
+        pub_a.publish("shared/x", b"a%d" % n)
+        pub_b.publish("shared/y", b"b%d" % n)
+    at_a.wait(200)
+    at_b.wait(200)
+    gw.settled()
+    for where in (at_a, at_b):
+        require(where.count == 200 and len({m.payload for m in where.messages}) == 200,
+                f"{where.count} events, each wanted once")
+    require(gw.route("there")["received"] == gw.route("back")["received"] == 100, f"{gw.ledger()['routes']}")
+
+
+@test
+def a_loop_is_refused_at_load(rig):
+    gw = rig.gateway(both_ways(rig.mosquitto("a"), rig.mosquitto("b"), version='"3.1.1"'), start=False)
+    done = gw.command("check", "-c", gw.config, check=False)
+    text = done.stdout + done.stderr
+    require(done.returncode == 1 and "there" in text and "back" in text and "no_local" in text,
+            f"names the routes and the cure:\n{text}")
+
+
+@test
+def two_gateways_share_a_subscription(rig):
+    a, b = rig.mosquitto("a"), rig.mosquitto("b")
+    config = "bridges:\n" + bridge("a", a) + bridge("b", b) + """
+routes:
+  r:
+    from: { bridge: a, topic: "$share/team/in/{key}", qos: 1 }
+    to: { bridge: b, topic: "out/{key}", qos: 1 }
+    delivery: { guarantee: best-effort }
+"""
+    both = [rig.gateway(config, name) for name in ("one", "two")]
+    for gw in both:
+        gw.wait_up()
+    seen, sent = Seen(), Sent()
+    out = rig.subscriber(b.port, "out/#", on_message=lambda m: seen.add(m.payload))
+    pub = rig.publisher(a.port)
+    for _ in range(200):
+        key, payload = sent.next()
+        pub.publish(f"in/{key}", payload)
+    out.wait(200)
+    for gw in both:
+        gw.settled()
+    seen.check(sent, duplicates=0, ordered=False)
+    shares = [gw.route()["received"] for gw in both]
+    require(sum(shares) == 200 and all(shares), f"{shares}")
+
+
+@test
+def the_next_address_is_tried_when_one_is_dead(rig):
+    feed, b = rig.peer(), rig.mosquitto()
+    dead = free_port()
+    gw = rig.gateway(f"""
+bridges:
+  p:
+    type: amqp
+    url: ["amqp://127.0.0.1:{dead}", "{feed.url}"]
+    reconnect: {{ first: 50ms, most: 500ms }}
+  b:
+    type: mqtt
+    url: ["mqtt://127.0.0.1:{dead}", "{b.url}"]
+    reconnect: {{ first: 50ms, most: 500ms }}
+routes:
+  r:
+    from: {{ bridge: p, address: feed }}
+    to: {{ bridge: b, topic: out, qos: 1 }}
+""")
+    gw.wait_up()
+    out = rig.subscriber(b.port, "out")
+    feed.offer(b"x")
+    out.wait(1)
+    gw.settled()

@@ -8,20 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The value as a message may show it. */
-static const char *shown(char buffer[GW_SHOWN_BYTES], uint32_t type, const struct mg_node *node)
-{
-    if (gw_tree_origin(node))
-        return gw_tree_shown(buffer, gw_tree_origin(node));
-    if (type == MG_OPT_SECRET || (type == MG_OPT_URL && strchr(node->text, '@')))
-        return "the value";
-    return gw_tree_shown(buffer, node->text);
-}
-
 static int refuse(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, const char *why)
 {
+    const char *origin = gw_tree_origin(node);
     char text[GW_SHOWN_BYTES];
-    gw_bind_error(bind, node, "%s: \"%s\" %s", o->name, shown(text, o->type, node), why);
+    /* A URL may have a password in it. */
+    bool secret = o->type == MG_OPT_SECRET || (o->type == MG_OPT_URL && strchr(node->text, '@'));
+    if (secret && !origin)
+        gw_bind_error(bind, node, "%s: the value %s", o->name, why);
+    else
+        gw_bind_error(bind, node, "%s: \"%s\" %s", o->name, gw_tree_shown(text, origin ? origin : node->text), why);
     return -EINVAL;
 }
 

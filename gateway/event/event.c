@@ -160,9 +160,8 @@ mg_event *gw_event_ref(const mg_event *event)
 
 void gw_event_unref(mg_event *event)
 {
-    if (!event || atomic_fetch_sub_explicit(&event->refs, 1, memory_order_release) != 1)
+    if (!event || atomic_fetch_sub_explicit(&event->refs, 1, memory_order_acq_rel) != 1)
         return;
-    atomic_thread_fence(memory_order_acquire);
     if (event->payload_free)
         event->payload_free(event->payload_arg);
     gw_event_unref(event->payload_owner);

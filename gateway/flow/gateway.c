@@ -266,6 +266,7 @@ static void close_shard(mg_shard *shard, void *arg)
         struct mg_connection *c = g->bridges[i].connection;
         if (c->shard != shard)
             continue;
+        atomic_store(&c->closing, true);
         if (c->opened && c->ops->close)
             c->ops->close(c->context);
         else

@@ -65,7 +65,7 @@ static void status(mg_connection *c, bool up, const char *why)
     snprintf(c->why, sizeof c->why, "%s", why);
     pthread_mutex_unlock(&c->status_lock);
     if (changed)
-        gw_log(up ? MG_INFO : MG_WARN, up ? "connection up" : "connection down", "bridge", c->config->name, "reason",
+        gw_log(up || atomic_load(&c->closing) ? MG_INFO : MG_WARN, up ? "connection up" : "connection down", "bridge", c->config->name, "reason",
                *why ? why : NULL, NULL);
 }
 

@@ -122,7 +122,7 @@ struct mg_connection {
     bool is_dirty, opened, draining;
     struct mg_connection *next_dirty;
     struct gw_task sendable_task;
-    atomic_bool sendable_posted, closed;
+    atomic_bool sendable_posted, closing, closed;
     atomic_uint inboxed; /* events on their way through the inbox */
 
     pthread_mutex_t status_lock; /* protects the two below */

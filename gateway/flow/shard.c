@@ -2,9 +2,7 @@
 /* The shard's thread, its inbox and calls into it. */
 #include "flow/shard.h"
 #include "flow/internal.h"
-#include <assert.h>
 #include <errno.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -60,27 +58,74 @@ void gw_shard_post(struct mg_shard *shard, struct gw_task *task)
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-enum { WAITING, TAKEN, ABANDONED };
+enum call_state { WAITING, TAKEN, DONE, ABANDONED };
 
 struct call {
     struct gw_task task;
     void (*fn)(struct mg_shard *, void *arg);
     void *arg;
-    sem_t done;
-    atomic_int state; /* whoever moves it away from WAITING decides */
+    pthread_mutex_t lock; /* protects state */
+    pthread_cond_t moved;
+    enum call_state state; /* who abandons it leaves it to the other side to free */
 };
+
+static void free_call(struct call *call)
+{
+    pthread_cond_destroy(&call->moved);
+    pthread_mutex_destroy(&call->lock);
+    free(call);
+}
+
+static enum call_state move_call(struct call *call, enum call_state from, enum call_state to)
+{
+    pthread_mutex_lock(&call->lock);
+    enum call_state was = call->state;
+    if (was == from)
+        call->state = to;
+    pthread_cond_signal(&call->moved);
+    pthread_mutex_unlock(&call->lock);
+    return was;
+}
 
 static void run_call(struct mg_shard *shard, struct gw_task *task)
 {
     struct call *call = (struct call *)task;
-    int expected = WAITING;
-    if (!atomic_compare_exchange_strong(&call->state, &expected, TAKEN)) {
-        sem_destroy(&call->done);
-        free(call);
+    if (move_call(call, WAITING, TAKEN) == ABANDONED) {
+        free_call(call);
         return;
     }
     call->fn(shard, call->arg);
-    sem_post(&call->done);
+    move_call(call, TAKEN, DONE);
+}
+
+static struct timespec after_ms(uint64_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)(ms / 1000);
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+static struct call *new_call(void (*fn)(struct mg_shard *, void *arg), void *arg)
+{
+    struct call *call = calloc(1, sizeof *call);
+    pthread_condattr_t monotonic;
+    if (!call)
+        return NULL;
+    call->task.run = run_call;
+    call->fn = fn;
+    call->arg = arg;
+    pthread_mutex_init(&call->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&call->moved, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return call;
 }
 
 int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg, uint64_t timeout_ms)
@@ -89,35 +134,26 @@ int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *ar
         fn(shard, arg);
         return 0;
     }
-    struct call *call = calloc(1, sizeof *call);
+    struct call *call = new_call(fn, arg);
     if (!call)
         return -ENOMEM;
-    call->task.run = run_call;
-    call->fn = fn;
-    call->arg = arg;
-    sem_init(&call->done, 0, 0);
+    const struct timespec until = after_ms(timeout_ms);
     gw_shard_queue(shard, &call->task);
 
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(timeout_ms / 1000);
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
+    pthread_mutex_lock(&call->lock);
+    int error = 0;
+    while (call->state != DONE && !(error && call->state == WAITING)) {
+        /* Once taken it is waited for, however long: fn has the caller's stack in its hands. */
+        error = call->state == WAITING ? pthread_cond_timedwait(&call->moved, &call->lock, &until)
+                                       : pthread_cond_wait(&call->moved, &call->lock);
     }
-    int error;
-    while ((error = sem_clockwait(&call->done, CLOCK_MONOTONIC, &until)) && errno == EINTR)
-        continue;
-    if (error) {
-        int expected = WAITING;
-        if (atomic_compare_exchange_strong(&call->state, &expected, ABANDONED))
-            return -ETIMEDOUT; /* the shard frees it */
-        while (sem_wait(&call->done) && errno == EINTR)
-            continue;
-    }
-    sem_destroy(&call->done);
-    free(call);
+    bool done = call->state == DONE;
+    if (!done)
+        call->state = ABANDONED;
+    pthread_mutex_unlock(&call->lock);
+    if (!done)
+        return -ETIMEDOUT;
+    free_call(call);
     return 0;
 }
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Full is a normal state: windows, back-pressure, overflow and bounded memory."""
+import time
+
 from kit import proxy as proxies
 from kit.config import bridge, rabbit
 from kit.sequence import Seen, Sent
@@ -39,23 +41,14 @@ routes:
 
 
 @test
-def delayed_sink_keeps_the_window(rig):
-    """Each answer takes its time: never more than the window is in flight."""
+def never_more_than_the_window_is_unsettled(rig):
     most = [0]
 
-    def answer(message, count):
-        most[0] = max(most[0], gw_in_flight())
+    def answer(_message, count):
+        most[0] = max(most[0], count - sum(feed.outcomes.values()))
         return "accepted"
 
-    feed, sink = rig.peer(), rig.peer(answer=answer, credit=10)
-
-    def gw_in_flight():
-        return 0 if gw is None else len(feed_outstanding())
-
-    def feed_outstanding():
-        return range(sink.count - sum(feed.outcomes.values()))
-
-    gw = None
+    feed, sink = rig.peer(), rig.peer(answer=answer)
     gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge("s", sink) + """
 routes:
   r:
@@ -67,7 +60,7 @@ routes:
     for n in range(1000):
         feed.offer(b"%d" % n)
     until(lambda: feed.outcomes["accepted"] == 1000, lambda: f"{feed.outcomes}")
-    require(most[0] <= 50, f"{most[0]} events at once, the window is 50")
+    require(0 < most[0] <= 50, f"{most[0]} events at once, the window is 50")
     gw.settled()
 
 
@@ -90,12 +83,10 @@ routes:
     line = gw.route()
     require(line["discarded"] == 400 and line["in_flight"] == 100, f"{line}")
     gw.balanced()
-    # The persistent session is there before the gateway publishes: nothing is missed.
-    port = b.port
     b.start()
     gw.settled()
     line = gw.route()
-    require(line["delivered"] == 100 and line["discarded"] == 400, f"{line} (port {port})")
+    require(line["delivered"] == 100 and line["discarded"] == 400, f"{line}")
 
 
 @test
@@ -133,9 +124,7 @@ routes:
     gw.wait_up()
     with open(f"/proc/{gw.process.pid}/stat", encoding="ascii") as stat:
         before = sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
-    import time
-    begun = time.monotonic()
-    until(lambda: time.monotonic() - begun > 3, "three idle seconds", 10, 0.5)
+    time.sleep(3)  # what is measured is that nothing happens
     with open(f"/proc/{gw.process.pid}/stat", encoding="ascii") as stat:
         spent = sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13])) - before
     rig.note(f"{gw.process.rss_kib()} KiB, {spent * 10} ms of CPU in 3 s")

@@ -4,6 +4,7 @@
 #include "plugin/instance.h"
 #include "plugin/registry.h"
 #include "unit.h"
+#include "capture.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,7 +20,7 @@ static struct gw_diags diags;
 static const char *path_of(const char *name)
 {
     static char path[PATH_MAX];
-    const char *folder = getenv("MODULE_TEST_BAD");
+    const char *folder = getenv("MODULE_TEST_FOLDER");
     snprintf(path, sizeof path, "%s/%s.so", folder ? folder : ".", name);
     return path;
 }
@@ -354,31 +355,6 @@ static void a_create_that_fails_half_way_is_rolled_back(void)
     end();
 }
 
-static char log_path[PATH_MAX];
-
-/* What fn writes to stderr, to look for a log line. */
-static bool logs(void (*fn)(void), const char *part)
-{
-    static char text[65536];
-    const char *tmp = getenv("TMPDIR");
-    snprintf(log_path, sizeof log_path, "%s/log.XXXXXX", tmp ? tmp : "/tmp");
-    int file = mkstemp(log_path), saved = dup(STDERR_FILENO);
-    CU_ASSERT_FATAL(file >= 0 && saved >= 0);
-    fflush(stderr);
-    dup2(file, STDERR_FILENO);
-    fn();
-    fflush(stderr);
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    ssize_t got = pread(file, text, sizeof text - 1, 0);
-    close(file);
-    unlink(log_path);
-    text[got > 0 ? got : 0] = '\0';
-    if (!strstr(text, part))
-        fprintf(stderr, "  log: %s\n", text);
-    return strstr(text, part);
-}
-
 static struct mg_host the_host;
 static struct mg_instance *stopped[2];
 
@@ -400,7 +376,7 @@ static void a_stop_that_hangs_is_given_up_and_the_others_stop(void)
     CU_ASSERT_EQUAL_FATAL(gw_instances_create(&the_host, "gw", plans, 2, stopped, &err), 0);
     CU_ASSERT_EQUAL_FATAL(gw_instances_start(stopped, 2, &err), 0);
     gw_instances_drain(stopped, 2);
-    CU_ASSERT(logs(stop_both, "stop has not returned after 50 ms; the module is given up"));
+    CU_ASSERT(capture_has(stop_both, "stop has not returned after 50 ms; the module is given up"));
     CU_ASSERT_EQUAL(stopped[0]->state, GW_INSTANCE_STOPPED);
     CU_ASSERT_EQUAL(stopped[1]->state, GW_INSTANCE_HUNG);
     CU_ASSERT_EQUAL(gw_instance_stop(stopped[1], 50), -ETIMEDOUT); /* at once */

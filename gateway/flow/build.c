@@ -80,26 +80,33 @@ static bool same_node(const struct mg_node *a, const struct mg_node *b)
 
 /* Routes that say the same `from` share one source, so that the peer is asked once.  Captures are
  * the core's: what the bridge sees is the address and the other keys. */
-static struct mg_source *find_source(struct mg_connection *c, const struct gw_source_config *config)
+static struct mg_source *find_source(struct mg_connection *c, const struct gw_source_config *config,
+                                     struct mg_source **ret_same_address)
 {
-    for (size_t i = 0; i < c->source_count; i++) {
-        const struct gw_source_config *other = c->sources[i].config;
-        if (strcmp(other->address, config->address))
-            continue;
-        if (other->node == config->node || same_node(other->node, config->node))
-            return &c->sources[i];
-    }
+    ENTRY key = {.key = (char *)(uintptr_t)config->address}, *found = NULL;
+    *ret_same_address = hsearch_r(key, FIND, &found, &c->by_address) ? found->data : NULL;
+    for (struct mg_source *s = *ret_same_address; s; s = s->same_address)
+        if (s->config->node == config->node || same_node(s->config->node, config->node))
+            return s;
     return NULL;
 }
 
 static struct mg_source *add_source(struct mg_connection *c, const struct gw_source_config *config, int64_t window)
 {
-    struct mg_source *s = find_source(c, config);
+    struct mg_source *first, *s = find_source(c, config, &first);
     if (!s) {
         s = &c->sources[c->source_count++];
         *s = (struct mg_source){.connection = c, .config = config};
         s->window.limit = (uint32_t)window;
         s->window.enforced = config->end.abilities & MG_DEFERS_ACK;
+        if (first) {
+            s->same_address = first->same_address;
+            first->same_address = s;
+        } else {
+            ENTRY entry = {.key = (char *)(uintptr_t)config->address, .data = s}, *added;
+            if (!hsearch_r(entry, ENTER, &added, &c->by_address))
+                return NULL;
+        }
     }
     if (s->window.limit > (uint32_t)window)
         s->window.limit = (uint32_t)window;
@@ -123,6 +130,8 @@ static int add_entry(struct gw_route *route, const struct gw_source_config *conf
 {
     struct mg_connection *c = route->gateway->bridges[config->bridge].connection;
     struct mg_source *source = add_source(c, config, route->config->delivery.window);
+    if (!source)
+        return -ENOMEM;
     uint32_t number = (uint32_t)c->entry_count;
     c->entries[c->entry_count++] = (struct gw_entry){.route = route, .match = config->match, .source = source};
     int error = add_number(&source->entries, &source->entry_count, number);
@@ -151,7 +160,8 @@ static int size_connections(struct gw_gateway *g)
         c->entries = calloc(sources[i] + 1, sizeof *c->entries);
         c->sinks = calloc(sinks[i] + 1, sizeof *c->sinks);
         c->index = gw_index_create();
-        if (!c->sources || !c->entries || !c->sinks || !c->index)
+        if (!c->sources || !c->entries || !c->sinks || !c->index ||
+            !hcreate_r(sources[i] + sources[i] / 2 + 1, &c->by_address))
             error = -ENOMEM;
     }
     free(sources);
@@ -327,6 +337,7 @@ static void free_connection(struct mg_connection *c)
     free(c->sinks);
     free(c->entries);
     free(c->any);
+    hdestroy_r(&c->by_address);
     gw_index_destroy(c->index);
     gw_matches_fini(&c->matches);
     pthread_mutex_destroy(&c->status_lock);

@@ -18,6 +18,7 @@
 #include "plugin/instance.h"
 #include "route/index.h"
 #include "route/model.h"
+#include <search.h>
 
 struct gw_arrival;
 struct gw_passage;
@@ -76,7 +77,8 @@ struct mg_source {
     const struct gw_source_config *config;
     void *context;
     struct gw_window window;
-    uint32_t *entries; /* places in the connection's entries */
+    struct mg_source *same_address; /* another of the same address and other keys */
+    uint32_t *entries;              /* places in the connection's entries */
     size_t entry_count;
 };
 
@@ -108,6 +110,7 @@ struct mg_connection {
 
     struct mg_source *sources;
     size_t source_count;
+    struct hsearch_data by_address; /* of the sources, while they are built */
     struct mg_sink **sinks;
     size_t sink_count, next_sink;
     struct gw_entry *entries;

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mqtt module, inside: settings, the instance, and a link, which is one of its connections. */
+#pragma once
+#include "mqtt_client.h"
+
+/* ---- settings ------------------------------------------------------------------------------- */
+
+enum { MQTT_VERSION_5, MQTT_VERSION_311 };
+struct mqtt_settings {
+    struct mg_list urls;
+    uint32_t version;
+    bool clean_start;
+    const char *client_id, *user, *password;
+    int64_t session_expiry_ms, keep_alive_ms, connect_timeout_ms, confirm_timeout_ms;
+    int64_t receive_maximum, max_packet, max_inflight;
+    struct {
+        const char *ca, *ca_path, *cert, *key, *key_password;
+        uint32_t verify; /* enum mqtt_verify */
+        struct mg_list alpn;
+    } tls;
+    struct {
+        const char *topic, *payload;
+        int64_t qos, delay_ms;
+        bool retain;
+    } will;
+    struct {
+        int64_t first_ms, most_ms;
+    } reconnect;
+};
+
+enum { MQTT_RETAINED_SEND, MQTT_RETAINED_NEW, MQTT_RETAINED_NONE }; /* as on the wire */
+struct mqtt_source_settings {
+    int64_t qos;
+    bool no_local, retain_as_published;
+    uint32_t retain_handling;
+};
+
+enum { MQTT_QOS_KEEP = 3 };
+enum { MQTT_RETAIN_KEEP, MQTT_RETAIN_SET, MQTT_RETAIN_CLEAR };
+enum { MQTT_TAGS_ALL, MQTT_TAGS_NONE };
+enum { MQTT_CONTROL_TAGGED, MQTT_CONTROL_PLAIN };
+struct mqtt_sink_settings {
+    uint32_t qos, retain, tags, control_characters;
+};
+
+/* mqtt_options.c */
+extern const struct mg_option mqtt_options[], mqtt_source_options[], mqtt_sink_options[];
+int mqtt_settings_check(const void *settings, struct mg_err *reterr);
+int mqtt_end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
+             struct mg_end *ret_end, struct mg_err *reterr);
+bool mqtt_keeps_session(const struct mqtt_settings *settings);
+/* Writes the reason, and answers -EINVAL. */
+int mqtt_refuse(struct mg_err *err, const char *option, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- the instance --------------------------------------------------------------------------- */
+
+enum {
+    COUNT_RECEIVED,
+    COUNT_PUBLISHED,
+    COUNT_CONFIRMED,
+    COUNT_REFUSED,
+    COUNT_RELEASED,
+    COUNT_DROPPED_FULL,
+    COUNT_CONNECTS,
+};
+
+struct mqtt_bridge {
+    const struct mg_host *host;
+    mg_instance *instance;
+    const struct mqtt_settings *settings;
+    const struct mqtt_client_ops *client_ops;
+    struct mqtt_will will;
+    struct mqtt_tls tls;
+    unsigned char *alpn;
+    bool loaded; /* holds the client library */
+};
+
+/* ---- a link --------------------------------------------------------------------------------- */
+
+struct mqtt_link;
+
+struct mqtt_source {
+    struct mqtt_link *link;
+    mg_source *core;
+    const char *address;
+    struct mg_str filter; /* address without its $share prefix */
+    bool shared;
+    const struct mqtt_source_settings *settings;
+    struct mqtt_source *next_same; /* another source of the same subscription */
+    int64_t stalled_us;            /* since when its window has been full; 0: it is not */
+};
+
+struct mqtt_sink {
+    struct mqtt_sink *next;
+    mg_sink *core;
+    const struct mqtt_sink_settings *settings;
+};
+
+enum mqtt_granted { GRANT_PENDING, GRANT_GIVEN, GRANT_REFUSED };
+struct mqtt_sub {
+    struct mqtt_source *sources; /* chained by next_same */
+    enum mqtt_granted granted;
+};
+
+/* A publish that was not confirmed yet.  Linked in the order of sending. */
+struct mqtt_flight {
+    mg_token token;
+    int64_t deadline_us;
+    uint32_t next, previous; /* index, or MQTT_NO_FLIGHT; next also chains the free ones */
+    bool busy, acknowledged; /* acknowledged: QoS 1 or 2 */
+};
+#define MQTT_NO_FLIGHT UINT32_MAX
+
+enum mqtt_link_state { LINK_IDLE, LINK_WAITING, LINK_CONNECTING, LINK_UP, LINK_ENDING };
+
+struct mqtt_link {
+    struct mqtt_bridge *bridge;
+    const struct mg_host *host;
+    mg_connection *core;
+    mg_shard *shard;
+    struct mqtt_client *client;
+    char *client_id;
+    enum mqtt_link_state state;
+    bool draining, closing, reported;
+    mg_timer *timer; /* what it is for depends on the state */
+    /* reconnecting */
+    uint32_t url;
+    int64_t delay_ms, up_since_us;
+    struct mqtt_connack connack;
+
+    /* sources */
+    struct mqtt_source **sources;
+    size_t source_count, source_capacity;
+    struct mqtt_sub *subs; /* what is subscribed, index as in subscriptions */
+    struct mqtt_subscription *subscriptions;
+    uint32_t sub_count, subs_pending, subs_refused;
+    bool by_id;              /* messages carry the identifiers of their subscriptions */
+    size_t offered_to;       /* of the message being offered: ends that have it already */
+    int64_t stalled_us;      /* like that of a source, for those found by address */
+    mg_timer *stall_timer;
+    uint64_t dropped;        /* not logged yet */
+    int64_t dropped_said_us;
+
+    /* sinks */
+    struct mqtt_sink *sinks;
+    struct mqtt_flight *flights;
+    uint32_t flight_count, first, last, free;
+    uint32_t acknowledged, unacknowledged; /* in flight, by kind */
+    bool starved;                          /* a send was answered -EAGAIN */
+    mg_timer *deadline_timer;
+    struct mqtt_scratch in, out;
+};
+
+/* mqtt_link.c */
+int mqtt_open(void *self, mg_connection *connection, uint32_t index, void **ret_context,
+              struct mg_err *reterr);
+int mqtt_begin(void *context, struct mg_err *reterr);
+void mqtt_drain(void *context);
+void mqtt_close(void *context);
+void mqtt_destroy(void *context);
+void mqtt_flush(void *context);
+/* Starts *timer, or arms it anew. */
+void mqtt_arm(struct mqtt_link *link, mg_timer **timer, int64_t after_ms, void (*fired)(void *arg));
+void mqtt_disarm(struct mqtt_link *link, mg_timer **timer);
+void mqtt_link_fail(struct mqtt_link *link, const char *why); /* gives the connection up, tries anew */
+void mqtt_link_settled(struct mqtt_link *link);               /* subscriptions or flights have changed */
+
+/* mqtt_source.c */
+int mqtt_open_source(void *context, mg_source *core, const char *address, const void *settings,
+                     void **ret_source, struct mg_err *reterr);
+void mqtt_credit(void *context, void *source, uint32_t more);
+int mqtt_subs_build(struct mqtt_link *link, bool by_id, struct mg_err *reterr);
+void mqtt_subs_free(struct mqtt_link *link);
+int mqtt_subs_send(struct mqtt_link *link);         /* all of them */
+int mqtt_subs_send_refused(struct mqtt_link *link); /* those again that were refused */
+void mqtt_subscribed(void *arg, uint32_t index, uint32_t reason);
+int mqtt_message(void *arg, const struct mqtt_publish *publish);
+void mqtt_dropped(void *arg, uint32_t count);
+
+/* mqtt_sink.c */
+int mqtt_flights_init(struct mqtt_link *link);
+int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void *settings,
+                   void **ret_sink, struct mg_err *reterr);
+int mqtt_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr);
+void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason);
+void mqtt_release_all(struct mqtt_link *link, const char *why); /* in the order of sending */

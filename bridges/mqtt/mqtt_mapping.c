@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events to MQTT PUBLISH packets and back. */
+#include "mqtt_mapping.h"
+#include "mqtt_tag.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In front of a genuine user property that would be read as a tag. */
+static const char escape_prefix[] = "mg:=:";
+enum { ESCAPE_LENGTH = sizeof(escape_prefix) - 1 };
+
+/* What MQTT has no field for, in the order in which it is written; a reader takes them as tags only
+ * in this order and before every other user property. */
+enum field {
+    UNSET,
+    DURABLE,
+    PRIORITY,
+    CREATED,
+    REPLY_TO,
+    SUBJECT,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    GROUP,
+    GROUP_SEQUENCE,
+    REPLY_TO_GROUP,
+    MESSAGE_ID,
+    CORRELATION,
+    USER,
+    FIELDS
+};
+static const char *const field_names[FIELDS] = {
+    "mg:unset",   "mg:durable",          "mg:priority", "mg:created",        "mg:reply-to",
+    "mg:subject", "mg:content-type",     "mg:content-encoding", "mg:group",  "mg:group-sequence",
+    "mg:reply-to-group", "mg:message-id", "mg:correlation", "mg:user",
+};
+
+static bool same(struct mg_str a, struct mg_str b)
+{
+    return a.len == b.len && (!a.len || !memcmp(a.at, b.at, a.len));
+}
+
+static struct mg_str str(const char *text)
+{
+    return (struct mg_str){text, strlen(text)};
+}
+
+static struct mg_str *field_text(struct mg_head *head, enum field field)
+{
+    switch (field) {
+    case REPLY_TO:
+        return &head->reply_to;
+    case SUBJECT:
+        return &head->subject;
+    case CONTENT_TYPE:
+        return &head->content_type;
+    case CONTENT_ENCODING:
+        return &head->content_encoding;
+    case GROUP:
+        return &head->group;
+    case REPLY_TO_GROUP:
+        return &head->reply_to_group;
+    default:
+        return NULL;
+    }
+}
+
+/* MQTT's own field takes it. */
+static bool field_is_native(const struct mg_head *head, enum field field, bool doubtful)
+{
+    switch (field) {
+    case REPLY_TO:
+        return !mqtt_topic_name_check(head->reply_to, !doubtful, NULL);
+    case CONTENT_TYPE:
+        return mqtt_text_sayable(head->content_type, doubtful);
+    case CORRELATION:
+        return head->correlation.type == MG_BINARY && !head->correlation.width &&
+               head->correlation.as.binary.len <= MQTT_TEXT_MOST;
+    default:
+        return false;
+    }
+}
+
+/* ---- the tags of the head ------------------------------------------------------------------- */
+
+static int number(struct mqtt_scratch *scratch, int64_t value, struct mg_str *ret_text)
+{
+    char *text = mqtt_scratch_alloc(scratch, 24);
+    if (!text)
+        return -ENOMEM;
+    int length = snprintf(text, 24, "%" PRId64, value);
+    *ret_text = (struct mg_str){text, (size_t)length};
+    return 0;
+}
+
+/* CODE ":" text, for the identifiers, which have types. */
+static int typed(struct mqtt_scratch *scratch, const struct mg_value *value, bool doubtful,
+                 struct mg_str *ret_text)
+{
+    char code[16];
+    struct mg_str text;
+    int rc = mqtt_value_encode(scratch, value, doubtful, code, &text);
+    if (rc)
+        return rc;
+    size_t length = strlen(code);
+    char *both = mqtt_scratch_alloc(scratch, length + 1 + text.len);
+    if (!both)
+        return -ENOMEM;
+    memcpy(both, code, length);
+    both[length] = ':';
+    if (text.len)
+        memcpy(both + length + 1, text.at, text.len);
+    *ret_text = (struct mg_str){both, length + 1 + text.len};
+    return 0;
+}
+
+static int field_text_encode(enum field field, struct mg_str text, bool doubtful,
+                             struct mqtt_scratch *scratch, struct mqtt_user *ret_user)
+{
+    ret_user->value = text;
+    if (mqtt_text_sayable(text, doubtful))
+        return 1;
+    char *name = mqtt_scratch_alloc(scratch, 32);
+    if (!name)
+        return -ENOMEM;
+    int length = snprintf(name, 32, "%s~", field_names[field]);
+    ret_user->name = (struct mg_str){name, (size_t)length};
+    int rc = mqtt_base64_encode(scratch, (struct mg_bytes){text.at, text.len}, &ret_user->value);
+    return rc ? rc : 1;
+}
+
+/* 1: *ret_user is the field's tag; 0: it needs none; negative: -ENOMEM, -EINVAL. */
+static int field_encode(const struct mg_head *head, enum field field, bool doubtful,
+                        struct mqtt_scratch *scratch, struct mqtt_user *ret_user)
+{
+    uint32_t has = head->present;
+    int rc = 0;
+    ret_user->name = str(field_names[field]);
+    switch (field) {
+    case UNSET:
+        ret_user->value = str(has & MG_HAS_QOS ? "r" : has & MG_HAS_RETAIN ? "q" : "qr");
+        return (has & (MG_HAS_QOS | MG_HAS_RETAIN)) != (MG_HAS_QOS | MG_HAS_RETAIN);
+    case DURABLE:
+        ret_user->value = str(head->durable ? "true" : "false");
+        return !!(has & MG_HAS_DURABLE);
+    case PRIORITY:
+        rc = has & MG_HAS_PRIORITY ? number(scratch, head->priority, &ret_user->value) : 0;
+        return rc ? rc : !!(has & MG_HAS_PRIORITY);
+    case CREATED:
+        rc = has & MG_HAS_CREATED ? number(scratch, head->created_us, &ret_user->value) : 0;
+        return rc ? rc : !!(has & MG_HAS_CREATED);
+    case GROUP_SEQUENCE:
+        rc = has & MG_HAS_GROUP_SEQUENCE ? number(scratch, head->group_sequence, &ret_user->value) : 0;
+        return rc ? rc : !!(has & MG_HAS_GROUP_SEQUENCE);
+    case MESSAGE_ID:
+    case CORRELATION: {
+        const struct mg_value *id = field == MESSAGE_ID ? &head->message_id : &head->correlation;
+        if (id->type == MG_NULL || field_is_native(head, field, doubtful))
+            return 0;
+        rc = typed(scratch, id, doubtful, &ret_user->value);
+        return rc ? rc : 1;
+    }
+    case USER:
+        if (!head->user.at)
+            return 0;
+        rc = mqtt_base64_encode(scratch, head->user, &ret_user->value);
+        return rc ? rc : 1;
+    default: {
+        struct mg_str text = *field_text((struct mg_head *)head, field);
+        if (!text.at || field_is_native(head, field, doubtful))
+            return 0;
+        return field_text_encode(field, text, doubtful, scratch, ret_user);
+    }
+    }
+}
+
+static int field_parse(struct mg_head *head, enum field field, bool base64, const struct mqtt_user *user,
+                       struct mqtt_scratch *scratch)
+{
+    char buffer[24] = "";
+    if (user->value.len && user->value.len < sizeof(buffer))
+        memcpy(buffer, user->value.at, user->value.len);
+    long long parsed = strtoll(buffer, NULL, 10);
+    struct mg_bytes bytes;
+    int rc = 0;
+    switch (field) {
+    case UNSET:
+        head->present &= ~(strchr(buffer, 'q') ? MG_HAS_QOS : 0u) & ~(strchr(buffer, 'r') ? MG_HAS_RETAIN : 0u);
+        return 0;
+    case DURABLE:
+        head->present |= MG_HAS_DURABLE;
+        head->durable = buffer[0] == 't';
+        return 0;
+    case PRIORITY:
+        head->present |= MG_HAS_PRIORITY;
+        head->priority = (uint8_t)parsed;
+        return 0;
+    case CREATED:
+        head->present |= MG_HAS_CREATED;
+        head->created_us = parsed;
+        return 0;
+    case GROUP_SEQUENCE:
+        head->present |= MG_HAS_GROUP_SEQUENCE;
+        head->group_sequence = (uint32_t)parsed;
+        return 0;
+    case MESSAGE_ID:
+    case CORRELATION: {
+        struct mg_value *id = field == MESSAGE_ID ? &head->message_id : &head->correlation;
+        const char *colon = user->value.len ? memchr(user->value.at, ':', user->value.len) : NULL;
+        if (!colon || id->type != MG_NULL)
+            return -EINVAL;
+        struct mg_str code = {user->value.at, (size_t)(colon - user->value.at)};
+        struct mg_str text = {colon + 1, user->value.len - code.len - 1};
+        return mqtt_value_decode(scratch, code, text, id);
+    }
+    case USER:
+        return mqtt_base64_decode(scratch, user->value, &head->user);
+    default: {
+        struct mg_str *text = field_text(head, field);
+        if (text->at)
+            return -EINVAL;
+        *text = (struct mg_str){user->value.at ? user->value.at : "", user->value.len};
+        if (base64) {
+            rc = mqtt_base64_decode(scratch, user->value, &bytes);
+            if (!rc)
+                *text = (struct mg_str){bytes.at, bytes.len};
+        }
+        return rc;
+    }
+    }
+}
+
+/* Reads a tag of a field after *last into head and moves *last on.  -EINVAL: it is none. */
+static int field_decode(struct mg_head *head, int *last, const struct mqtt_user *user,
+                        struct mqtt_scratch *scratch)
+{
+    for (int field = *last + 1; field < FIELDS; field++) {
+        struct mg_str name = str(field_names[field]);
+        bool base64 = user->name.len == name.len + 1 && user->name.at[name.len] == '~';
+        if (user->name.len < name.len || memcmp(user->name.at, name.at, name.len) ||
+            (user->name.len != name.len && !base64))
+            continue;
+        struct mg_head changed = *head;
+        struct mqtt_user again = {{NULL, 0}, {NULL, 0}};
+        int rc = field_parse(&changed, (enum field)field, base64, user, scratch);
+        if (!rc)
+            rc = field_encode(&changed, (enum field)field, false, scratch, &again);
+        if (rc < 0)
+            return rc;
+        if (!rc || !same(again.name, user->name) || !same(again.value, user->value))
+            return -EINVAL;
+        *head = changed;
+        *last = field;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* ---- the escape ----------------------------------------------------------------------------- */
+
+/* Whether a reader that has read the head's tags up to `last` takes this pair, less any number of
+ * escapes, for a tag: such a genuine pair gets one escape more.  1, 0 or -ENOMEM. */
+static int looks_tagged(const struct mqtt_user *user, const struct mg_head *head, int last,
+                        struct mqtt_scratch *scratch, bool *ret_escaped)
+{
+    struct mqtt_user inner = *user;
+    *ret_escaped = false;
+    if (inner.name.len < 3 || memcmp(inner.name.at, "mg:", 3))
+        return 0;
+    while (inner.name.len >= ESCAPE_LENGTH && !memcmp(inner.name.at, escape_prefix, ESCAPE_LENGTH)) {
+        inner.name.at += ESCAPE_LENGTH;
+        inner.name.len -= ESCAPE_LENGTH;
+        *ret_escaped = true;
+    }
+    struct mg_property property;
+    int rc = mqtt_tag_decode(scratch, &inner, &property);
+    if (rc == -EINVAL) {
+        struct mg_head copy = *head;
+        rc = field_decode(&copy, &last, &inner, scratch);
+    }
+    return !rc ? 1 : rc == -EINVAL ? 0 : rc;
+}
+
+/* ---- packet to event ------------------------------------------------------------------------ */
+
+static int property_decode(const struct mqtt_user *user, struct mg_head *head, int *last,
+                           struct mqtt_scratch *scratch, struct mg_property *ret_property)
+{
+    bool escaped;
+    *ret_property = (struct mg_property){
+        .name = {user->name.at ? user->name.at : "", user->name.len},
+        .value = {.type = MG_TEXT, .as.text = {user->value.at ? user->value.at : "", user->value.len}},
+    };
+    int rc = looks_tagged(user, head, *last, scratch, &escaped);
+    if (rc > 0 && !escaped)
+        rc = mqtt_tag_decode(scratch, user, ret_property);
+    else if (rc > 0) {
+        ret_property->name.at += ESCAPE_LENGTH;
+        ret_property->name.len -= ESCAPE_LENGTH;
+        rc = 0;
+    }
+    *last = FIELDS; /* behind the first property, nothing is a tag of the head */
+    return rc;
+}
+
+static int properties_decode(const struct mqtt_publish *publish, struct mqtt_scratch *scratch,
+                             struct mg_message *message)
+{
+    if (publish->user_count > scratch->property_capacity) {
+        size_t capacity = publish->user_count + 16;
+        struct mg_property *grown = realloc(scratch->properties, capacity * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        scratch->properties = grown;
+        scratch->property_capacity = capacity;
+    }
+    int last = -1;
+    size_t count = 0;
+    for (size_t i = 0; i < publish->user_count; i++) {
+        const struct mqtt_user *user = &publish->users[i];
+        int rc = -EINVAL;
+        if (last < FIELDS && user->name.len > 3 && !memcmp(user->name.at, "mg:", 3))
+            rc = field_decode(&message->head, &last, user, scratch);
+        if (rc == -EINVAL)
+            rc = property_decode(user, &message->head, &last, scratch, &scratch->properties[count++]);
+        if (rc)
+            return rc;
+    }
+    message->properties = scratch->properties;
+    message->property_count = count;
+    return 0;
+}
+
+int mqtt_to_message(const struct mqtt_publish *publish, int64_t wall_us, struct mqtt_scratch *scratch,
+                    struct mg_message *ret_message)
+{
+    mqtt_scratch_reset(scratch);
+    *ret_message = (struct mg_message){
+        .head =
+            {
+                .size = sizeof(struct mg_head),
+                .present = MG_HAS_QOS | MG_HAS_RETAIN,
+                .address = publish->topic,
+                .reply_to = publish->response_topic,
+                .content_type = publish->content_type,
+                .qos = publish->qos,
+                .priority = 4,
+                .retain = publish->retain,
+                .duplicate = publish->dup,
+            },
+        .payload = publish->payload,
+    };
+    struct mg_head *head = &ret_message->head;
+    if (publish->has_format) {
+        head->present |= MG_HAS_TEXT_PAYLOAD;
+        head->text_payload = publish->format == 1;
+    }
+    if (publish->has_expiry) {
+        head->present |= MG_HAS_EXPIRY;
+        head->expires_us = wall_us + (int64_t)publish->expiry_s * 1000000;
+    }
+    if (publish->has_correlation) {
+        head->correlation.type = MG_BINARY;
+        head->correlation.as.binary = publish->correlation;
+    }
+    return properties_decode(publish, scratch, ret_message);
+}
+
+/* ---- event to packet ------------------------------------------------------------------------ */
+
+static int too_long(struct mg_str name, size_t length, struct mg_err *err)
+{
+    if (err)
+        snprintf(err->text, sizeof(err->text),
+                 "the property '%.*s' takes %zu bytes in MQTT, where a text has at most %d",
+                 (int)(name.len > 60 ? 60 : name.len), name.len ? name.at : "", length, MQTT_TEXT_MOST);
+    return -EINVAL;
+}
+
+/* The pair for one property; 1, 0 (left out: tags are off), or negative. */
+static int property_encode(const struct mg_property *property, const struct mqtt_encoding *encoding,
+                           const struct mg_head *head, int last, struct mqtt_scratch *scratch,
+                           struct mqtt_user *ret_user)
+{
+    const struct mg_value *value = &property->value;
+    bool named = mqtt_text_sayable(property->name, encoding->doubtful);
+    bool escaped;
+    int rc;
+    if (value->type == MG_TEXT && (!value->width || !encoding->tags) && named &&
+        mqtt_text_sayable(value->as.text, encoding->doubtful)) {
+        *ret_user = (struct mqtt_user){property->name, value->as.text};
+        rc = encoding->tags ? looks_tagged(ret_user, head, last, scratch, &escaped) : 0;
+        if (rc <= 0)
+            return rc ? rc : 1;
+        char *name = mqtt_scratch_alloc(scratch, ESCAPE_LENGTH + property->name.len);
+        if (!name)
+            return -ENOMEM;
+        memcpy(name, escape_prefix, ESCAPE_LENGTH);
+        memcpy(name + ESCAPE_LENGTH, property->name.at, property->name.len);
+        ret_user->name = (struct mg_str){name, ESCAPE_LENGTH + property->name.len};
+        return 1;
+    }
+    if (encoding->tags) {
+        rc = mqtt_tag_encode(scratch, property, encoding->doubtful, ret_user);
+        return rc ? rc : 1;
+    }
+    char code[16];
+    ret_user->name = property->name;
+    rc = mqtt_value_encode(scratch, value, encoding->doubtful, code, &ret_user->value);
+    if (rc)
+        return rc;
+    return named && !strchr("nsYb", code[0]);
+}
+
+static int users_encode(const struct mg_head *head, const struct mg_property *properties, size_t count,
+                        const struct mqtt_encoding *encoding, struct mqtt_scratch *scratch,
+                        struct mqtt_publish *publish, struct mg_err *err)
+{
+    if (count + FIELDS > scratch->user_capacity) {
+        size_t capacity = count + FIELDS + 16;
+        struct mqtt_user *grown = realloc(scratch->users, capacity * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        scratch->users = grown;
+        scratch->user_capacity = capacity;
+    }
+    struct mqtt_user *users = scratch->users;
+    size_t used = 0;
+    int last = -1;
+    for (int field = 0; encoding->tags && field < FIELDS; field++) {
+        int rc = field_encode(head, (enum field)field, encoding->doubtful, scratch, &users[used]);
+        if (rc < 0)
+            return rc;
+        if (rc && users[used].value.len > MQTT_TEXT_MOST)
+            return too_long(users[used].name, users[used].value.len, err);
+        if (rc)
+            last = field;
+        used += (size_t)rc;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int rc = property_encode(&properties[i], encoding, head, last, scratch, &users[used]);
+        if (rc < 0)
+            return rc;
+        if (rc && users[used].name.len > MQTT_TEXT_MOST)
+            return too_long(properties[i].name, users[used].name.len, err);
+        if (rc && users[used].value.len > MQTT_TEXT_MOST)
+            return too_long(properties[i].name, users[used].value.len, err);
+        used += (size_t)rc;
+        last = FIELDS;
+    }
+    publish->users = users;
+    publish->user_count = used;
+    return 0;
+}
+
+/* Whole seconds left, rounded up: an event never lives shorter for having been forwarded. */
+static uint32_t seconds_left(int64_t expires_us, int64_t wall_us)
+{
+    if (expires_us <= wall_us)
+        return 0;
+    uint64_t left = ((uint64_t)expires_us - (uint64_t)wall_us + 999999) / 1000000;
+    return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+}
+
+int mqtt_from_event(const struct mg_head *head, struct mg_str topic, struct mg_bytes payload,
+                    const struct mg_property *properties, size_t property_count,
+                    const struct mqtt_encoding *encoding, int64_t wall_us,
+                    struct mqtt_scratch *scratch, struct mqtt_publish *ret_publish,
+                    struct mg_err *reterr)
+{
+    mqtt_scratch_reset(scratch);
+    int rc = mqtt_topic_name_check(topic, !encoding->doubtful, reterr);
+    if (rc)
+        return rc;
+    struct mqtt_publish publish = {
+        .topic = topic,
+        .payload = payload,
+        .retain = head->retain && (head->present & MG_HAS_RETAIN),
+    };
+    if (encoding->v5) {
+        publish.has_format = head->present & MG_HAS_TEXT_PAYLOAD;
+        publish.format = head->text_payload;
+        publish.has_expiry = head->present & MG_HAS_EXPIRY;
+        publish.expiry_s = publish.has_expiry ? seconds_left(head->expires_us, wall_us) : 0;
+        if (head->content_type.at && field_is_native(head, CONTENT_TYPE, encoding->doubtful))
+            publish.content_type = head->content_type;
+        if (head->reply_to.at && field_is_native(head, REPLY_TO, encoding->doubtful))
+            publish.response_topic = head->reply_to;
+        if (field_is_native(head, CORRELATION, encoding->doubtful)) {
+            publish.has_correlation = true;
+            publish.correlation = head->correlation.as.binary;
+        }
+        rc = users_encode(head, properties, property_count, encoding, scratch, &publish, reterr);
+        if (rc == -EINVAL && reterr && !reterr->text[0])
+            snprintf(reterr->text, sizeof(reterr->text), "a property has a type that is not known here");
+        if (rc)
+            return rc;
+    }
+    *ret_publish = publish;
+    return 0;
+}
+
+/* ---- sizes ---------------------------------------------------------------------------------- */
+
+static uint64_t varint_size(uint64_t value)
+{
+    return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : 4;
+}
+
+uint64_t mqtt_publish_size(const struct mqtt_publish *publish, bool v5)
+{
+    uint64_t size = 2 + publish->topic.len + (publish->qos ? 2 : 0) + publish->payload.len;
+    if (v5) {
+        uint64_t properties = (publish->has_format ? 2u : 0u) + (publish->has_expiry ? 5u : 0u);
+        if (publish->content_type.at)
+            properties += 3 + publish->content_type.len;
+        if (publish->response_topic.at)
+            properties += 3 + publish->response_topic.len;
+        if (publish->has_correlation)
+            properties += 3 + publish->correlation.len;
+        for (size_t i = 0; i < publish->user_count; i++)
+            properties += 5 + publish->users[i].name.len + publish->users[i].value.len;
+        size += varint_size(properties) + properties;
+    }
+    return 1 + varint_size(size) + size;
+}

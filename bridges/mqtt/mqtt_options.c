@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of the mqtt bridge, and the checks across them. */
+#include "mqtt_bridge.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct mqtt_settings, field)
+#define TLS_AT(field) (offsetof(struct mqtt_settings, tls.field) - offsetof(struct mqtt_settings, tls))
+#define WILL_AT(field) (offsetof(struct mqtt_settings, will.field) - offsetof(struct mqtt_settings, will))
+
+static const char *const versions[] = {"5", "3.1.1", NULL};
+static const char *const verifies[] = {"full", "chain", "none", NULL};
+static const char *const retain_handlings[] = {"send", "new", "none", NULL};
+static const char *const sink_qos[] = {"0", "1", "2", "keep", NULL};
+static const char *const sink_retain[] = {"keep", "set", "clear", NULL};
+static const char *const sink_tags[] = {"all", "none", NULL};
+static const char *const sink_control[] = {"tagged", "plain", NULL};
+
+static const struct mg_option tls_options[] = {
+    {.name = "ca", .type = MG_OPT_FILE, .offset = TLS_AT(ca),
+     .doc = "PEM file with the certificates that are trusted; without it and ca_path, the system's."},
+    {.name = "ca_path", .type = MG_OPT_FILE, .offset = TLS_AT(ca_path),
+     .doc = "Folder of trusted certificates, named by hash (openssl rehash)."},
+    {.name = "cert", .type = MG_OPT_FILE, .offset = TLS_AT(cert),
+     .doc = "PEM file with the client's certificate and those that lead to its root."},
+    {.name = "key", .type = MG_OPT_FILE, .offset = TLS_AT(key),
+     .doc = "PEM file with the client's private key."},
+    {.name = "key_password", .type = MG_OPT_SECRET, .offset = TLS_AT(key_password),
+     .doc = "The password of the private key."},
+    {.name = "verify", .type = MG_OPT_ENUM, .value = "full", .choices = verifies, .offset = TLS_AT(verify),
+     .doc = "What of the server's certificate is checked: chain and host name (full), chain, or none."},
+    {.name = "alpn", .type = MG_OPT_TEXT, .flags = MG_OPT_LIST, .least = 1, .most = 255,
+     .offset = TLS_AT(alpn), .doc = "Application protocols to offer, such as mqtt."},
+    {0},
+};
+
+static const struct mg_option will_options[] = {
+    {.name = "topic", .type = MG_OPT_TEXT, .offset = WILL_AT(topic),
+     .doc = "Where the server publishes the will; without it there is none."},
+    {.name = "payload", .type = MG_OPT_TEXT, .offset = WILL_AT(payload), .doc = "What it publishes."},
+    {.name = "qos", .type = MG_OPT_INT, .value = "0", .least = 0, .most = 2, .offset = WILL_AT(qos),
+     .doc = "Quality of service of the will."},
+    {.name = "retain", .type = MG_OPT_BOOL, .value = "false", .offset = WILL_AT(retain),
+     .doc = "Whether the server keeps it as retained message."},
+    {.name = "delay", .type = MG_OPT_DURATION_MS, .value = "0s", .offset = WILL_AT(delay_ms),
+     .doc = "How long the server waits before it publishes the will (MQTT 5)."},
+    {0},
+};
+
+static const struct mg_option reconnect_options[] = {
+    {.name = "first", .type = MG_OPT_DURATION_MS, .value = "500ms", .least = 10, .most = 3600000,
+     .offset = 0, .doc = "The shortest time before another attempt."},
+    {.name = "most", .type = MG_OPT_DURATION_MS, .value = "30s", .least = 10, .most = 86400000,
+     .offset = sizeof(int64_t), .doc = "The longest time before another attempt."},
+    {0},
+};
+
+const struct mg_option mqtt_options[] = {
+    {.name = "url", .type = MG_OPT_URL, .flags = MG_OPT_REQUIRED | MG_OPT_LIST, .offset = AT(urls),
+     .doc = "Servers, tried in turn: mqtt://host:1883, mqtts://host:8883, ws://host:80/path, "
+            "wss://host:443/path."},
+    {.name = "version", .type = MG_OPT_ENUM, .value = "5", .choices = versions, .offset = AT(version),
+     .doc = "Version of MQTT."},
+    {.name = "client_id", .type = MG_OPT_TEXT, .least = 1, .most = 65535, .offset = AT(client_id),
+     .doc = "Client identifier; default meshgate-GATEWAY-BRIDGE.  Further connections append -1, -2 …"},
+    {.name = "clean_start", .type = MG_OPT_BOOL, .value = "true", .offset = AT(clean_start),
+     .doc = "Whether the server forgets subscriptions and queued messages of an earlier connection."},
+    {.name = "session_expiry", .type = MG_OPT_DURATION_MS, .value = "0s", .offset = AT(session_expiry_ms),
+     .doc = "How long the server keeps the session after a disconnect (MQTT 5)."},
+    {.name = "keep_alive", .type = MG_OPT_DURATION_MS, .value = "60s", .least = 1000, .most = 65535000,
+     .offset = AT(keep_alive_ms), .doc = "The longest silence on the connection, in whole seconds."},
+    {.name = "user", .type = MG_OPT_TEXT, .most = 65535, .offset = AT(user), .doc = "User name."},
+    {.name = "password", .type = MG_OPT_SECRET, .offset = AT(password), .doc = "Password."},
+    {.name = "tls", .type = MG_OPT_MAP, .inside = tls_options,
+     .inside_size = sizeof(((struct mqtt_settings *)0)->tls), .offset = AT(tls),
+     .doc = "TLS of mqtts and wss."},
+    {.name = "will", .type = MG_OPT_MAP, .inside = will_options,
+     .inside_size = sizeof(((struct mqtt_settings *)0)->will), .offset = AT(will),
+     .doc = "What the server publishes when this connection breaks."},
+    {.name = "receive_maximum", .type = MG_OPT_INT, .value = "0", .least = 0, .most = 65535,
+     .offset = AT(receive_maximum),
+     .doc = "Unacknowledged messages that the server may send (MQTT 5); 0: its own choice."},
+    {.name = "max_packet", .type = MG_OPT_SIZE, .value = "0", .least = 0, .most = 268435460,
+     .offset = AT(max_packet), .doc = "The largest packet that the server may send (MQTT 5); 0: no limit."},
+    {.name = "max_inflight", .type = MG_OPT_INT, .value = "100", .least = 1, .most = 10000,
+     .offset = AT(max_inflight),
+     .doc = "Unconfirmed QoS 1 and 2 messages on their way to the server; its Receive Maximum lowers it."},
+    {.name = "connect_timeout", .type = MG_OPT_DURATION_MS, .value = "10s", .least = 100, .most = 600000,
+     .offset = AT(connect_timeout_ms), .doc = "The longest time until the server has accepted the connection."},
+    {.name = "confirm_timeout", .type = MG_OPT_DURATION_MS, .value = "30s", .least = 100, .most = 3600000,
+     .offset = AT(confirm_timeout_ms),
+     .doc = "The longest time until the server confirms a message or a subscription; then the connection "
+            "is given up and made anew."},
+    {.name = "reconnect", .type = MG_OPT_MAP, .inside = reconnect_options,
+     .inside_size = sizeof(((struct mqtt_settings *)0)->reconnect), .offset = AT(reconnect),
+     .doc = "Time between attempts to connect, which grows at random."},
+    {0},
+};
+
+#define SOURCE_AT(field) offsetof(struct mqtt_source_settings, field)
+const struct mg_option mqtt_source_options[] = {
+    {.name = "qos", .type = MG_OPT_INT, .value = "1", .least = 0, .most = 2, .offset = SOURCE_AT(qos),
+     .doc = "The highest quality of service at which the server delivers."},
+    {.name = "no_local", .type = MG_OPT_BOOL, .value = "true", .offset = SOURCE_AT(no_local),
+     .doc = "Whether the server leaves out what this bridge published itself (MQTT 5; not for $share)."},
+    {.name = "retain_as_published", .type = MG_OPT_BOOL, .value = "true",
+     .offset = SOURCE_AT(retain_as_published),
+     .doc = "Whether the retain flag arrives as it was published (MQTT 5)."},
+    {.name = "retain_handling", .type = MG_OPT_ENUM, .value = "send", .choices = retain_handlings,
+     .offset = SOURCE_AT(retain_handling),
+     .doc = "Retained messages at subscribing: send them, send them to a new subscription, or none (MQTT 5)."},
+    {0},
+};
+
+#define SINK_AT(field) offsetof(struct mqtt_sink_settings, field)
+const struct mg_option mqtt_sink_options[] = {
+    {.name = "qos", .type = MG_OPT_ENUM, .value = "1", .choices = sink_qos, .offset = SINK_AT(qos),
+     .doc = "Quality of service; keep: that of the event, at least 1 where somebody waits for the outcome."},
+    {.name = "retain", .type = MG_OPT_ENUM, .value = "keep", .choices = sink_retain, .offset = SINK_AT(retain),
+     .doc = "The retain flag: that of the event, always, or never."},
+    {.name = "tags", .type = MG_OPT_ENUM, .value = "all", .choices = sink_tags, .offset = SINK_AT(tags),
+     .doc = "Whether what MQTT 5 has no field for goes as user properties named mg:…"},
+    {.name = "control_characters", .type = MG_OPT_ENUM, .value = "tagged", .choices = sink_control,
+     .offset = SINK_AT(control_characters),
+     .doc = "Texts with control characters: as tags, since many brokers end the connection for them, or plain."},
+    {0},
+};
+
+int mqtt_refuse(struct mg_err *err, const char *option, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    err->option = option;
+    return -EINVAL;
+}
+
+bool mqtt_keeps_session(const struct mqtt_settings *settings)
+{
+    return !settings->clean_start;
+}
+
+static int check_urls(const struct mqtt_settings *settings, struct mg_err *err)
+{
+    static const char *const schemes[] = {"mqtt://", "ws://", "mqtts://", "wss://"};
+    bool secure = false;
+    for (size_t i = 0; i < settings->urls.count; i++) {
+        const char *url = ((const char *const *)settings->urls.items)[i];
+        size_t scheme = 0;
+        while (scheme < 4 && strncmp(url, schemes[scheme], strlen(schemes[scheme])))
+            scheme++;
+        if (scheme == 4)
+            return mqtt_refuse(err, "url", "'%.80s' begins with none of mqtt://, mqtts://, ws://, wss://", url);
+        const char *host = url + strlen(schemes[scheme]);
+        if (!*host || *host == ':' || *host == '/')
+            return mqtt_refuse(err, "url", "'%.80s' names no host", url);
+        if (strlen(url) > 1000)
+            return mqtt_refuse(err, "url", "a url has at most 1000 bytes");
+        if (strchr(host, '@'))
+            return mqtt_refuse(err, "url", "a url carries no user: write user: and password:");
+        secure = secure || scheme >= 2;
+    }
+    bool has_tls = settings->tls.ca || settings->tls.ca_path || settings->tls.cert || settings->tls.key;
+    if (has_tls && !secure)
+        return mqtt_refuse(err, "tls", "no url is mqtts:// or wss://, so tls would not be used");
+    if (!settings->tls.cert != !settings->tls.key)
+        return mqtt_refuse(err, "tls", "cert and key go together");
+    return 0;
+}
+
+int mqtt_settings_check(const void *of, struct mg_err *reterr)
+{
+    const struct mqtt_settings *settings = of;
+    int rc = check_urls(settings, reterr);
+    if (rc)
+        return rc;
+    bool v5 = settings->version == MQTT_VERSION_5;
+    if (!v5 && settings->session_expiry_ms)
+        return mqtt_refuse(reterr, "session_expiry", "needs version: 5; 3.1.1 has clean_start alone");
+    if (!v5 && (settings->receive_maximum || settings->max_packet))
+        return mqtt_refuse(reterr, settings->receive_maximum ? "receive_maximum" : "max_packet", "needs version: 5");
+    if (!v5 && settings->will.delay_ms)
+        return mqtt_refuse(reterr, "will", "a delay needs version: 5");
+    if (!v5 && settings->password && !settings->user)
+        return mqtt_refuse(reterr, "password", "MQTT 3.1.1 takes no password without a user");
+    if (v5 && !settings->clean_start && !settings->session_expiry_ms)
+        return mqtt_refuse(reterr, "clean_start",
+                           "false finds no session, since the server keeps none: set session_expiry, too");
+    if (settings->session_expiry_ms / 1000 > UINT32_MAX)
+        return mqtt_refuse(reterr, "session_expiry", "is at most 4294967295 s");
+    if (settings->reconnect.most_ms < settings->reconnect.first_ms)
+        return mqtt_refuse(reterr, "reconnect", "most is less than first");
+    if (settings->client_id &&
+        mqtt_text_kind((struct mg_str){settings->client_id, strlen(settings->client_id)}) != MQTT_TEXT_FINE)
+        return mqtt_refuse(reterr, "client_id", "is no text that MQTT takes");
+    if (settings->will.topic) {
+        struct mg_str topic = {settings->will.topic, strlen(settings->will.topic)};
+        rc = mqtt_topic_name_check(topic, true, reterr);
+        if (rc)
+            reterr->option = "will";
+    } else if (settings->will.payload || settings->will.qos || settings->will.retain) {
+        return mqtt_refuse(reterr, "will", "has no topic");
+    }
+    return rc;
+}
+
+/* ---- what an end can do --------------------------------------------------------------------- */
+
+enum {
+    CARRIES_ALWAYS = MG_CARRIES_RETAIN | MG_CARRIES_BINARY | MG_CARRIES_ADDRESS,
+    CARRIES_5 = MG_CARRIES_PROPERTIES | MG_CARRIES_REPLY_TO | MG_CARRIES_CORRELATION |
+                MG_CARRIES_CONTENT_TYPE | MG_CARRIES_EXPIRY,
+    CARRIES_TAGS = MG_CARRIES_TYPES | MG_CARRIES_PRIORITY | MG_CARRIES_MESSAGE_ID | MG_CARRIES_GROUP |
+                   MG_CARRIES_SUBJECT | MG_CARRIES_CREATED | MG_CARRIES_USER,
+};
+
+static int source_end(const struct mqtt_settings *settings, const char *address,
+                      const struct mqtt_source_settings *source, struct mg_end *ret_end, struct mg_err *err)
+{
+    struct mg_str group, filter;
+    int rc = mqtt_share_split(address, &group, &filter, err);
+    if (rc)
+        return rc;
+    bool v5 = settings->version == MQTT_VERSION_5;
+    ret_end->abilities = MG_SOURCE | MG_FILTERS | MG_ORDERED;
+    if (v5 && source->no_local && !group.len)
+        ret_end->abilities |= MG_NO_ECHO;
+    ret_end->carries = CARRIES_ALWAYS | (v5 ? CARRIES_5 : 0);
+    return 0;
+}
+
+static int sink_end(const struct mqtt_settings *settings, const char *address,
+                    const struct mqtt_sink_settings *sink, struct mg_end *ret_end, struct mg_err *err)
+{
+    bool inside = false;
+    for (const char *c = address; *c; c++) {
+        inside = *c == '{' || (inside && *c != '}');
+        if (!inside && (*c == '+' || *c == '#'))
+            return mqtt_refuse(err, NULL, "the topic '%.100s' holds a wildcard: an event has one address", address);
+    }
+    if (!*address)
+        return mqtt_refuse(err, NULL, "a topic has at least one character");
+    if (sink->qos == 2 && mqtt_keeps_session(settings))
+        return mqtt_refuse(err, "qos",
+                           "2 needs clean_start: true here, since the client keeps no QoS 2 state of an earlier "
+                           "connection: use 1, or a bridge of its own for this sink");
+    bool v5 = settings->version == MQTT_VERSION_5;
+    ret_end->abilities = MG_SINK | MG_ORDERED | (sink->qos ? MG_CONFIRMS : 0);
+    ret_end->carries = CARRIES_ALWAYS | (v5 ? CARRIES_5 : 0) |
+                       (v5 && sink->tags == MQTT_TAGS_ALL ? CARRIES_TAGS : 0);
+    return 0;
+}
+
+int mqtt_end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
+             struct mg_end *ret_end, struct mg_err *reterr)
+{
+    if (direction == MG_SOURCE)
+        return source_end(settings, address, end_settings, ret_end, reterr);
+    return sink_end(settings, address, end_settings, ret_end, reterr);
+}

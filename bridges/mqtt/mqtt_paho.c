@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client on Eclipse Paho MQTT C, the shard's side. */
+#include "mqtt_paho.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Unconfirmed bytes: Paho keeps a copy of each of them. */
+enum { UNCONFIRMED_BYTES_MOST = 64 << 20 };
+/* Messages offered in one turn of the loop, so that others have theirs. */
+enum { OFFERED_MOST = 1024 };
+
+void paho_op_free(struct paho_op *op)
+{
+    free(op);
+}
+
+static void messages_free(struct paho_messages *messages)
+{
+    for (size_t i = messages->next; i < messages->count; i++) {
+        MQTTAsync_freeMessage(&messages->items[i].message);
+        MQTTAsync_free(messages->items[i].topic);
+    }
+    free(messages->items);
+}
+
+static void ops_free(struct paho_op *op)
+{
+    for (struct paho_op *next; op; op = next) {
+        next = op->next;
+        paho_op_free(op);
+    }
+}
+
+void paho_client_free(struct mqtt_client *client)
+{
+    messages_free(&client->taking);
+    messages_free(&client->messages);
+    ops_free(client->ops);
+    ops_free(client->queue);
+    paho_op_free(client->drop);
+    free(client->publishes);
+    pthread_cond_destroy(&client->work);
+    pthread_cond_destroy(&client->room);
+    pthread_mutex_destroy(&client->lock);
+    free(client->notes);
+    free(client->noting);
+    free(client->users);
+    free(client->subscription_ids);
+    free(client);
+}
+
+static void destroy(struct mqtt_client *client)
+{
+    if (!client)
+        return;
+    const struct mg_host *host = client->host;
+    mg_wake *wake = client->wake;
+    pthread_mutex_lock(&client->lock);
+    client->orphaned = true; /* nobody wakes the shard any more */
+    pthread_cond_signal(&client->work);
+    pthread_cond_broadcast(&client->room);
+    pthread_mutex_unlock(&client->lock); /* from here on it is the worker's */
+    host->wake_free(wake);
+}
+
+/* ---- from the callbacks --------------------------------------------------------------------- */
+
+static void end_session(struct mqtt_client *client);
+
+static int fill_properties(struct mqtt_client *client, MQTTAsync_message *message)
+{
+    struct mqtt_publish *publish = &client->publish;
+    size_t count = (size_t)message->properties.count;
+    if (count > client->user_capacity) {
+        struct mqtt_user *users = realloc(client->users, count * sizeof(*users));
+        if (users)
+            client->users = users;
+        uint32_t *ids = realloc(client->subscription_ids, count * sizeof(*ids));
+        if (ids)
+            client->subscription_ids = ids;
+        if (!users || !ids)
+            return -ENOMEM;
+        client->user_capacity = count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const MQTTProperty *property = &message->properties.array[i];
+        const MQTTLenString *data = &property->value.data;
+        struct mg_str text = {data->data ? data->data : "", (size_t)data->len};
+        switch (property->identifier) {
+        case MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR:
+            publish->has_format = true;
+            publish->format = property->value.byte;
+            break;
+        case MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL:
+            publish->has_expiry = true;
+            publish->expiry_s = property->value.integer4;
+            break;
+        case MQTTPROPERTY_CODE_CONTENT_TYPE:
+            publish->content_type = text;
+            break;
+        case MQTTPROPERTY_CODE_RESPONSE_TOPIC:
+            publish->response_topic = text;
+            break;
+        case MQTTPROPERTY_CODE_CORRELATION_DATA:
+            publish->has_correlation = true;
+            publish->correlation = (struct mg_bytes){text.at, text.len};
+            break;
+        case MQTTPROPERTY_CODE_SUBSCRIPTION_IDENTIFIER:
+            client->subscription_ids[publish->subscription_id_count++] = property->value.integer4;
+            break;
+        case MQTTPROPERTY_CODE_USER_PROPERTY:
+            client->users[publish->user_count++] = (struct mqtt_user){
+                text,
+                {property->value.value.data ? property->value.value.data : "",
+                 (size_t)property->value.value.len}};
+            break;
+        default:
+            break;
+        }
+    }
+    publish->users = client->users;
+    publish->subscription_ids = client->subscription_ids;
+    return 0;
+}
+
+static int offer(struct mqtt_client *client, const struct paho_message *entry)
+{
+    MQTTAsync_message *message = entry->message;
+    client->publish = (struct mqtt_publish){
+        .topic = {entry->topic, entry->topic_length},
+        .payload = {message->payload, (size_t)message->payloadlen},
+        .qos = (uint8_t)message->qos,
+        .retain = message->retained,
+        .dup = message->dup,
+    };
+    int rc = client->options.v5 ? fill_properties(client, message) : 0;
+    return rc ? rc : client->events.message(client->arg, &client->publish);
+}
+
+/* Under the lock: what came in since, once the last lot is through. */
+static void swap_messages(struct mqtt_client *client)
+{
+    struct paho_messages *taking = &client->taking;
+    if (taking->next < taking->count)
+        return;
+    struct paho_messages empty = *taking;
+    empty.count = empty.next = 0;
+    *taking = client->messages;
+    client->messages = empty;
+}
+
+/* Offers what is in hand.  true: there is more, and the bridge takes it. */
+static bool take_messages(struct mqtt_client *client)
+{
+    struct paho_messages *taking = &client->taking;
+    size_t offered = 0, bytes = 0;
+    bool more = false;
+    while (taking->next < taking->count && !client->paused && offered < OFFERED_MOST) {
+        struct paho_message *entry = &taking->items[taking->next];
+        if (offer(client, entry) == -EAGAIN) {
+            client->paused = true;
+            break;
+        }
+        taking->next++;
+        offered++;
+        bytes += entry->topic_length + (size_t)entry->message->payloadlen;
+        MQTTAsync_freeMessage(&entry->message);
+        MQTTAsync_free(entry->topic);
+    }
+    pthread_mutex_lock(&client->lock);
+    client->in_hand -= offered;
+    client->in_hand_bytes -= bytes;
+    swap_messages(client);
+    more = taking->next < taking->count && !client->paused;
+    if (offered)
+        pthread_cond_broadcast(&client->room);
+    pthread_mutex_unlock(&client->lock);
+    return more;
+}
+
+static void confirmed(struct mqtt_client *client, const struct paho_note *note)
+{
+    struct paho_call *call = &client->publishes[note->index];
+    client->unconfirmed_bytes -= call->bytes;
+    call->bytes = 0;
+    client->events.confirmed(client->arg, note->index, note->reason);
+}
+
+static void take_note(struct mqtt_client *client, const struct paho_note *note, const char *why,
+                      const struct mqtt_connack *connack)
+{
+    if (client->down || note->session != client->session)
+        return;
+    switch (note->kind) {
+    case PAHO_CONNECTED:
+        client->events.connected(client->arg, connack);
+        break;
+    case PAHO_SUBSCRIBED:
+        client->events.subscribed(client->arg, note->index, note->reason);
+        break;
+    case PAHO_CONFIRMED:
+        confirmed(client, note);
+        break;
+    case PAHO_REFUSED:
+        end_session(client);
+        client->events.refused(client->arg, note->reason, why);
+        break;
+    case PAHO_LOST:
+        end_session(client);
+        client->events.lost(client->arg, note->reason, why);
+        break;
+    case PAHO_ENDED:
+        break;
+    }
+}
+
+static void woken(void *arg)
+{
+    struct mqtt_client *client = arg;
+    char why[PAHO_WHY_SIZE];
+    pthread_mutex_lock(&client->lock);
+    struct paho_note *notes = client->notes;
+    size_t count = client->note_count, capacity = client->note_capacity;
+    client->notes = client->noting;
+    client->note_capacity = client->noting_capacity;
+    client->note_count = 0;
+    client->noting = notes;
+    client->noting_capacity = capacity;
+    struct mqtt_connack connack = client->connack;
+    uint32_t dropped = client->dropped;
+    client->dropped = 0;
+    memcpy(why, client->why, sizeof(why));
+    swap_messages(client);
+    pthread_mutex_unlock(&client->lock);
+
+    bool ended = false;
+    for (size_t i = 0; i < count; i++) {
+        if (notes[i].kind == PAHO_ENDED)
+            ended = notes[i].session == client->session;
+        else
+            take_note(client, &notes[i], why, &connack);
+    }
+    if (dropped)
+        client->events.dropped(client->arg, dropped);
+    if (take_messages(client))
+        client->host->wake(client->wake);
+    if (ended) {
+        client->unconfirmed_bytes = 0;
+        client->events.ended(client->arg); /* may destroy the client */
+    }
+}
+
+/* ---- operations ----------------------------------------------------------------------------- */
+
+static void flush(struct mqtt_client *client)
+{
+    if (!client->ops)
+        return;
+    pthread_mutex_lock(&client->lock);
+    *client->queue_last = client->ops;
+    client->queue_last = client->ops_last;
+    if (client->waiting)
+        pthread_cond_signal(&client->work);
+    pthread_mutex_unlock(&client->lock);
+    client->ops = NULL;
+    client->ops_last = &client->ops;
+}
+
+static void push(struct mqtt_client *client, struct paho_op *op)
+{
+    op->next = NULL;
+    op->session = client->session;
+    *client->ops_last = op;
+    client->ops_last = &op->next;
+}
+
+static struct paho_op *op_new(enum paho_op_kind kind, size_t behind)
+{
+    struct paho_op *op = malloc(sizeof(*op) + behind);
+    if (op) {
+        memset(op, 0, sizeof(*op));
+        op->kind = kind;
+    }
+    return op;
+}
+
+static int connect_url(struct mqtt_client *client, const char *url)
+{
+    struct paho_op *op = op_new(PAHO_CONNECT, 0);
+    if (op && !client->drop)
+        client->drop = op_new(PAHO_DROP, 0);
+    if (!op || !client->drop) {
+        paho_op_free(op);
+        return -ENOMEM;
+    }
+    client->session++;
+    client->down = false;
+    op->url = url;
+    push(client, op);
+    flush(client);
+    return 0;
+}
+
+static void end_session(struct mqtt_client *client)
+{
+    client->down = true;
+    ops_free(client->ops);
+    client->ops = NULL;
+    client->ops_last = &client->ops;
+    for (uint32_t i = 0; i < client->options.in_flight_most; i++)
+        client->publishes[i].bytes = 0;
+    client->unconfirmed_bytes = 0;
+    push(client, client->drop);
+    client->drop = NULL;
+    flush(client);
+}
+
+static void disconnect(struct mqtt_client *client)
+{
+    if (!client->down)
+        end_session(client);
+}
+
+static int subscribe(struct mqtt_client *client, const struct mqtt_subscription *subscriptions,
+                     uint32_t first, uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        struct paho_op *op = op_new(PAHO_SUBSCRIBE, 0);
+        if (!op)
+            return -ENOMEM;
+        op->subscription = subscriptions[i];
+        op->index = i;
+        push(client, op);
+    }
+    return 0;
+}
+
+static char *append(char **end, const void *from, size_t length)
+{
+    char *at = *end;
+    if (length)
+        memcpy(at, from, length);
+    *end += length;
+    return at;
+}
+
+static void put_text(MQTTProperty **next, enum MQTTPropertyCodes code, char **end, const void *text,
+                     size_t length)
+{
+    MQTTProperty *property = (*next)++;
+    property->identifier = code;
+    property->value.data.data = append(end, text, length);
+    property->value.data.len = (int)length;
+}
+
+static void put_properties(const struct mqtt_publish *publish, MQTTProperty *next, char **end)
+{
+    if (publish->has_format) {
+        next->identifier = MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR;
+        next++->value.byte = publish->format;
+    }
+    if (publish->has_expiry) {
+        next->identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL;
+        next++->value.integer4 = publish->expiry_s;
+    }
+    if (publish->content_type.at)
+        put_text(&next, MQTTPROPERTY_CODE_CONTENT_TYPE, end, publish->content_type.at,
+                 publish->content_type.len);
+    if (publish->response_topic.at)
+        put_text(&next, MQTTPROPERTY_CODE_RESPONSE_TOPIC, end, publish->response_topic.at,
+                 publish->response_topic.len);
+    if (publish->has_correlation)
+        put_text(&next, MQTTPROPERTY_CODE_CORRELATION_DATA, end, publish->correlation.at,
+                 publish->correlation.len);
+    for (size_t i = 0; i < publish->user_count; i++) {
+        MQTTProperty *property = next;
+        const struct mqtt_user *user = &publish->users[i];
+        put_text(&next, MQTTPROPERTY_CODE_USER_PROPERTY, end, user->name.at, user->name.len);
+        property->value.value.data = append(end, user->value.at, user->value.len);
+        property->value.value.len = (int)user->value.len;
+    }
+}
+
+static size_t property_count(const struct mqtt_publish *publish)
+{
+    return (size_t)publish->has_format + publish->has_expiry + !!publish->content_type.at +
+           !!publish->response_topic.at + publish->has_correlation + publish->user_count;
+}
+
+static int publish(struct mqtt_client *client, const struct mqtt_publish *publish, uint32_t id)
+{
+    bool v5 = client->options.v5;
+    size_t count = v5 ? property_count(publish) : 0;
+    size_t bytes = (size_t)mqtt_publish_size(publish, v5); /* no less than what is copied below */
+    if (client->unconfirmed_bytes && client->unconfirmed_bytes + bytes > UNCONFIRMED_BYTES_MOST)
+        return -EAGAIN;
+    struct paho_op *op = op_new(PAHO_PUBLISH, count * sizeof(MQTTProperty) + bytes + 1);
+    if (!op)
+        return -ENOMEM;
+    MQTTAsync_message message = MQTTAsync_message_initializer;
+    MQTTProperty *properties = (MQTTProperty *)(op + 1);
+    memset(properties, 0, count * sizeof(*properties));
+    char *end = (char *)(properties + count);
+    op->topic = append(&end, publish->topic.at, publish->topic.len);
+    *end++ = 0;
+    message.payload = append(&end, publish->payload.at, publish->payload.len);
+    message.payloadlen = (int)publish->payload.len;
+    message.qos = publish->qos;
+    message.retained = publish->retain;
+    if (v5)
+        put_properties(publish, properties, &end);
+    message.properties.array = properties;
+    message.properties.count = message.properties.max_count = (int)count;
+    op->message = message;
+    op->index = id;
+    push(client, op);
+    client->publishes[id].bytes = bytes;
+    client->unconfirmed_bytes += bytes;
+    return 0;
+}
+
+static void resume(struct mqtt_client *client)
+{
+    if (!client->paused)
+        return;
+    client->paused = false;
+    client->host->wake(client->wake);
+}
+
+/* ---- birth ---------------------------------------------------------------------------------- */
+
+static int create(const struct mg_host *host, mg_shard *shard, const struct mqtt_client_options *options,
+                  const struct mqtt_client_events *events, void *arg, struct mqtt_client **ret_client,
+                  struct mg_err *reterr)
+{
+    struct mqtt_client *client = calloc(1, sizeof(*client));
+    pthread_condattr_t clock;
+    if (!client)
+        return -ENOMEM;
+    client->host = host;
+    client->shard = shard;
+    client->options = *options;
+    client->events = *events;
+    client->arg = arg;
+    client->down = true;
+    client->ops_last = &client->ops;
+    client->queue_last = &client->queue;
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_cond_init(&client->work, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&client->room, &clock);
+    pthread_condattr_destroy(&clock);
+    client->publishes = calloc(options->in_flight_most, sizeof(*client->publishes));
+    client->notes = calloc(64, sizeof(*client->notes));
+    client->noting = calloc(64, sizeof(*client->noting));
+    client->note_capacity = client->noting_capacity = 64;
+    client->wake = host->wake_new(shard, woken, client);
+    int rc = client->publishes && client->notes && client->noting && client->wake ? 0 : -ENOMEM;
+    for (uint32_t i = 0; !rc && i < options->in_flight_most; i++)
+        client->publishes[i] = (struct paho_call){client, i, 0};
+    if (!rc)
+        rc = paho_worker_start(client);
+    if (rc) {
+        if (client->wake)
+            host->wake_free(client->wake);
+        paho_client_free(client);
+        snprintf(reterr->text, sizeof(reterr->text), "no memory or no thread for an MQTT client: %s",
+                 strerror(-rc));
+        return rc;
+    }
+    *ret_client = client;
+    return 0;
+}
+
+const struct mqtt_client_ops mqtt_paho_client = {
+    .create = create,
+    .connect = connect_url,
+    .subscribe = subscribe,
+    .publish = publish,
+    .flush = flush,
+    .resume = resume,
+    .disconnect = disconnect,
+    .destroy = destroy,
+};

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sends: events become publishes, confirmations become settlements, each exactly once. */
+#include "mqtt_bridge.h"
+#include "mqtt_reason.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNACKNOWLEDGED_MOST = 1000 }; /* QoS 0 that is not written yet */
+
+int mqtt_flights_init(struct mqtt_link *link)
+{
+    link->flight_count = (uint32_t)link->bridge->settings->max_inflight + UNACKNOWLEDGED_MOST;
+    link->flights = calloc(link->flight_count, sizeof(*link->flights));
+    if (!link->flights)
+        return -ENOMEM;
+    link->first = link->last = MQTT_NO_FLIGHT;
+    for (uint32_t i = 0; i < link->flight_count; i++)
+        link->flights[i].next = i + 1 < link->flight_count ? i + 1 : MQTT_NO_FLIGHT;
+    link->free = 0;
+    return 0;
+}
+
+int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void *settings, void **ret_sink,
+                   struct mg_err *reterr)
+{
+    struct mqtt_link *link = context;
+    struct mqtt_sink *sink = calloc(1, sizeof(*sink));
+    (void)address;
+    if (!sink) {
+        snprintf(reterr->text, sizeof(reterr->text), "out of memory");
+        return -ENOMEM;
+    }
+    sink->core = core;
+    sink->settings = settings;
+    sink->next = link->sinks;
+    link->sinks = sink;
+    *ret_sink = sink;
+    return 0;
+}
+
+/* ---- flights -------------------------------------------------------------------------------- */
+
+static uint32_t acknowledged_most(const struct mqtt_link *link)
+{
+    int64_t most = link->bridge->settings->max_inflight;
+    return link->connack.receive_maximum < most ? link->connack.receive_maximum : (uint32_t)most;
+}
+
+static uint32_t flight_begin(struct mqtt_link *link, mg_token token, bool acknowledged)
+{
+    uint32_t id = link->free;
+    struct mqtt_flight *flight = &link->flights[id];
+    link->free = flight->next;
+    *flight = (struct mqtt_flight){
+        .token = token,
+        .deadline_us = link->host->now_us(link->shard) + link->bridge->settings->confirm_timeout_ms * 1000,
+        .next = MQTT_NO_FLIGHT,
+        .previous = link->last,
+        .busy = true,
+        .acknowledged = acknowledged,
+    };
+    if (link->last == MQTT_NO_FLIGHT)
+        link->first = id;
+    else
+        link->flights[link->last].next = id;
+    link->last = id;
+    if (acknowledged)
+        link->acknowledged++;
+    else
+        link->unacknowledged++;
+    return id;
+}
+
+static mg_token flight_end(struct mqtt_link *link, uint32_t id)
+{
+    struct mqtt_flight *flight = &link->flights[id];
+    if (flight->previous == MQTT_NO_FLIGHT)
+        link->first = flight->next;
+    else
+        link->flights[flight->previous].next = flight->next;
+    if (flight->next == MQTT_NO_FLIGHT)
+        link->last = flight->previous;
+    else
+        link->flights[flight->next].previous = flight->previous;
+    if (flight->acknowledged)
+        link->acknowledged--;
+    else
+        link->unacknowledged--;
+    flight->busy = false;
+    flight->next = link->free;
+    link->free = id;
+    return flight->token;
+}
+
+void mqtt_release_all(struct mqtt_link *link, const char *why)
+{
+    int64_t released = 0;
+    while (link->first != MQTT_NO_FLIGHT) {
+        mg_token token = flight_end(link, link->first);
+        if (token) {
+            link->host->settle(token, MG_RELEASED, why);
+            released++;
+        }
+    }
+    if (released)
+        link->host->count(link->bridge->instance, COUNT_RELEASED, released);
+}
+
+/* A confirmation may never come, and Paho does not say so: the connection is then worth nothing. */
+static void deadline_passed(void *arg)
+{
+    struct mqtt_link *link = arg;
+    mqtt_disarm(link, &link->deadline_timer);
+    if (link->first == MQTT_NO_FLIGHT)
+        return;
+    int64_t left_us = link->flights[link->first].deadline_us - link->host->now_us(link->shard);
+    if (left_us > 0)
+        mqtt_arm(link, &link->deadline_timer, left_us / 1000 + 1, deadline_passed);
+    else
+        mqtt_link_fail(link, "a message was not confirmed in time");
+}
+
+/* ---- send ----------------------------------------------------------------------------------- */
+
+static int choose_qos(const struct mqtt_link *link, const struct mqtt_sink *sink, const struct mg_head *head,
+                      bool wanted, uint8_t *ret_qos, struct mg_err *err)
+{
+    uint32_t qos = sink->settings->qos;
+    if (qos == MQTT_QOS_KEEP) {
+        qos = head->present & MG_HAS_QOS ? head->qos : 1;
+        if (qos > 1 && mqtt_keeps_session(link->bridge->settings))
+            qos = 1;
+        if (!qos && wanted)
+            qos = 1;
+    }
+    if (qos > link->connack.maximum_qos) {
+        if (wanted && !link->connack.maximum_qos)
+            return mqtt_refuse(err, "qos", "the server takes QoS 0 only, which confirms nothing");
+        qos = link->connack.maximum_qos;
+    }
+    *ret_qos = (uint8_t)qos;
+    return 0;
+}
+
+static int encode(struct mqtt_link *link, const struct mqtt_sink *sink, const struct mg_delivery *delivery,
+                  struct mqtt_publish *publish, struct mg_err *err)
+{
+    const struct mg_host *host = link->host;
+    const struct mg_head *head = host->event_head(delivery->event);
+    bool v5 = link->bridge->settings->version == MQTT_VERSION_5;
+    struct mqtt_encoding encoding = {
+        .v5 = v5,
+        .tags = sink->settings->tags == MQTT_TAGS_ALL,
+        .doubtful = sink->settings->control_characters == MQTT_CONTROL_PLAIN,
+    };
+    size_t count = 0;
+    const struct mg_property *properties = host->event_properties(delivery->event, &count);
+    uint8_t qos = 0;
+    err->text[0] = 0;
+    int rc = choose_qos(link, sink, head, delivery->token, &qos, err);
+    if (!rc)
+        rc = mqtt_from_event(head, delivery->address, host->event_payload(delivery->event), properties, count,
+                             &encoding, host->wall_us(link->shard), &link->out, publish, err);
+    if (rc)
+        return rc;
+    publish->qos = qos;
+    if (sink->settings->retain != MQTT_RETAIN_KEEP)
+        publish->retain = sink->settings->retain == MQTT_RETAIN_SET;
+    if (publish->retain && !link->connack.retain_available)
+        return mqtt_refuse(err, "retain", "the server keeps no retained messages; retain: clear sends it without");
+    uint64_t size = mqtt_publish_size(publish, v5);
+    uint64_t most = link->connack.maximum_packet ? link->connack.maximum_packet : MQTT_PACKET_MOST;
+    if (size > most) {
+        mqtt_refuse(err, NULL, "a packet of %llu bytes, and the server takes at most %llu",
+                    (unsigned long long)size, (unsigned long long)most);
+        return -EMSGSIZE;
+    }
+    return 0;
+}
+
+static int full(struct mqtt_link *link)
+{
+    link->starved = true;
+    return -EAGAIN;
+}
+
+int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struct mg_err *reterr)
+{
+    struct mqtt_link *link = context;
+    struct mqtt_publish publish;
+    if (link->state != LINK_UP || link->closing)
+        return -EAGAIN; /* sendable is called after the next connect */
+    int rc = encode(link, of, delivery, &publish, reterr);
+    if (rc)
+        return rc == -ENOMEM ? full(link) : rc;
+    bool acknowledged = publish.qos > 0;
+    if (acknowledged ? link->acknowledged >= acknowledged_most(link)
+                     : link->unacknowledged >= UNACKNOWLEDGED_MOST)
+        return full(link);
+    rc = link->bridge->client_ops->publish(link->client, &publish, link->free);
+    if (rc)
+        return full(link);
+    flight_begin(link, delivery->token, acknowledged);
+    if (!link->deadline_timer)
+        mqtt_arm(link, &link->deadline_timer, link->bridge->settings->confirm_timeout_ms, deadline_passed);
+    link->host->count(link->bridge->instance, COUNT_PUBLISHED, 1);
+    return 0;
+}
+
+void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
+{
+    struct mqtt_link *link = arg;
+    if (id >= link->flight_count || !link->flights[id].busy)
+        return;
+    uint32_t outcome = mqtt_reason_outcome(reason);
+    mg_token token = flight_end(link, id);
+    link->host->count(link->bridge->instance, outcome == MG_ACCEPTED ? COUNT_CONFIRMED : COUNT_REFUSED, 1);
+    if (token)
+        link->host->settle(token, outcome, outcome == MG_ACCEPTED ? NULL : mqtt_reason_text(reason));
+    else if (outcome != MG_ACCEPTED)
+        link->host->log(link->bridge->instance, MG_WARN, "an event was refused: %s", mqtt_reason_text(reason));
+    if (link->starved && link->state == LINK_UP && !link->closing &&
+        link->acknowledged <= acknowledged_most(link) * 3 / 4 &&
+        link->unacknowledged <= UNACKNOWLEDGED_MOST * 3 / 4) {
+        link->starved = false;
+        link->host->sendable(link->core, NULL);
+    }
+    mqtt_link_settled(link);
+}

@@ -9,10 +9,13 @@
 
 static const char help[] =
     "usage: meshgate plugins ls [--json] [-m DIR] [-c FILE|FOLDER]\n"
-    "       meshgate plugins describe NAME [--kind KIND] [--json | --markdown] [-m DIR] [-c FILE|FOLDER]\n\n"
-    "ls lists the modules that a gateway would load; exit 1 where one is refused (stderr says why).\n"
-    "describe prints what a module is and its options: types, defaults, bounds, meaning.  --markdown prints\n"
-    "the option tables alone, as they stand in the module's README.\n"
+    "       meshgate plugins describe NAME [--kind KIND] [--json | --markdown] [-m DIR] [-c "
+    "FILE|FOLDER]\n\n"
+    "ls lists the modules that a gateway would load; exit 1 where one is refused (stderr says "
+    "why).\n"
+    "describe prints what a module is and its options: types, defaults, bounds, meaning.  "
+    "--markdown prints\n"
+    "the option tables alone, between the markers that they have in the module's README.\n"
     "KIND: bridge, filter, enricher, translator.  -c adds the folders of its gateway.modules.\n";
 
 struct request {
@@ -69,7 +72,8 @@ static int read_request(struct request *q, int argc, char **argv)
         return wrong_usage("say ls or describe", "");
     bool describe = !strcmp(q->words[0], "describe");
     if (describe != (q->word_count == 2))
-        return wrong_usage(describe ? "describe takes the name of a module" : "ls takes no name", "");
+        return wrong_usage(describe ? "describe takes the name of a module" : "ls takes no name",
+                           "");
     if ((q->kind || q->markdown) && !describe)
         return wrong_usage("--kind and --markdown are for describe", "");
     if (q->markdown && q->options.json)
@@ -93,8 +97,9 @@ static const struct {
     uint32_t bit;
     const char *name;
 } abilities[] = {
-    {MG_SOURCE, "source"},   {MG_SINK, "sink"},       {MG_DEFERS_ACK, "defers-ack"}, {MG_CONFIRMS, "confirms"},
-    {MG_ORDERED, "ordered"}, {MG_FILTERS, "filters"}, {MG_NO_ECHO, "no-echo"},
+    {MG_SOURCE, "source"},     {MG_SINK, "sink"},       {MG_DEFERS_ACK, "defers-ack"},
+    {MG_CONFIRMS, "confirms"}, {MG_ORDERED, "ordered"}, {MG_FILTERS, "filters"},
+    {MG_NO_ECHO, "no-echo"},
 };
 enum { ABILITIES = sizeof abilities / sizeof abilities[0], ABILITIES_BYTES = 96 };
 
@@ -109,7 +114,8 @@ static const char *abilities_text(const struct mg_module *module, char *buffer, 
     snprintf(buffer, size, "-");
     for (size_t i = 0; i < ABILITIES && used < size; i++)
         if (abilities_of(module) & abilities[i].bit)
-            used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? "," : "", abilities[i].name);
+            used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? "," : "",
+                                     abilities[i].name);
     return buffer;
 }
 
@@ -130,11 +136,11 @@ static json_t *json_of_module(const struct gw_registry_module *entry, bool with_
     for (size_t i = 0; i < ABILITIES; i++)
         if (abilities_of(module) & abilities[i].bit)
             json_array_append_new(able, json_string(abilities[i].name));
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "kind", gw_kind_name(module->kind),
-                               "name", module->name, "version", module->version, "summary",
-                               module->summary ? module->summary : "", "abi", abi, "build",
-                               module->abi.build ? module->abi.build : "", "file", entry->path, "abilities", able,
-                               "counters", json_of_names(module->counters));
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "kind", gw_kind_name(module->kind), "name",
+        module->name, "version", module->version, "summary", module->summary ? module->summary : "",
+        "abi", abi, "build", module->abi.build ? module->abi.build : "", "file", entry->path,
+        "abilities", able, "counters", json_of_names(module->counters));
     if (!object || !with_options)
         return object;
     json_object_set_new(object, "options", gw_schema_of_options(module->options));
@@ -183,7 +189,8 @@ static int list(const struct gw_registry *registry, bool json)
 
 /* ---- describe ------------------------------------------------------------------------------- */
 
-static const struct gw_registry_module *choose(const struct gw_registry *registry, const char *name, uint32_t kind)
+static const struct gw_registry_module *choose(const struct gw_registry *registry, const char *name,
+                                               uint32_t kind)
 {
     const struct gw_registry_module *found = NULL;
     for (size_t i = 0; i < gw_registry_count(registry); i++) {
@@ -198,40 +205,46 @@ static const struct gw_registry_module *choose(const struct gw_registry *registr
         found = entry;
     }
     if (!found)
-        fprintf(stderr, "meshgate: there is no %s \"%s\"; `meshgate plugins ls` lists what there is\n",
+        fprintf(stderr,
+                "meshgate: there is no %s \"%s\"; `meshgate plugins ls` lists what there is\n",
                 gw_kind_name(kind), name);
     return found;
 }
 
-static bool has_options(const struct mg_option *options)
-{
-    return options && options->name;
-}
+struct table {
+    const char *marker, *heading;
+    const struct mg_option *options;
+};
 
-static int print_table(const char *heading, const struct mg_option *options)
+/* In Markdown between the markers that the READMEs have, so that a script can put it there. */
+static int print_table(const struct table *table, bool markdown)
 {
-    if (!has_options(options))
-        return 0;
-    char *markdown = gw_markdown_of_options(options);
-    if (!markdown) {
+    bool any = table->options && table->options->name;
+    char *text = any ? gw_markdown_of_options(table->options) : NULL;
+    if (any && !text) {
         fprintf(stderr, "meshgate: out of memory\n");
         return 1;
     }
-    printf("%s\n\n%s\n", heading, markdown);
-    free(markdown);
+    if (markdown)
+        printf("<!-- %s -->\n%s<!-- /%s -->\n", table->marker, any ? text : "None.\n",
+               table->marker);
+    else if (any)
+        printf("%s\n\n%s\n", table->heading, text);
+    free(text);
     return 0;
 }
 
 static int print_tables(const struct mg_module *module, bool markdown)
 {
-    bool bridge = module->kind == MG_BRIDGE;
-    if (!has_options(module->options) && !has_options(module->source_options) && !has_options(module->sink_options))
-        puts("It has no options.");
-    int code = print_table(markdown ? "### Options" : "OPTIONS", module->options);
-    if (bridge && !code)
-        code = print_table(markdown ? "### Options in `from:`" : "OPTIONS IN from:", module->source_options);
-    if (bridge && !code)
-        code = print_table(markdown ? "### Options in `to:`" : "OPTIONS IN to:", module->sink_options);
+    const struct table tables[] = {
+        {"options", "OPTIONS", module->options},
+        {"source-options", "OPTIONS IN from:", module->source_options},
+        {"sink-options", "OPTIONS IN to:", module->sink_options},
+    };
+    size_t count = module->kind == MG_BRIDGE ? 3 : 1;
+    int code = 0;
+    for (size_t i = 0; i < count && !code; i++)
+        code = print_table(&tables[i], markdown);
     return code;
 }
 

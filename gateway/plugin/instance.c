@@ -184,16 +184,18 @@ int gw_instance_stop(struct mg_instance *instance, int64_t timeout_ms)
     pthread_detach(thread);
     instance->state = GW_INSTANCE_HUNG;
     char text[160];
-    snprintf(text, sizeof text, "stop has not returned after %" PRId64 " ms; the module is given up", timeout_ms);
-    gw_log(MG_ERROR, text, "instance", instance->name, "kind", gw_kind_name(instance->module->kind), "module",
-           instance->module->name, "version", instance->module->version, NULL);
+    snprintf(text, sizeof text,
+             "stop has not returned after %" PRId64 " ms; the module is given up", timeout_ms);
+    gw_log(MG_ERROR, text, "instance", instance->name, "kind", gw_kind_name(instance->module->kind),
+           "module", instance->module->name, "version", instance->module->version, NULL);
     return -ETIMEDOUT;
 }
 
 void gw_instance_destroy(struct mg_instance *instance)
 {
     enum { LAST_STOP_MS = 5000 };
-    if (!instance || (instance->state == GW_INSTANCE_STARTED && gw_instance_stop(instance, LAST_STOP_MS)) ||
+    if (!instance ||
+        (instance->state == GW_INSTANCE_STARTED && gw_instance_stop(instance, LAST_STOP_MS)) ||
         instance->state == GW_INSTANCE_HUNG)
         return;
     instance->module->life->destroy(instance->self);
@@ -294,8 +296,10 @@ void gw_instance_error(struct mg_instance *instance, int64_t now_us, const char 
     pthread_mutex_unlock(&instance->budget_lock);
     if (opened) {
         char text[80];
-        snprintf(text, sizeof text, "the module fails too often; left alone for %d ms", GW_INSTANCE_PAUSE_MS);
-        gw_log(MG_ERROR, text, "instance", instance->name, "module", instance->module->name, "reason", why, NULL);
+        snprintf(text, sizeof text, "the module fails too often; left alone for %d ms",
+                 GW_INSTANCE_PAUSE_MS);
+        gw_log(MG_ERROR, text, "instance", instance->name, "module", instance->module->name,
+               "reason", why, NULL);
     }
 }
 

@@ -12,8 +12,8 @@ enum gw_instance_state {
     GW_INSTANCE_HUNG, /* in stop: never destroyed, its code never unloaded */
 };
 
-/* A step that fails this often within the window is left alone for the pause.  Then one failure more
- * opens the breaker again; one success closes it for good. */
+/* A step that fails this often within the window is left alone for the pause.  Then one failure
+ * more opens the breaker again; one success closes it for good. */
 enum {
     GW_INSTANCE_ERRORS_MAX = 20,
     GW_INSTANCE_ERRORS_WINDOW_MS = 10000,
@@ -24,8 +24,8 @@ struct mg_instance {
     const struct mg_module *module;
     const void *settings;
     void *self;
-    char *name;    /* as in the YAML */
-    char *gateway; /* the gateway's name */
+    char *name;                   /* as in the YAML */
+    char *gateway;                /* the gateway's name */
     enum gw_instance_state state; /* CONTROL */
     size_t counter_count;
     _Atomic int64_t *counters; /* in the order of module->counters */
@@ -59,7 +59,8 @@ void gw_instance_drain(struct mg_instance *instance);
 /* 0, or -ETIMEDOUT where the module is still in stop after timeout_ms: logged, and the instance is
  * given up for good.  Its thread goes on, so the process must end without unloading the module. */
 int gw_instance_stop(struct mg_instance *instance, int64_t timeout_ms);
-/* Stops first what was started and not stopped.  A hung instance is left as it is.  NULL is fine. */
+/* Stops first what was started and not stopped.  A hung instance is left as it is.  NULL is fine.
+ */
 void gw_instance_destroy(struct mg_instance *instance);
 
 /* What create answered: the first argument of the module's operations.  ANY. */

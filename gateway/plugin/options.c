@@ -81,13 +81,15 @@ static bool check_place(struct check *check, const struct mg_option *o, size_t s
     }
     if (o->offset > struct_size || size > struct_size - o->offset) {
         fault(check, o->name,
-              "lies outside of its settings struct (bytes %zu to %zu of %zu): set offset with offsetof and "
+              "lies outside of its settings struct (bytes %zu to %zu of %zu): set offset with "
+              "offsetof and "
               "the size with sizeof",
               o->offset, o->offset + size, struct_size);
         return false;
     }
     if (o->offset % align) {
-        fault(check, o->name, "is not aligned (offset %zu, needs a multiple of %zu): set offset with offsetof",
+        fault(check, o->name,
+              "is not aligned (offset %zu, needs a multiple of %zu): set offset with offsetof",
               o->offset, align);
         return false;
     }
@@ -110,7 +112,8 @@ static bool check_words(struct check *check, const struct mg_option *o)
         return false;
     }
     if (o->type == MG_OPT_MAP && (!o->inside || !o->inside_size)) {
-        fault(check, o->name, "is a map and does not say what is inside: set inside and inside_size");
+        fault(check, o->name,
+              "is a map and does not say what is inside: set inside and inside_size");
         return false;
     }
     if (o->value && (o->flags & MG_OPT_REQUIRED)) {
@@ -131,23 +134,26 @@ static void check_default(struct check *check, const struct mg_option *o, size_t
     if (!settings)
         fault(check, o->name, "cannot be checked: out of memory");
     else if (gw_bind_settings(&bind, alone, NULL, NULL, settings))
-        fault(check, o->name, "has a default that is none (%s: %s): correct the table's value", o->value,
-              found.count ? found.items[0].text : "it does not parse");
+        fault(check, o->name, "has a default that is none (%s: %s): correct the table's value",
+              o->value, found.count ? found.items[0].text : "it does not parse");
     gw_bind_release(&bind);
     gw_diags_fini(&found);
     gw_arena_destroy(arena);
 }
 
-static void check_options(struct check *check, const struct mg_option *options, size_t struct_size, int depth)
+static void check_options(struct check *check, const struct mg_option *options, size_t struct_size,
+                          int depth)
 {
     if (depth > GW_MODULE_OPTIONS_DEPTH_MAX) {
-        fault(check, options->name, "is nested more than %d deep: flatten the table", GW_MODULE_OPTIONS_DEPTH_MAX);
+        fault(check, options->name, "is nested more than %d deep: flatten the table",
+              GW_MODULE_OPTIONS_DEPTH_MAX);
         return;
     }
     size_t count = 0;
     for (const struct mg_option *o = options; o->name; o++) {
         if (++count > GW_MODULE_OPTIONS_MAX) {
-            fault(check, o->name, "is past the limit of %d: end the table with a NULL name", GW_MODULE_OPTIONS_MAX);
+            fault(check, o->name, "is past the limit of %d: end the table with a NULL name",
+                  GW_MODULE_OPTIONS_MAX);
             return;
         }
         if (!gw_name_well_formed(o->name, '_', GW_MODULE_NAME_BYTES_MAX)) {
@@ -173,8 +179,10 @@ int gw_options_check(const struct gw_options_table *table, const char *who, cons
     if (!table->options)
         return 0;
     if (table->settings_size > GW_MODULE_SETTINGS_BYTES_MAX)
-        fault(&check, table->options->name ? table->options->name : "", "and all others need %zu bytes of settings, "
-              "at most %d are allowed: shrink the struct", table->settings_size, GW_MODULE_SETTINGS_BYTES_MAX);
+        fault(&check, table->options->name ? table->options->name : "",
+              "and all others need %zu bytes of settings, "
+              "at most %d are allowed: shrink the struct",
+              table->settings_size, GW_MODULE_SETTINGS_BYTES_MAX);
     else
         check_options(&check, table->options, table->settings_size, 1);
     return check.failed ? -EINVAL : 0;

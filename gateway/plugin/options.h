@@ -5,7 +5,7 @@
 #include "meshgate/plugin.h"
 
 struct gw_options_table {
-    const char *what; /* "option", "source option", "sink option" */
+    const char *what;                /* "option", "source option", "sink option" */
     const struct mg_option *options; /* NULL: none */
     size_t settings_size;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loads shared objects that nobody else could have written, checks them, keeps them by kind and name. */
+/* Loads shared objects that nobody else could have written, checks them, keeps them by kind and
+ * name. */
 #include "plugin/registry.h"
 #include "plugin/descriptor.h"
 #include <dirent.h>
@@ -57,7 +58,8 @@ static const struct entry *find(const struct gw_registry *registry, uint32_t kin
     return NULL;
 }
 
-const struct mg_module *gw_registry_find(const struct gw_registry *registry, uint32_t kind, const char *name)
+const struct mg_module *gw_registry_find(const struct gw_registry *registry, uint32_t kind,
+                                         const char *name)
 {
     const struct entry *entry = find(registry, kind, name);
     return entry ? entry->module.module : NULL;
@@ -80,8 +82,8 @@ static int out_of_memory(const char *path, struct gw_diags *diags)
 }
 
 /* Takes the library on success. */
-static int add(struct gw_registry *registry, const struct mg_module *module, const char *path, void *library,
-               struct gw_diags *diags)
+static int add(struct gw_registry *registry, const struct mg_module *module, const char *path,
+               void *library, struct gw_diags *diags)
 {
     if (gw_descriptor_check(module, path, diags))
         return -EINVAL;
@@ -89,8 +91,8 @@ static int add(struct gw_registry *registry, const struct mg_module *module, con
     if (other) {
         gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0,
                     "%s %s %s is loaded already: version %s from %s; keep one of the two files",
-                    gw_kind_name(module->kind), module->name, module->version, other->module.module->version,
-                    other->path);
+                    gw_kind_name(module->kind), module->name, module->version,
+                    other->module.module->version, other->path);
         return -EINVAL;
     }
     if (registry->count == registry->capacity) {
@@ -104,8 +106,8 @@ static int add(struct gw_registry *registry, const struct mg_module *module, con
     char *copy = strdup(path);
     if (!copy)
         return out_of_memory(path, diags);
-    registry->entries[registry->count++] =
-        (struct entry){.module = {.module = module, .path = copy}, .path = copy, .library = library};
+    registry->entries[registry->count++] = (struct entry){
+        .module = {.module = module, .path = copy}, .path = copy, .library = library};
     return 0;
 }
 
@@ -123,7 +125,8 @@ static int check_writers(const char *path, mode_t wanted, struct gw_diags *diags
     struct stat st;
     const char *what = wanted == S_IFDIR ? "folder" : "file";
     if (stat(path, &st)) {
-        gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0, "this module %s cannot be read: %s", what, strerror(errno));
+        gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0, "this module %s cannot be read: %s", what,
+                    strerror(errno));
         return -EINVAL;
     }
     if ((st.st_mode & S_IFMT) != wanted) {
@@ -132,8 +135,10 @@ static int check_writers(const char *path, mode_t wanted, struct gw_diags *diags
         return -EINVAL;
     }
     if (st.st_mode & S_IWOTH) {
-        gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0,
-                    "everybody may write this module %s, and so run code in the gateway: chmod o-w %s", what, path);
+        gw_diag_add(
+            diags, GW_DIAG_ERROR, path, 0, 0,
+            "everybody may write this module %s, and so run code in the gateway: chmod o-w %s",
+            what, path);
         return -EINVAL;
     }
     return 0;
@@ -143,7 +148,8 @@ static int check_writers(const char *path, mode_t wanted, struct gw_diags *diags
 static int check_file(const char *path, char real[PATH_MAX], struct gw_diags *diags)
 {
     if (!realpath(path, real)) {
-        gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0, "this module file cannot be read: %s", strerror(errno));
+        gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0, "this module file cannot be read: %s",
+                    strerror(errno));
         return -EINVAL;
     }
     if (check_writers(real, S_IFREG, diags))
@@ -174,20 +180,23 @@ int gw_registry_load_file(struct gw_registry *registry, const char *path, struct
     void *library = dlopen(real, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0,
-                    "the system cannot load it (%s): install the library that it names, or rebuild the module "
+                    "the system cannot load it (%s): install the library that it names, or rebuild "
+                    "the module "
                     "with -Wl,-z,defs on this machine",
                     dlerror());
         return -EINVAL;
     }
-    if (is_loaded(registry, library)) { /* the same file under another name, or a folder given twice */
+    if (is_loaded(registry,
+                  library)) { /* the same file under another name, or a folder given twice */
         dlclose(library);
         return 0;
     }
     void *symbol = dlsym(library, "mg_module");
     if (!symbol) {
-        gw_diag_add(diags, GW_DIAG_ERROR, path, 0, 0,
-                    "it does not export mg_module, so it is no module of this gateway: define mg_module as "
-                    "meshgate/plugin.h declares it, or move the file out of the module folder");
+        gw_diag_add(
+            diags, GW_DIAG_ERROR, path, 0, 0,
+            "it does not export mg_module, so it is no module of this gateway: define mg_module as "
+            "meshgate/plugin.h declares it, or move the file out of the module folder");
         dlclose(library);
         return -EINVAL;
     }
@@ -204,21 +213,24 @@ static int is_module_file(const struct dirent *item)
     return item->d_name[0] != '.' && length > 3 && !strcmp(item->d_name + length - 3, ".so");
 }
 
-int gw_registry_load_folder(struct gw_registry *registry, const char *folder, struct gw_diags *diags)
+int gw_registry_load_folder(struct gw_registry *registry, const char *folder,
+                            struct gw_diags *diags)
 {
     struct dirent **items = NULL;
     if (check_writers(folder, S_IFDIR, diags))
         return -EINVAL;
     int count = scandir(folder, &items, is_module_file, alphasort);
     if (count < 0) {
-        gw_diag_add(diags, GW_DIAG_ERROR, folder, 0, 0, "this module folder cannot be read: %s", strerror(errno));
+        gw_diag_add(diags, GW_DIAG_ERROR, folder, 0, 0, "this module folder cannot be read: %s",
+                    strerror(errno));
         return -EINVAL;
     }
     int result = 0;
     for (int i = 0; i < count; i++) {
         char path[PATH_MAX];
         if (snprintf(path, sizeof path, "%s/%s", folder, items[i]->d_name) >= (int)sizeof path) {
-            gw_diag_add(diags, GW_DIAG_ERROR, folder, 0, 0, "the path of %s is too long", items[i]->d_name);
+            gw_diag_add(diags, GW_DIAG_ERROR, folder, 0, 0, "the path of %s is too long",
+                        items[i]->d_name);
             result = -EINVAL;
         } else if (gw_registry_load_file(registry, path, diags)) {
             result = -EINVAL;

@@ -28,12 +28,13 @@ static void remember(const struct gw_diags *diags)
     size_t used = 0;
     last_error[0] = '\0';
     for (size_t i = 0; i < diags->count && used < sizeof last_error; i++)
-        used += (size_t)snprintf(last_error + used, sizeof last_error - used, "%u:%u: %s\n", diags->items[i].line,
-                                 diags->items[i].column, diags->items[i].text);
+        used +=
+            (size_t)snprintf(last_error + used, sizeof last_error - used, "%u:%u: %s\n",
+                             diags->items[i].line, diags->items[i].column, diags->items[i].text);
 }
 
-const void *kit_settings(struct kit_host *host, const struct mg_option *options, size_t settings_size,
-                         const char *yaml)
+const void *kit_settings(struct kit_host *host, const struct mg_option *options,
+                         size_t settings_size, const char *yaml)
 {
     struct gw_diags diags = {0};
     struct bound *bound = kit_alloc(sizeof *bound);

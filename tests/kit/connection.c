@@ -22,7 +22,8 @@ int kit_connection_open(mg_instance *instance, uint32_t shard, mg_connection **r
         index += c->instance == instance;
     connection->next = host->connections;
     host->connections = connection;
-    int result = ops_of(connection)->open(instance->self, connection, index, &connection->context, reterr);
+    int result =
+        ops_of(connection)->open(instance->self, connection, index, &connection->context, reterr);
     if (result) {
         kit_connection_destroy(connection);
         return result;
@@ -39,8 +40,9 @@ int kit_source_open(mg_connection *connection, const char *address, const void *
     source->address = kit_copy(address);
     source->next = connection->sources;
     connection->sources = source;
-    int result = ops_of(connection)->open_source(connection->context, source, source->address, settings,
-                                                 &source->object, reterr);
+    int result = ops_of(connection)
+                     ->open_source(connection->context, source, source->address, settings,
+                                   &source->object, reterr);
     if (result) {
         connection->sources = source->next;
         free(source->address);
@@ -59,8 +61,9 @@ int kit_sink_open(mg_connection *connection, const char *address, const void *se
     sink->address = kit_copy(address);
     sink->next = connection->sinks;
     connection->sinks = sink;
-    int result = ops_of(connection)->open_sink(connection->context, sink, sink->address, settings,
-                                               &sink->object, reterr);
+    int result =
+        ops_of(connection)
+            ->open_sink(connection->context, sink, sink->address, settings, &sink->object, reterr);
     if (result) {
         connection->sinks = sink->next;
         free(sink->address);
@@ -104,7 +107,9 @@ static bool is_closed(void *arg)
 int kit_connection_close(mg_connection *connection, int timeout_ms)
 {
     ops_of(connection)->close(connection->context);
-    return kit_run_until(connection->instance->host, is_closed, connection, timeout_ms) ? 0 : -ETIMEDOUT;
+    return kit_run_until(connection->instance->host, is_closed, connection, timeout_ms)
+               ? 0
+               : -ETIMEDOUT;
 }
 
 void kit_connection_destroy(mg_connection *connection)

@@ -75,7 +75,8 @@ bool kit_str_is(struct mg_str text, const char *expected)
 bool kit_payload_is(const mg_event *event, const char *expected)
 {
     struct mg_bytes payload = kit_the_host->table.event_payload(event);
-    return payload.len == strlen(expected) && (!payload.len || !memcmp(payload.at, expected, payload.len));
+    return payload.len == strlen(expected) &&
+           (!payload.len || !memcmp(payload.at, expected, payload.len));
 }
 
 struct mg_message kit_message(const char *address, const char *payload)
@@ -322,7 +323,8 @@ void kit_instance_destroy(mg_instance *instance)
         kit_instance_stop(instance);
     for (mg_connection *c = instance->host->connections; c; c = c->next)
         if (c->instance == instance)
-            kit_fault(instance->host, "(test) instance %s destroyed before its connection", instance->name);
+            kit_fault(instance->host, "(test) instance %s destroyed before its connection",
+                      instance->name);
     instance->module->life->destroy(instance->self);
     free(instance->name);
     free(instance);
@@ -408,7 +410,8 @@ struct kit_verdict kit_process(mg_instance *instance, const mg_event *event, con
     const struct mg_step_ops *ops = module->ops;
     struct kit_verdict verdict = {.verdict = MG_REJECT};
     if (!instance->context_open && module->life->shard_open &&
-        module->life->shard_open(instance->self, &host->shards[0], &instance->context, &verdict.err)) {
+        module->life->shard_open(instance->self, &host->shards[0], &instance->context,
+                                 &verdict.err)) {
         kit_fault(host, "shard_open: %s", verdict.err.text);
         return verdict;
     }

@@ -2,9 +2,9 @@
 /* A host for one module under test: every service of struct mg_host, without a gateway.
  *
  * The test plays the core.  It creates an instance, opens connections and ends, runs the loop until
- * something has happened, and looks at what the module did.  The thread that creates the host is the
- * control thread and every shard at once: nothing of the module runs unless a kit_ function is in
- * progress, except its own threads and the jobs that it gave to work().
+ * something has happened, and looks at what the module did.  The thread that creates the host is
+ * the control thread and every shard at once: nothing of the module runs unless a kit_ function is
+ * in progress, except its own threads and the jobs that it gave to work().
  *
  * One host at a time per process (a token has no room for more).  What a module does against the
  * contract of plugin.h (settles twice, answers what its kind may not, ends a watch twice, calls a
@@ -24,7 +24,7 @@ size_t kit_host_destroy(struct kit_host *host);
 const struct mg_host *kit_host_table(const struct kit_host *host);
 enum { KIT_SHARDS = 4 };
 mg_shard *kit_shard(struct kit_host *host, uint32_t index); /* index < KIT_SHARDS */
-size_t kit_faults(struct kit_host *host); /* so far, live handles not counted */
+size_t kit_faults(struct kit_host *host);                   /* so far, live handles not counted */
 size_t kit_live_handles(struct kit_host *host);
 
 /* ---- the loop and the clock ----------------------------------------------------------------- */
@@ -57,8 +57,8 @@ const mg_template *kit_template(struct kit_host *host, const char *text);
 
 /* ---- instances ------------------------------------------------------------------------------ */
 
-/* The descriptor of a shared object; NULL: reterr says why.  It stays loaded until the process ends,
- * so that leak checkers can name its functions. */
+/* The descriptor of a shared object; NULL: reterr says why.  It stays loaded until the process
+ * ends, so that leak checkers can name its functions. */
 const struct mg_module *kit_module_load(const char *path, struct mg_err *reterr);
 
 /* The module's cross-field check, if any, then create.  settings: the module's struct, filled by
@@ -149,9 +149,9 @@ int kit_send(mg_sink *sink, const mg_event *event, const char *address, bool wan
              const struct kit_sent **ret_sent, struct mg_err *reterr);
 bool kit_is_settled(void *kit_sent); /* kit_run_until's done */
 size_t kit_unsettled_count(struct kit_host *host);
-bool kit_all_settled(void *kit_host);       /* kit_run_until's done: no send is unsettled */
-size_t kit_sendable_count(mg_sink *sink);   /* calls of sendable for it or for its connection */
-bool kit_is_sendable(void *sink);           /* done: a call came after the last -EAGAIN of that sink */
+bool kit_all_settled(void *kit_host);     /* kit_run_until's done: no send is unsettled */
+size_t kit_sendable_count(mg_sink *sink); /* calls of sendable for it or for its connection */
+bool kit_is_sendable(void *sink); /* done: a call came after the last -EAGAIN of that sink */
 
 /* ---- logs ----------------------------------------------------------------------------------- */
 

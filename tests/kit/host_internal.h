@@ -11,7 +11,8 @@ struct mg_shard {
     uint32_t index;
 };
 
-/* Handles stay in their list, marked dead, until the end of a turn: their own callback may end them. */
+/* Handles stay in their list, marked dead, until the end of a turn: their own callback may end
+ * them. */
 struct mg_io {
     struct mg_io *next;
     mg_shard *shard;
@@ -66,7 +67,7 @@ struct mg_source {
     struct mg_source *next;
     mg_connection *connection;
     char *address;
-    void *object;      /* the module's */
+    void *object;     /* the module's */
     uint32_t in_hand; /* under the host's lock */
 };
 
@@ -151,7 +152,7 @@ struct kit_host {
         struct kit_kept *next;
         void *what;
         void (*free)(void *what);
-    } *kept; /* scopes and templates, freed with the host */
+    } * kept; /* scopes and templates, freed with the host */
 };
 
 extern struct kit_host *kit_the_host;
@@ -160,7 +161,8 @@ void *kit_alloc(size_t size); /* zeroed; aborts where there is no memory */
 char *kit_copy(const char *text);
 void kit_keep(struct kit_host *host, void *what, void (*free_fn)(void *what));
 /* Counts and prints a breach of plugin.h. */
-void kit_fault(struct kit_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void kit_fault(struct kit_host *host, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Aborts unless the calling thread is the shards'. */
 void kit_on_shard(struct kit_host *host, const char *service);
 void kit_interrupt(struct kit_host *host); /* ends a poll in progress; ANY */

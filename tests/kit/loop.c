@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fake host's loop: descriptors by poll(2), timers on a real or hand-moved clock, wakes, jobs. */
+/* The fake host's loop: descriptors by poll(2), timers on a real or hand-moved clock, wakes, jobs.
+ */
 #include "host_internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,8 @@ static mg_io *io_watch(mg_shard *shard, int fd, uint32_t events,
         }
     }
     mg_io *io = kit_alloc(sizeof *io);
-    *io = (mg_io){.next = host->ios, .shard = shard, .fd = fd, .events = events, .ready = ready, .arg = arg};
+    *io = (mg_io){
+        .next = host->ios, .shard = shard, .fd = fd, .events = events, .ready = ready, .arg = arg};
     host->ios = io;
     return io;
 }

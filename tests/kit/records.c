@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the module told the fake host: events, settlements, verdicts, status, counts and log lines. */
+/* What the module told the fake host: events, settlements, verdicts, status, counts and log lines.
+ */
 #include "event/event.h"
 #include "host_internal.h"
 #include <errno.h>
@@ -16,8 +17,8 @@ static uint32_t *in_hand_of(mg_connection *connection, mg_source *source)
 }
 
 /* Takes the event on success. */
-static int take_event(mg_connection *connection, mg_source *source, mg_event *event, uint64_t cookie,
-                      bool next_turn, struct kit_ingested_entry **ret_entry)
+static int take_event(mg_connection *connection, mg_source *source, mg_event *event,
+                      uint64_t cookie, bool next_turn, struct kit_ingested_entry **ret_entry)
 {
     struct kit_host *host = connection->instance->host;
     struct kit_ingested_entry *entry = kit_alloc(sizeof *entry);
@@ -86,7 +87,8 @@ static int ingest(mg_connection *connection, mg_source *source, const struct mg_
     return result;
 }
 
-static int ingest_event(mg_connection *connection, mg_source *source, mg_event *event, uint64_t cookie)
+static int ingest_event(mg_connection *connection, mg_source *source, mg_event *event,
+                        uint64_t cookie)
 {
     struct kit_ingested_entry *entry;
     int result = take_event(connection, source, event, cookie, true, &entry);
@@ -292,8 +294,10 @@ static void resume(mg_token token, uint32_t verdict, mg_event *const *events, si
     bool known = pending && !pending->resumed;
     if (known) {
         pending->resumed = true;
-        pending->verdict = (struct kit_verdict){.verdict = verdict, .events = copies, .count = count};
-        snprintf(pending->verdict.err.text, sizeof pending->verdict.err.text, "%s", reason ? reason : "");
+        pending->verdict =
+            (struct kit_verdict){.verdict = verdict, .events = copies, .count = count};
+        snprintf(pending->verdict.err.text, sizeof pending->verdict.err.text, "%s",
+                 reason ? reason : "");
     }
     pthread_mutex_unlock(&host->lock);
     if (!known) {

@@ -49,8 +49,8 @@ static int echo_open(void *self, mg_connection *connection, uint32_t index, void
     return 0;
 }
 
-static int echo_open_source(void *context, mg_source *source, const char *address, const void *settings,
-                            void **ret_source, struct mg_err *reterr)
+static int echo_open_source(void *context, mg_source *source, const char *address,
+                            const void *settings, void **ret_source, struct mg_err *reterr)
 {
     (void)address, (void)settings, (void)reterr;
     ((struct echo *)context)->source = source;
@@ -72,13 +72,15 @@ static void echo_credit(void *context, void *source, uint32_t more)
         ((struct echo *)context)->credit += more;
 }
 
-static void echo_settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason)
+static void echo_settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                         const char *reason)
 {
     (void)source, (void)reason;
     ((struct echo *)context)->outcomes[cookie] = outcome;
 }
 
-static int echo_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr)
+static int echo_send(void *context, void *sink, const struct mg_delivery *delivery,
+                     struct mg_err *reterr)
 {
     (void)sink, (void)reterr;
     struct echo *echo = context;
@@ -101,14 +103,23 @@ static void echo_close(void *context)
 }
 
 static const struct mg_life echo_life = {.create = echo_create, .destroy = echo_destroy};
-static const struct mg_bridge_ops echo_ops = {
-    .size = sizeof echo_ops, .abilities = MG_SOURCE | MG_SINK, .open = echo_open,
-    .open_source = echo_open_source, .open_sink = echo_open_sink, .credit = echo_credit,
-    .settled = echo_settled, .send = echo_send, .flush = echo_flush, .close = echo_close,
-    .destroy = free};
-static const struct mg_module echo_module = {
-    .abi = MG_ABI_HERE, .kind = MG_BRIDGE, .name = "echo", .version = "1", .life = &echo_life,
-    .ops = &echo_ops};
+static const struct mg_bridge_ops echo_ops = {.size = sizeof echo_ops,
+                                              .abilities = MG_SOURCE | MG_SINK,
+                                              .open = echo_open,
+                                              .open_source = echo_open_source,
+                                              .open_sink = echo_open_sink,
+                                              .credit = echo_credit,
+                                              .settled = echo_settled,
+                                              .send = echo_send,
+                                              .flush = echo_flush,
+                                              .close = echo_close,
+                                              .destroy = free};
+static const struct mg_module echo_module = {.abi = MG_ABI_HERE,
+                                             .kind = MG_BRIDGE,
+                                             .name = "echo",
+                                             .version = "1",
+                                             .life = &echo_life,
+                                             .ops = &echo_ops};
 
 static void a_bridge_is_driven_through_its_whole_life(void)
 {
@@ -119,7 +130,8 @@ static void a_bridge_is_driven_through_its_whole_life(void)
     mg_source *source = NULL;
     mg_sink *sink = NULL;
     CU_ASSERT_EQUAL(kit_instance_create(host, &echo_module, "e", NULL, &instance, &err), -EINVAL);
-    CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, &echo_module, "e", "settings", &instance, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, &echo_module, "e", "settings", &instance, &err),
+                          0);
     CU_ASSERT(kit_str_is(table->instance_name(instance), "e"));
     CU_ASSERT_EQUAL_FATAL(kit_connection_open(instance, 0, &connection, &err), 0);
     CU_ASSERT_EQUAL(kit_source_open(connection, "in", NULL, &source, &err), 0);
@@ -317,13 +329,18 @@ static const struct mg_step_ops late_ops = {.size = sizeof late_ops, .process = 
 static size_t faults_of_pending(uint32_t kind)
 {
     open_host();
-    const struct mg_module module = {.abi = MG_ABI_HERE, .kind = kind, .name = "late", .version = "1",
-                                     .life = &echo_life, .ops = &late_ops};
+    const struct mg_module module = {.abi = MG_ABI_HERE,
+                                     .kind = kind,
+                                     .name = "late",
+                                     .version = "1",
+                                     .life = &echo_life,
+                                     .ops = &late_ops};
     struct mg_err err = {0};
     mg_instance *instance = NULL;
     CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, &module, "l", "settings", &instance, &err), 0);
     mg_event *event = kit_event("a", "b");
-    struct kit_verdict verdict = kit_process(instance, event, kit_scope(host, "r", "line", "7", NULL));
+    struct kit_verdict verdict =
+        kit_process(instance, event, kit_scope(host, "r", "line", "7", NULL));
     CU_ASSERT(verdict.pended);
     CU_ASSERT_EQUAL(verdict.verdict, MG_REPLACE);
     CU_ASSERT_EQUAL_FATAL(verdict.count, 1);

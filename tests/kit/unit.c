@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Reported test by test, so that a later crash does not swallow what failed before it. */
-static void test_complete(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failure)
+static void test_complete(const CU_pTest test, const CU_pSuite suite,
+                          const CU_pFailureRecord failure)
 {
     (void)suite;
     for (const CU_FailureRecord *f = failure; f; f = f->pNext)

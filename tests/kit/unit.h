@@ -9,6 +9,9 @@ struct kit_test {
     void (*run)(void);
 };
 
+/* A row of the list for a function whose name says it all: {KIT_TEST(small_events_pass)}. */
+#define KIT_TEST(function) #function, function
+
 /* Runs the tests in order, prints each failure as file:line: test: condition on stderr, and ends
  * stdout with the line "SUITE: N passed, N failed" (N tests).  tests ends with a NULL name.
  * KIT_ONLY=text in the environment runs the tests whose name contains it.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Modules that load and then misbehave, in a whole gateway: what they did is said, counted, and harms
- * nobody else. */
+/* Modules that load and then misbehave, in a whole gateway: what they did is said, counted, and
+ * harms nobody else. */
 #include "base/diag.h"
 #include "capture.h"
 #include "config/tree.h"
@@ -32,8 +32,10 @@ static void load_modules(const char *const *names)
 
 static int create(const char *yaml, struct mg_err *err)
 {
-    static const char *const names[] = {"clock",        "create-half-way", "filter-rewrites", "nonsense-verdict",
-                                        "settles-twice", "size",           "stop-hangs",      NULL};
+    static const char *const names[] = {"clock",           "create-half-way",
+                                        "filter-rewrites", "nonsense-verdict",
+                                        "settles-twice",   "size",
+                                        "stop-hangs",      NULL};
     arena = gw_arena_create();
     registry = gw_registry_create();
     load_modules(names);
@@ -72,16 +74,18 @@ static void stop(void)
     let_go();
 }
 
-/* A count of the report: of the gateway (list NULL), or of the first of its routes, or of a bridge. */
+/* A count of the report: of the gateway (list NULL), or of the first of its routes, or of a bridge.
+ */
 static int64_t count(const char *list, const char *bridge, const char *name)
 {
     json_t *report = gw_gateway_report(gateway), *of = report, *item;
     size_t i;
     if (list)
         of = json_array_get(json_object_get(report, list), 0);
-    json_array_foreach(json_object_get(report, "bridges"), i, item)
-        if (bridge && !strcmp(json_string_value(json_object_get(item, "bridge")), bridge))
-            of = item;
+    json_array_foreach(
+        json_object_get(report, "bridges"), i,
+        item) if (bridge && !strcmp(json_string_value(json_object_get(item, "bridge")), bridge))
+        of = item;
     json_t *value = json_object_get(of, name);
     CU_ASSERT_PTR_NOT_NULL(value);
     int64_t result = json_is_boolean(value) ? json_is_true(value) : json_integer_value(value);
@@ -98,14 +102,14 @@ static void wait_for(const char *name, int64_t least)
     CU_ASSERT(count("routes", NULL, name) >= least);
 }
 
-#define FROM_CLOCK(step)                                                                                     \
-    "gateway: { name: t }\n"                                                                                  \
-    "bridges: { clock: { type: clock }, out: { type: settles-twice } }\n"                                     \
-    "routes:\n"                                                                                               \
-    "  r:\n"                                                                                                  \
-    "    from: { bridge: clock, address: time/tick, every: 1ms }\n"                                           \
-    "    steps: [ " step " ]\n"                                                                               \
-    "    to: { bridge: out, address: out }\n"                                                                 \
+#define FROM_CLOCK(step)                                                                           \
+    "gateway: { name: t }\n"                                                                       \
+    "bridges: { clock: { type: clock }, out: { type: settles-twice } }\n"                          \
+    "routes:\n"                                                                                    \
+    "  r:\n"                                                                                       \
+    "    from: { bridge: clock, address: time/tick, every: 1ms }\n"                                \
+    "    steps: [ " step " ]\n"                                                                    \
+    "    to: { bridge: out, address: out }\n"                                                      \
     "    delivery: { guarantee: best-effort }\n"
 
 static void double_and_late_settlements_are_counted_and_harmless(void)
@@ -141,7 +145,8 @@ static void run_the_rewriting_filter(void)
 
 static void a_filter_that_rewrites_is_named_and_nothing_forged_leaves(void)
 {
-    CU_ASSERT(capture_has(run_the_rewriting_filter, "module filter-rewrites is a filter and rewrote an event"));
+    CU_ASSERT(capture_has(run_the_rewriting_filter,
+                          "module filter-rewrites is a filter and rewrote an event"));
 }
 
 static void run_the_nonsense(void)
@@ -155,7 +160,8 @@ static void run_the_nonsense(void)
 
 static void an_unknown_verdict_is_a_rejection_that_names_the_module(void)
 {
-    CU_ASSERT(capture_has(run_the_nonsense, "module nonsense-verdict answered with an unknown verdict"));
+    CU_ASSERT(
+        capture_has(run_the_nonsense, "module nonsense-verdict answered with an unknown verdict"));
 }
 
 static void a_module_from_outside_does_its_work(void)
@@ -170,7 +176,10 @@ static void a_module_from_outside_does_its_work(void)
 static void a_create_that_fails_names_the_step_and_leaves_no_gateway(void)
 {
     struct mg_err err = {0};
-    CU_ASSERT_EQUAL(create(FROM_CLOCK("filter: { type: size, limit: 1 }, filter: { type: create-half-way }"), &err), -ENXIO);
+    CU_ASSERT_EQUAL(
+        create(FROM_CLOCK("filter: { type: size, limit: 1 }, filter: { type: create-half-way }"),
+               &err),
+        -ENXIO);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "the other half is missing"));
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "create-half-way"));
     CU_ASSERT_PTR_NULL(gateway);
@@ -197,14 +206,13 @@ static void a_stop_that_hangs_does_not_keep_the_process(void)
 
 int main(void)
 {
-#define TEST(name) {#name, name}
     static const struct kit_test tests[] = {
-        TEST(double_and_late_settlements_are_counted_and_harmless),
-        TEST(a_filter_that_rewrites_is_named_and_nothing_forged_leaves),
-        TEST(an_unknown_verdict_is_a_rejection_that_names_the_module),
-        TEST(a_module_from_outside_does_its_work),
-        TEST(a_create_that_fails_names_the_step_and_leaves_no_gateway),
-        TEST(a_stop_that_hangs_does_not_keep_the_process),
+        {KIT_TEST(double_and_late_settlements_are_counted_and_harmless)},
+        {KIT_TEST(a_filter_that_rewrites_is_named_and_nothing_forged_leaves)},
+        {KIT_TEST(an_unknown_verdict_is_a_rejection_that_names_the_module)},
+        {KIT_TEST(a_module_from_outside_does_its_work)},
+        {KIT_TEST(a_create_that_fails_names_the_step_and_leaves_no_gateway)},
+        {KIT_TEST(a_stop_that_hangs_does_not_keep_the_process)},
         {NULL, NULL},
     };
     return kit_main("module containment", tests);

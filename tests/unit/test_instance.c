@@ -13,7 +13,8 @@ static int fail_create_of, fail_start_of, fail_check_of;
 static void note(char what, const void *self)
 {
     size_t used = strlen(trace);
-    snprintf(trace + used, sizeof trace - used, "%s%c%d", used ? " " : "", what, self ? *(const int *)self : 0);
+    snprintf(trace + used, sizeof trace - used, "%s%c%d", used ? " " : "", what,
+             self ? *(const int *)self : 0);
 }
 
 static int check(const void *settings, struct mg_err *reterr)
@@ -26,8 +27,8 @@ static int check(const void *settings, struct mg_err *reterr)
     return -EINVAL;
 }
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     (void)host, (void)instance, (void)reterr;
     note('c', settings);
@@ -60,12 +61,18 @@ static void destroy(void *self)
 }
 
 static const char *const counters[] = {"seen", "lost", NULL};
-static const struct mg_life life = {.create = create, .start = start, .drain = drain, .stop = stop,
-                                    .destroy = destroy};
-static const struct mg_module module = {.abi = MG_ABI_HERE, .kind = MG_FILTER, .name = "m", .version = "1",
-                                        .counters = counters, .check = check, .life = &life};
+static const struct mg_life life = {
+    .create = create, .start = start, .drain = drain, .stop = stop, .destroy = destroy};
+static const struct mg_module module = {.abi = MG_ABI_HERE,
+                                        .kind = MG_FILTER,
+                                        .name = "m",
+                                        .version = "1",
+                                        .counters = counters,
+                                        .check = check,
+                                        .life = &life};
 static const int one = 1, two = 2, three = 3;
-static const struct gw_instance_plan plans[] = {{&module, "a", &one}, {&module, "b", &two}, {&module, "c", &three}};
+static const struct gw_instance_plan plans[] = {
+    {&module, "a", &one}, {&module, "b", &two}, {&module, "c", &three}};
 static struct mg_instance *instances[3];
 static struct mg_host host;
 
@@ -137,7 +144,8 @@ static void the_host_knows_names_and_counts(void)
 {
     struct mg_err err;
     CU_ASSERT_EQUAL_FATAL(create_all(&err), 0);
-    struct mg_str name = host.instance_name(instances[1]), gateway = host.gateway_name(instances[1]);
+    struct mg_str name = host.instance_name(instances[1]),
+                  gateway = host.gateway_name(instances[1]);
     CU_ASSERT(name.len == 1 && name.at[0] == 'b');
     CU_ASSERT(gateway.len == 7 && !memcmp(gateway.at, "plant-7", 7));
     host.count(instances[1], 0, 5);
@@ -150,7 +158,8 @@ static void the_host_knows_names_and_counts(void)
     gw_instances_destroy(instances, 3);
 }
 
-/* ---- the error budget ------------------------------------------------------------------------- */
+/* ---- the error budget -------------------------------------------------------------------------
+ */
 
 static struct mg_instance *budgeted(void)
 {
@@ -213,17 +222,16 @@ static void failures_that_are_far_apart_are_no_reason(void)
 
 int main(void)
 {
-#define TEST(name) {#name, name}
     static const struct kit_test tests[] = {
-        TEST(all_are_checked_before_any_is_created_and_all_drain_before_any_stops),
-        TEST(a_refused_check_creates_nothing_and_names_the_option),
-        TEST(a_failed_create_destroys_itself_and_the_earlier_ones_in_reverse),
-        TEST(a_failed_start_stops_those_that_were_started),
-        TEST(a_started_instance_is_stopped_before_it_is_destroyed),
-        TEST(the_host_knows_names_and_counts),
-        TEST(a_step_that_fails_too_often_is_left_alone_for_a_while),
-        TEST(one_success_ends_the_probation),
-        TEST(failures_that_are_far_apart_are_no_reason),
+        {KIT_TEST(all_are_checked_before_any_is_created_and_all_drain_before_any_stops)},
+        {KIT_TEST(a_refused_check_creates_nothing_and_names_the_option)},
+        {KIT_TEST(a_failed_create_destroys_itself_and_the_earlier_ones_in_reverse)},
+        {KIT_TEST(a_failed_start_stops_those_that_were_started)},
+        {KIT_TEST(a_started_instance_is_stopped_before_it_is_destroyed)},
+        {KIT_TEST(the_host_knows_names_and_counts)},
+        {KIT_TEST(a_step_that_fails_too_often_is_left_alone_for_a_while)},
+        {KIT_TEST(one_success_ends_the_probation)},
+        {KIT_TEST(failures_that_are_far_apart_are_no_reason)},
         {NULL, NULL},
     };
     return kit_main("instance", tests);

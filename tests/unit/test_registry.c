@@ -25,14 +25,23 @@ struct settings {
 
 static const char *const modes[] = {"fast", "safe", NULL};
 static const struct mg_option inner_options[] = {
-    {.name = "on", .type = MG_OPT_BOOL, .value = "true", .doc = "On.", .offset = offsetof(struct inner, on)},
-    {.name = "port", .type = MG_OPT_INT, .value = "1883", .doc = "Port.", .least = 1, .most = 65535,
+    {.name = "on",
+     .type = MG_OPT_BOOL,
+     .value = "true",
+     .doc = "On.",
+     .offset = offsetof(struct inner, on)},
+    {.name = "port",
+     .type = MG_OPT_INT,
+     .value = "1883",
+     .doc = "Port.",
+     .least = 1,
+     .most = 65535,
      .offset = offsetof(struct inner, port)},
     {0},
 };
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     (void)host, (void)instance, (void)settings, (void)ret_self, (void)reterr;
     return 0;
@@ -79,7 +88,8 @@ static void expect(const struct mg_module *module, const char *text)
         CU_ASSERT_STRING_EQUAL(diags.items[0].file, "(built in)");
         CU_ASSERT(text && strstr(diags.items[0].text, text));
         if (!text || !strstr(diags.items[0].text, text))
-            fprintf(stderr, "  got:      %s\n  expected: %s\n", diags.items[0].text, text ? text : "(nothing)");
+            fprintf(stderr, "  got:      %s\n  expected: %s\n", diags.items[0].text,
+                    text ? text : "(nothing)");
     }
     gw_diags_fini(&diags);
     gw_registry_destroy(registry);
@@ -95,20 +105,48 @@ static void expect_option(struct mg_option option, const char *text)
 static void options_of_every_type_are_accepted(void)
 {
     const struct mg_option options[] = {
-        {.name = "text", .type = MG_OPT_TEXT, .value = "a b", .doc = "T.", .offset = offsetof(struct settings, text)},
-        {.name = "number", .type = MG_OPT_SIZE, .value = "64KiB", .doc = "N.",
+        {.name = "text",
+         .type = MG_OPT_TEXT,
+         .value = "a b",
+         .doc = "T.",
+         .offset = offsetof(struct settings, text)},
+        {.name = "number",
+         .type = MG_OPT_SIZE,
+         .value = "64KiB",
+         .doc = "N.",
          .offset = offsetof(struct settings, number)},
-        {.name = "ratio", .type = MG_OPT_DOUBLE, .value = "0.5", .doc = "R.",
+        {.name = "ratio",
+         .type = MG_OPT_DOUBLE,
+         .value = "0.5",
+         .doc = "R.",
          .offset = offsetof(struct settings, ratio)},
-        {.name = "mode", .type = MG_OPT_ENUM, .value = "safe", .choices = modes, .doc = "M.",
+        {.name = "mode",
+         .type = MG_OPT_ENUM,
+         .value = "safe",
+         .choices = modes,
+         .doc = "M.",
          .offset = offsetof(struct settings, mode)},
-        {.name = "flag", .type = MG_OPT_BOOL, .flags = MG_OPT_REQUIRED, .doc = "F.",
+        {.name = "flag",
+         .type = MG_OPT_BOOL,
+         .flags = MG_OPT_REQUIRED,
+         .doc = "F.",
          .offset = offsetof(struct settings, flag)},
-        {.name = "list", .type = MG_OPT_INT, .flags = MG_OPT_LIST, .value = "[1, 2]", .doc = "L.",
+        {.name = "list",
+         .type = MG_OPT_INT,
+         .flags = MG_OPT_LIST,
+         .value = "[1, 2]",
+         .doc = "L.",
          .offset = offsetof(struct settings, list)},
-        {.name = "inner", .type = MG_OPT_MAP, .inside = inner_options, .inside_size = sizeof(struct inner),
-         .doc = "I.", .offset = offsetof(struct settings, inner)},
-        {.name = "address", .type = MG_OPT_TEMPLATE, .value = "a/{b}", .doc = "A.",
+        {.name = "inner",
+         .type = MG_OPT_MAP,
+         .inside = inner_options,
+         .inside_size = sizeof(struct inner),
+         .doc = "I.",
+         .offset = offsetof(struct settings, inner)},
+        {.name = "address",
+         .type = MG_OPT_TEMPLATE,
+         .value = "a/{b}",
+         .doc = "A.",
          .offset = offsetof(struct settings, address)},
         {0},
     };
@@ -119,8 +157,14 @@ static void options_of_every_type_are_accepted(void)
 static void an_option_named_twice_is_refused(void)
 {
     const struct mg_option options[] = {
-        {.name = "text", .type = MG_OPT_TEXT, .doc = "T.", .offset = offsetof(struct settings, text)},
-        {.name = "text", .type = MG_OPT_BOOL, .doc = "T.", .offset = offsetof(struct settings, flag)},
+        {.name = "text",
+         .type = MG_OPT_TEXT,
+         .doc = "T.",
+         .offset = offsetof(struct settings, text)},
+        {.name = "text",
+         .type = MG_OPT_BOOL,
+         .doc = "T.",
+         .offset = offsetof(struct settings, flag)},
         {0},
     };
     const struct mg_module module = a_module(options);
@@ -129,32 +173,49 @@ static void an_option_named_twice_is_refused(void)
 
 static void options_without_words_are_refused(void)
 {
-    expect_option((struct mg_option){.name = "Text", .type = MG_OPT_TEXT, .doc = "T."}, "rename it");
-    expect_option((struct mg_option){.name = "text", .type = MG_OPT_TEXT}, "option \"text\" has no doc");
-    expect_option((struct mg_option){.name = "text", .type = 99, .doc = "T."}, "has the unknown type 99");
-    expect_option((struct mg_option){.name = "mode", .type = MG_OPT_ENUM, .doc = "M.",
+    expect_option((struct mg_option){.name = "Text", .type = MG_OPT_TEXT, .doc = "T."},
+                  "rename it");
+    expect_option((struct mg_option){.name = "text", .type = MG_OPT_TEXT},
+                  "option \"text\" has no doc");
+    expect_option((struct mg_option){.name = "text", .type = 99, .doc = "T."},
+                  "has the unknown type 99");
+    expect_option((struct mg_option){.name = "mode",
+                                     .type = MG_OPT_ENUM,
+                                     .doc = "M.",
                                      .offset = offsetof(struct settings, mode)},
                   "is an enum without choices");
     expect_option((struct mg_option){.name = "inner", .type = MG_OPT_MAP, .doc = "I."},
                   "does not say what is inside");
-    expect_option((struct mg_option){.name = "number", .type = MG_OPT_INT, .doc = "N.", .least = 5, .most = 4},
-                  "has bounds that nothing meets (5 to 4)");
-    expect_option((struct mg_option){.name = "text", .type = MG_OPT_TEXT, .doc = "T.", .value = "x",
+    expect_option(
+        (struct mg_option){
+            .name = "number", .type = MG_OPT_INT, .doc = "N.", .least = 5, .most = 4},
+        "has bounds that nothing meets (5 to 4)");
+    expect_option((struct mg_option){.name = "text",
+                                     .type = MG_OPT_TEXT,
+                                     .doc = "T.",
+                                     .value = "x",
                                      .flags = MG_OPT_REQUIRED},
                   "is required and has a default");
 }
 
 static void options_that_would_overwrite_memory_are_refused(void)
 {
-    expect_option((struct mg_option){.name = "text", .type = MG_OPT_TEXT, .doc = "T.",
+    expect_option((struct mg_option){.name = "text",
+                                     .type = MG_OPT_TEXT,
+                                     .doc = "T.",
                                      .offset = sizeof(struct settings) - 4},
                   "lies outside of its settings struct");
-    expect_option((struct mg_option){.name = "text", .type = MG_OPT_TEXT, .doc = "T.", .offset = SIZE_MAX - 3},
-                  "lies outside of its settings struct");
+    expect_option(
+        (struct mg_option){
+            .name = "text", .type = MG_OPT_TEXT, .doc = "T.", .offset = SIZE_MAX - 3},
+        "lies outside of its settings struct");
     expect_option((struct mg_option){.name = "text", .type = MG_OPT_TEXT, .doc = "T.", .offset = 4},
                   "is not aligned (offset 4, needs a multiple of 8)");
     /* A list is larger than its element. */
-    expect_option((struct mg_option){.name = "flag", .type = MG_OPT_BOOL, .flags = MG_OPT_LIST, .doc = "F.",
+    expect_option((struct mg_option){.name = "flag",
+                                     .type = MG_OPT_BOOL,
+                                     .flags = MG_OPT_LIST,
+                                     .doc = "F.",
                                      .offset = sizeof(struct settings) - 8},
                   "lies outside of its settings struct");
 }
@@ -162,11 +223,19 @@ static void options_that_would_overwrite_memory_are_refused(void)
 static void the_inside_of_a_map_is_checked_too(void)
 {
     static const struct mg_option broken[] = {
-        {.name = "port", .type = MG_OPT_INT, .value = "70000", .least = 1, .most = 65535, .doc = "Port.",
+        {.name = "port",
+         .type = MG_OPT_INT,
+         .value = "70000",
+         .least = 1,
+         .most = 65535,
+         .doc = "Port.",
          .offset = offsetof(struct inner, port)},
         {0},
     };
-    expect_option((struct mg_option){.name = "inner", .type = MG_OPT_MAP, .doc = "I.", .inside = broken,
+    expect_option((struct mg_option){.name = "inner",
+                                     .type = MG_OPT_MAP,
+                                     .doc = "I.",
+                                     .inside = broken,
                                      .inside_size = sizeof(struct inner),
                                      .offset = offsetof(struct settings, inner)},
                   "option \"port\" has a default that is none (70000");
@@ -175,7 +244,10 @@ static void the_inside_of_a_map_is_checked_too(void)
 static void a_table_that_contains_itself_is_refused(void)
 {
     static struct mg_option endless[2];
-    endless[0] = (struct mg_option){.name = "inner", .type = MG_OPT_MAP, .doc = "I.", .inside = endless,
+    endless[0] = (struct mg_option){.name = "inner",
+                                    .type = MG_OPT_MAP,
+                                    .doc = "I.",
+                                    .inside = endless,
                                     .inside_size = sizeof(struct inner)};
     const struct mg_module module = a_module(endless);
     expect(&module, "is nested more than 8 deep");
@@ -183,21 +255,27 @@ static void a_table_that_contains_itself_is_refused(void)
 
 static void a_default_that_is_no_choice_is_refused(void)
 {
-    expect_option((struct mg_option){.name = "mode", .type = MG_OPT_ENUM, .choices = modes, .value = "fats",
-                                     .doc = "M.", .offset = offsetof(struct settings, mode)},
+    expect_option((struct mg_option){.name = "mode",
+                                     .type = MG_OPT_ENUM,
+                                     .choices = modes,
+                                     .value = "fats",
+                                     .doc = "M.",
+                                     .offset = offsetof(struct settings, mode)},
                   "has a default that is none (fats");
 }
 
-/* ---- operations of bridges ---------------------------------------------------------------------- */
+/* ---- operations of bridges ----------------------------------------------------------------------
+ */
 
-static int end_op(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-                  struct mg_end *ret_end, struct mg_err *reterr)
+static int end_op(const void *settings, uint32_t direction, const char *address,
+                  const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr)
 {
     (void)settings, (void)direction, (void)address, (void)end_settings, (void)ret_end, (void)reterr;
     return 0;
 }
 
-static int open_op(void *self, mg_connection *connection, uint32_t index, void **ret_context, struct mg_err *reterr)
+static int open_op(void *self, mg_connection *connection, uint32_t index, void **ret_context,
+                   struct mg_err *reterr)
 {
     (void)self, (void)connection, (void)index, (void)ret_context, (void)reterr;
     return 0;
@@ -209,21 +287,22 @@ static int begin_op(void *context, struct mg_err *reterr)
     return 0;
 }
 
-static int open_sink_op(void *context, mg_sink *sink, const char *address, const void *settings, void **ret_sink,
-                        struct mg_err *reterr)
+static int open_sink_op(void *context, mg_sink *sink, const char *address, const void *settings,
+                        void **ret_sink, struct mg_err *reterr)
 {
     (void)context, (void)sink, (void)address, (void)settings, (void)ret_sink, (void)reterr;
     return 0;
 }
 
-static int open_source_op(void *context, mg_source *source, const char *address, const void *settings,
-                          void **ret_source, struct mg_err *reterr)
+static int open_source_op(void *context, mg_source *source, const char *address,
+                          const void *settings, void **ret_source, struct mg_err *reterr)
 {
     (void)context, (void)source, (void)address, (void)settings, (void)ret_source, (void)reterr;
     return 0;
 }
 
-static int send_op(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr)
+static int send_op(void *context, void *sink, const struct mg_delivery *delivery,
+                   struct mg_err *reterr)
 {
     (void)context, (void)sink, (void)delivery, (void)reterr;
     return 0;
@@ -244,9 +323,15 @@ static void expect_bridge(const struct mg_bridge_ops *bridge_ops, const char *te
 
 static void a_bridge_must_have_what_it_declares(void)
 {
-    struct mg_bridge_ops bridge = {.size = sizeof bridge, .abilities = MG_SINK, .end = end_op, .open = open_op,
-                                   .begin = begin_op, .open_sink = open_sink_op, .send = send_op,
-                                   .close = destroy, .destroy = destroy};
+    struct mg_bridge_ops bridge = {.size = sizeof bridge,
+                                   .abilities = MG_SINK,
+                                   .end = end_op,
+                                   .open = open_op,
+                                   .begin = begin_op,
+                                   .open_sink = open_sink_op,
+                                   .send = send_op,
+                                   .close = destroy,
+                                   .destroy = destroy};
     expect_bridge(&bridge, NULL);
     bridge.send = NULL;
     expect_bridge(&bridge, "bridge m 1 lacks ops->send (it declares MG_SINK)");
@@ -262,7 +347,8 @@ static void a_bridge_must_have_what_it_declares(void)
     bridge.abilities = MG_ORDERED;
     expect_bridge(&bridge, "bridge m 1 is neither a source nor a sink");
     bridge.size = 8;
-    expect_bridge(&bridge, "its struct mg_bridge_ops (ABI 1.0) has 8 bytes, ABI 1.0 requires at least");
+    expect_bridge(&bridge,
+                  "its struct mg_bridge_ops (ABI 1.0) has 8 bytes, ABI 1.0 requires at least");
 }
 
 static void counters_need_names_of_their_own(void)
@@ -296,27 +382,27 @@ static void one_name_may_serve_two_kinds(void)
     CU_ASSERT_PTR_EQUAL(gw_registry_find(registry, MG_TRANSLATOR, "m"), &translator);
     CU_ASSERT_PTR_NULL(gw_registry_find(registry, MG_ENRICHER, "m"));
     CU_ASSERT_EQUAL(gw_registry_add(registry, &filter, "c.so", &diags), -EINVAL);
-    CU_ASSERT_STRING_EQUAL(diags.items[0].text,
-                           "filter m 1 is loaded already: version 1 from a.so; keep one of the two files");
+    CU_ASSERT_STRING_EQUAL(
+        diags.items[0].text,
+        "filter m 1 is loaded already: version 1 from a.so; keep one of the two files");
     gw_diags_fini(&diags);
     gw_registry_destroy(registry);
 }
 
 int main(void)
 {
-#define TEST(name) {#name, name}
     static const struct kit_test tests[] = {
-        TEST(options_of_every_type_are_accepted),
-        TEST(an_option_named_twice_is_refused),
-        TEST(options_without_words_are_refused),
-        TEST(options_that_would_overwrite_memory_are_refused),
-        TEST(the_inside_of_a_map_is_checked_too),
-        TEST(a_table_that_contains_itself_is_refused),
-        TEST(a_default_that_is_no_choice_is_refused),
-        TEST(a_bridge_must_have_what_it_declares),
-        TEST(counters_need_names_of_their_own),
-        TEST(only_bridges_have_options_of_their_ends),
-        TEST(one_name_may_serve_two_kinds),
+        {KIT_TEST(options_of_every_type_are_accepted)},
+        {KIT_TEST(an_option_named_twice_is_refused)},
+        {KIT_TEST(options_without_words_are_refused)},
+        {KIT_TEST(options_that_would_overwrite_memory_are_refused)},
+        {KIT_TEST(the_inside_of_a_map_is_checked_too)},
+        {KIT_TEST(a_table_that_contains_itself_is_refused)},
+        {KIT_TEST(a_default_that_is_no_choice_is_refused)},
+        {KIT_TEST(a_bridge_must_have_what_it_declares)},
+        {KIT_TEST(counters_need_names_of_their_own)},
+        {KIT_TEST(only_bridges_have_options_of_their_ends)},
+        {KIT_TEST(one_name_may_serve_two_kinds)},
         {NULL, NULL},
     };
     return kit_main("registry", tests);

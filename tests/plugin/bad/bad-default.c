@@ -7,7 +7,10 @@ struct settings {
 };
 
 static const struct mg_option options[] = {
-    {.name = "every", .type = MG_OPT_DURATION_MS, .value = "soon", .doc = "How often.",
+    {.name = "every",
+     .type = MG_OPT_DURATION_MS,
+     .value = "soon",
+     .doc = "How often.",
      .offset = offsetof(struct settings, every_ms)},
     {0},
 };

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     char *half = malloc(64);
     (void)settings;

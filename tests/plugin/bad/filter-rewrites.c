@@ -4,8 +4,8 @@
 
 static const struct mg_host *the_host;
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     the_host = host;
     return good_create(host, instance, settings, ret_self, reterr);

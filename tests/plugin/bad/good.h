@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A filter and a bridge without fault, from which each module of this folder differs in one thing. */
+/* A filter and a bridge without fault, from which each module of this folder differs in one thing.
+ */
 #pragma once
 #include "meshgate/plugin.h"
 
@@ -24,7 +25,8 @@ static uint32_t good_process(void *self, void *context, const struct mg_step_cal
 }
 
 static const struct mg_life good_life = {.create = good_create, .destroy = good_destroy};
-static const struct mg_step_ops good_step_ops = {.size = sizeof good_step_ops, .process = good_process};
+static const struct mg_step_ops good_step_ops = {.size = sizeof good_step_ops,
+                                                 .process = good_process};
 
 static inline struct mg_module good_filter(const char *name)
 {

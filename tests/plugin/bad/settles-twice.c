@@ -24,8 +24,8 @@ struct connection {
     mg_token tokens[EVENTS];
 };
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     struct bridge *bridge = calloc(1, sizeof *bridge);
     (void)settings, (void)reterr;
@@ -36,11 +36,12 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     return 0;
 }
 
-static int end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-               struct mg_end *ret_end, struct mg_err *reterr)
+static int end(const void *settings, uint32_t direction, const char *address,
+               const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr)
 {
     (void)settings, (void)address, (void)end_settings, (void)reterr;
-    ret_end->abilities = direction == MG_SOURCE ? MG_SOURCE | MG_DEFERS_ACK | MG_NO_ECHO : MG_SINK | MG_CONFIRMS;
+    ret_end->abilities =
+        direction == MG_SOURCE ? MG_SOURCE | MG_DEFERS_ACK | MG_NO_ECHO : MG_SINK | MG_CONFIRMS;
     return 0;
 }
 
@@ -66,8 +67,8 @@ static int open_source(void *context, mg_source *handle, const char *address, co
     return 0;
 }
 
-static int open_sink(void *context, mg_sink *handle, const char *address, const void *settings, void **ret_sink,
-                     struct mg_err *reterr)
+static int open_sink(void *context, mg_sink *handle, const char *address, const void *settings,
+                     void **ret_sink, struct mg_err *reterr)
 {
     (void)handle, (void)address, (void)settings, (void)reterr;
     *ret_sink = context;
@@ -77,7 +78,8 @@ static int open_sink(void *context, mg_sink *handle, const char *address, const 
 static void tick(void *arg)
 {
     static const struct mg_message message = {
-        .head = {.size = sizeof message.head, .address = {"events", 6}, .priority = 4}, .payload = {"x", 1}};
+        .head = {.size = sizeof message.head, .address = {"events", 6}, .priority = 4},
+        .payload = {"x", 1}};
     struct connection *c = arg;
     const struct mg_host *host = c->bridge->host;
     for (uint32_t i = 0; i < c->sent; i++)
@@ -105,16 +107,20 @@ static void credit(void *context, void *source, uint32_t more)
         ((struct connection *)context)->credit += more;
 }
 
-static void settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason)
+static void settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                    const char *reason)
 {
     struct connection *c = context;
     (void)source, (void)reason;
-    uint32_t counter = c->told[cookie] ? COUNT_TOLD_AGAIN : outcome == MG_ACCEPTED ? COUNT_TOLD : COUNT_TOLD_WRONG;
+    uint32_t counter = c->told[cookie]          ? COUNT_TOLD_AGAIN
+                       : outcome == MG_ACCEPTED ? COUNT_TOLD
+                                                : COUNT_TOLD_WRONG;
     c->told[cookie] = true;
     c->bridge->host->count(c->bridge->instance, counter, 1);
 }
 
-static int send_event(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr)
+static int send_event(void *context, void *sink, const struct mg_delivery *delivery,
+                      struct mg_err *reterr)
 {
     struct connection *c = context;
     const struct mg_host *host = c->bridge->host;

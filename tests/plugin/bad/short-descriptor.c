@@ -4,7 +4,8 @@
 
 const struct mg_module *mg_module(const struct mg_abi *host_abi)
 {
-    static const struct mg_abi alone = {MG_ABI_MAGIC, MG_ABI_MAJOR, MG_ABI_MINOR, sizeof alone, 0, "short"};
+    static const struct mg_abi alone = {MG_ABI_MAGIC, MG_ABI_MAJOR, MG_ABI_MINOR, sizeof alone, 0,
+                                        "short"};
     (void)host_abi;
     return (const struct mg_module *)&alone;
 }

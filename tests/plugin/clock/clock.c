@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bridge that is a source of ticks: the smallest whole bridge, shown in docs/writing-a-module.md. */
+/* A bridge that is a source of ticks: the smallest whole bridge, shown in docs/writing-a-module.md.
+ */
 #include <meshgate/plugin.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -51,8 +52,8 @@ struct bridge {
 
 /* ---- on the control thread ------------------------------------------------------------------ */
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     struct bridge *self = calloc(1, sizeof *self);
     (void)settings, (void)reterr;
@@ -70,8 +71,8 @@ static void destroy(void *self)
 }
 
 /* Pure: is this end possible, and what can it do? */
-static int end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-               struct mg_end *ret_end, struct mg_err *reterr)
+static int end(const void *settings, uint32_t direction, const char *address,
+               const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr)
 {
     (void)settings, (void)end_settings;
     if (direction == MG_SINK) {
@@ -79,7 +80,8 @@ static int end(const void *settings, uint32_t direction, const char *address, co
         return -EINVAL;
     }
     if (strpbrk(address, "+#")) {
-        snprintf(reterr->text, sizeof reterr->text, "\"%s\" is the address of the ticks: no wildcards", address);
+        snprintf(reterr->text, sizeof reterr->text,
+                 "\"%s\" is the address of the ticks: no wildcards", address);
         return -EINVAL;
     }
     ret_end->abilities = MG_SOURCE | MG_ORDERED;
@@ -151,7 +153,8 @@ static int begin(void *context, struct mg_err *reterr)
     (void)reterr;
     for (struct source *s = c->sources; s; s = s->next) {
         uint64_t every_ms = (uint64_t)s->every_ms;
-        s->timer = c->host->timer_start(c->host->connection_shard(c->handle), every_ms, every_ms, tick, s);
+        s->timer =
+            c->host->timer_start(c->host->connection_shard(c->handle), every_ms, every_ms, tick, s);
         if (!s->timer)
             return -ENOMEM;
     }

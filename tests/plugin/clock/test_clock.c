@@ -85,7 +85,8 @@ int main(void)
 {
     static const struct kit_test tests[] = {
         {"it ticks at its rate", it_ticks_at_its_rate},
-        {"what the window does not take is counted as missed", what_the_window_does_not_take_is_counted_as_missed},
+        {"what the window does not take is counted as missed",
+         what_the_window_does_not_take_is_counted_as_missed},
         {"a drained clock ticks no more", a_drained_clock_ticks_no_more},
         {"it is no sink and takes no wildcards", it_is_no_sink_and_takes_no_wildcards},
         {NULL, NULL},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A filter that lets small events pass: a whole module, and the example of docs/writing-a-module.md. */
+/* A filter that lets small events pass: the example of docs/writing-a-module.md. */
 #include <meshgate/plugin.h>
 #include <errno.h>
 #include <stdio.h>
@@ -41,8 +41,8 @@ struct size {
     const struct settings *settings;
 };
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     struct size *self = calloc(1, sizeof *self);
     (void)reterr;
@@ -70,8 +70,8 @@ static uint32_t process(void *arg, void *context, const struct mg_step_call *cal
     if (length <= (uint64_t)self->settings->limit_bytes)
         return MG_PASS;
     self->host->count(self->instance, COUNT_LARGE, 1);
-    snprintf(ret_result->err.text, sizeof ret_result->err.text, "%zu bytes, at most %lld may pass", length,
-             (long long)self->settings->limit_bytes);
+    snprintf(ret_result->err.text, sizeof ret_result->err.text, "%zu bytes, at most %lld may pass",
+             length, (long long)self->settings->limit_bytes);
     return self->settings->otherwise == OTHERWISE_REJECT ? MG_REJECT : MG_DROP;
 }
 

@@ -61,7 +61,8 @@ static void a_missing_limit_is_refused(void)
 {
     const struct mg_module *module = mg_module(NULL);
     host = kit_host_create();
-    CU_ASSERT_PTR_NULL(kit_settings(host, module->options, module->settings_size, "otherwise: drop"));
+    CU_ASSERT_PTR_NULL(
+        kit_settings(host, module->options, module->settings_size, "otherwise: drop"));
     CU_ASSERT_STRING_EQUAL(kit_settings_error(), "1:1: limit is missing\n");
     CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
 }
@@ -71,7 +72,8 @@ int main(void)
     static const struct kit_test tests[] = {
         {"events up to the limit pass", events_up_to_the_limit_pass},
         {"larger events are dropped and counted", larger_events_are_dropped_and_counted},
-        {"larger events are rejected where it says so", larger_events_are_rejected_where_it_says_so},
+        {"larger events are rejected where it says so",
+         larger_events_are_rejected_where_it_says_so},
         {"a missing limit is refused", a_missing_limit_is_refused},
         {NULL, NULL},
     };

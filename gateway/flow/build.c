@@ -216,9 +216,8 @@ static void size_windows(struct mg_connection *c)
         if (c->window.limit < c->sources[i].window.limit)
             c->window.limit = c->sources[i].window.limit;
         c->window.enforced = c->window.enforced && c->sources[i].window.enforced;
-        c->sources[i].window.owed = c->sources[i].window.limit;
+        c->sources[i].window.source = &c->sources[i];
     }
-    c->window.owed = c->window.limit;
 }
 
 /* ---- instances ------------------------------------------------------------------------------ */

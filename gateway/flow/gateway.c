@@ -92,7 +92,9 @@ static void begin_shard(mg_shard *shard, void *arg)
     o->error = c->ops->begin(c->context, &o->err);
     if (o->error)
         name_error(o, "begin");
-    gw_turn_mark_shard(c); /* the first credit */
+    for (size_t i = 0; i < c->source_count; i++)
+        gw_window_give_shard(c, &c->sources[i].window, c->sources[i].window.limit);
+    gw_window_give_shard(c, &c->window, c->window.limit);
 }
 
 struct shard_opening {

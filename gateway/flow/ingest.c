@@ -22,31 +22,43 @@ static struct gw_window *window_of(struct mg_connection *connection, struct mg_s
     return source ? &source->window : &connection->window;
 }
 
-void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window)
+void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window, uint32_t credit)
 {
-    window->in_hand--;
-    window->owed++;
+    window->owed += credit;
+    if (!window->listed) {
+        window->listed = true;
+        window->next_owing = connection->owing;
+        connection->owing = window;
+    }
     gw_turn_mark_shard(connection);
 }
 
-static void grant(struct mg_connection *c, void *source_context, struct gw_window *w)
+/* The event is no longer in hand: its place may be filled again. */
+static void leave_window(struct mg_connection *c, struct gw_window *w)
 {
-    /* In steps of an eighth, so that a credit frame serves many events. */
-    if (!w->owed || (w->in_hand && w->owed < w->limit / 8))
-        return;
-    uint32_t more = w->owed;
-    w->owed = 0;
-    if (c->ops->credit)
-        c->ops->credit(c->context, source_context, more);
+    w->in_hand--;
+    gw_window_give_shard(c, w, 1);
 }
 
 void gw_window_grant_shard(struct mg_connection *c)
 {
     if (!c->opened || c->draining)
         return;
-    for (size_t i = 0; i < c->source_count; i++)
-        grant(c, c->sources[i].context, &c->sources[i].window);
-    grant(c, NULL, &c->window);
+    struct gw_window *w = c->owing;
+    c->owing = NULL;
+    while (w) {
+        struct gw_window *next = w->next_owing;
+        w->listed = false;
+        /* In steps of an eighth, so that a credit frame serves many events; what is left then goes
+         * with the next event, or when nothing is in hand. */
+        if (!w->in_hand || w->owed >= w->limit / 8) {
+            uint32_t more = w->owed;
+            w->owed = 0;
+            if (more && c->ops->credit)
+                c->ops->credit(c->context, w->source ? w->source->context : NULL, more);
+        }
+        w = next;
+    }
 }
 
 /* ---- arrivals ------------------------------------------------------------------------------- */
@@ -67,14 +79,6 @@ static void settle_source(struct mg_connection *c, struct mg_source *source, uin
     gw_turn_mark_shard(c);
 }
 
-static void leave_window(struct gw_arrival *a)
-{
-    if (!a->holds_window)
-        return;
-    a->holds_window = false;
-    gw_window_give_shard(a->connection, window_of(a->connection, a->source));
-}
-
 void gw_arrival_tell_shard(struct gw_arrival *a, uint32_t outcome, const char *reason)
 {
     uint32_t before = a->outcome;
@@ -89,7 +93,8 @@ void gw_arrival_leave_shard(struct gw_arrival *a)
 {
     if (--a->alive)
         return;
-    leave_window(a);
+    if (a->holds_window)
+        leave_window(a->connection, window_of(a->connection, a->source));
     free(a);
 }
 
@@ -194,7 +199,7 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
         c->unmatched++;
         free(a);
         settle_source(c, source, cookie, MG_ACCEPTED, NULL);
-        gw_window_give_shard(c, w);
+        leave_window(c, w);
         return 0;
     }
     *a = (struct gw_arrival){
@@ -209,7 +214,7 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
     for (size_t i = 0; i < count; i++)
         a->holds_window = a->holds_window || holds(&c->entries[ids[i]]);
     if (!a->holds_window)
-        gw_window_give_shard(c, w);
+        leave_window(c, w);
     for (size_t i = 0; i < count; i++)
         gw_passage_start_shard(&c->entries[ids[i]], a, c->shard);
     if (ids != few)

@@ -69,6 +69,9 @@ struct gw_entry {
 /* What a source may have in hand; `owed` is credit not yet given back to the bridge. */
 struct gw_window {
     uint32_t limit, in_hand, owed;
+    bool listed; /* among the connection's windows that owe */
+    struct gw_window *next_owing;
+    struct mg_source *source; /* NULL: the connection's own */
     bool enforced; /* a source that cannot hold its peer back is not stopped, its routes discard */
 };
 
@@ -94,6 +97,8 @@ struct mg_sink {
     uint64_t waiting, sent;
     uint64_t next_sequence;
     bool blocked, backing_off, pumping;
+    struct mg_sink *next_blocked;
+    bool in_blocked; /* linked there, perhaps no longer blocked */
     mg_timer *backoff;
     uint64_t delay_ms;
     int64_t failed_us; /* when it last failed; 0: never */
@@ -112,14 +117,16 @@ struct mg_connection {
     size_t source_count;
     struct hsearch_data by_address; /* of the sources, while they are built */
     struct mg_sink **sinks;
-    size_t sink_count, next_sink;
+    size_t sink_count;
+    struct mg_sink *first_blocked, *last_blocked; /* lanes that wait for sendable, in turn */
     struct gw_entry *entries;
     size_t entry_count;
     struct gw_index *index; /* of the entries with a pattern; ids are places in entries */
     uint32_t *any;          /* the entries without one */
     size_t any_count;
     struct gw_matches matches;
-    struct gw_window window; /* of events ingested without a source */
+    struct gw_window window;  /* of events ingested without a source */
+    struct gw_window *owing; /* those with credit to give back */
     uint64_t received, unmatched, refused;
 
     bool is_dirty, opened, draining;
@@ -270,7 +277,7 @@ mg_shard *gw_shard_of_token(mg_token token); /* gateway.c; NULL: no such shard *
 
 /* ingest.c */
 void gw_ingest_host_fill(struct mg_host *host);
-void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window);
+void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window, uint32_t credit);
 void gw_window_grant_shard(struct mg_connection *connection);
 /* A passage's outcome reaches its arrival; and later the passage itself is gone. */
 void gw_arrival_tell_shard(struct gw_arrival *arrival, uint32_t outcome, const char *reason);

@@ -72,7 +72,8 @@ static void finish(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome, cons
     struct gw_passage *passage = leg->passage;
     leg->state = GW_LEG_DONE;
     leg->outcome = outcome;
-    snprintf(leg->reason, sizeof leg->reason, "%s", reason ? reason : "");
+    if (reason)
+        snprintf(leg->reason, sizeof leg->reason, "%.*s", (int)sizeof leg->reason - 1, reason);
     if (leg->orphan) {
         gw_passage_unref(passage);
     } else if (passage->shard == k->connection->shard) {
@@ -140,7 +141,7 @@ static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const c
         leg->counted++;
     if (d->max_attempts && leg->counted >= (uint64_t)d->max_attempts) {
         char text[160];
-        snprintf(text, sizeof text, "gave up after %u attempts: %s", leg->counted, reason ? reason : "modified");
+        snprintf(text, sizeof text, "gave up after %u attempts: %.110s", leg->counted, reason ? reason : "modified");
         finish(k, leg, MG_REJECTED, text);
         return;
     }
@@ -190,8 +191,21 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
         to_waiting(k, leg, NULL);
         return -EAGAIN;
     }
-    finish(k, leg, error ? MG_REJECTED : MG_ACCEPTED, error ? (err.text[0] ? err.text : strerror(-error)) : NULL);
+    const char *why = error ? (err.text[0] ? err.text : strerror(-error)) : NULL;
+    finish(k, leg, error ? MG_REJECTED : MG_ACCEPTED, why);
     return 0;
+}
+
+static void block(struct mg_sink *k)
+{
+    struct mg_connection *c = k->connection;
+    k->blocked = true;
+    if (k->in_blocked)
+        return;
+    k->in_blocked = true;
+    k->next_blocked = NULL;
+    *(c->last_blocked ? &c->last_blocked->next_blocked : &c->first_blocked) = k;
+    c->last_blocked = k;
 }
 
 void gw_lane_pump_shard(struct mg_sink *k)
@@ -205,7 +219,7 @@ void gw_lane_pump_shard(struct mg_sink *k)
             from_waiting(k, leg);
             finish(k, leg, 0, "expired before it could be sent");
         } else if (send_leg(k, leg)) {
-            k->blocked = true;
+            block(k);
         }
     }
     k->pumping = false;
@@ -228,15 +242,15 @@ void gw_lane_sendable_shard(struct mg_connection *c, struct mg_sink *sink)
         gw_lane_pump_shard(sink);
         return;
     }
-    /* From where the last round ended, so that no lane is always last. */
-    size_t start = c->next_sink;
-    for (size_t i = 0; i < c->sink_count; i++) {
-        size_t at = (start + i) % c->sink_count;
-        struct mg_sink *k = c->sinks[at];
+    /* Those that block again go to the end of a new queue, so that no lane is always last. */
+    struct mg_sink *k = c->first_blocked;
+    c->first_blocked = c->last_blocked = NULL;
+    while (k) {
+        struct mg_sink *next = k->next_blocked;
+        k->in_blocked = false;
         k->blocked = false;
         gw_lane_pump_shard(k);
-        if (k->blocked)
-            c->next_sink = at;
+        k = next;
     }
 }
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void put_quoted(struct buffer *o, struct mg_str text)
@@ -49,7 +50,11 @@ static void put_double(struct buffer *o, double d, bool single)
         buffer_text(o, d < 0 ? "\"-Infinity\"" : "\"Infinity\"");
     else {
         char text[40];
-        snprintf(text, sizeof text, single ? "%.9g" : "%.17g", d);
+        int precision = single ? 6 : 15; /* the shortest that reads back as the same */
+        do
+            snprintf(text, sizeof text, "%.*g", precision, d);
+        while (precision++ < (single ? 9 : 17) &&
+               (single ? (double)strtof(text, NULL) != d : strtod(text, NULL) != d));
         buffer_text(o, text);
         if (!strpbrk(text, ".e")) /* a reader must see a real number, not an integer */
             buffer_text(o, ".0");

@@ -147,7 +147,8 @@ struct mqtt_link {
     struct mqtt_flight *flights;
     uint32_t flight_count, first, last, free;
     uint32_t acknowledged, unacknowledged; /* in flight, by kind */
-    bool starved;                          /* a send was answered -EAGAIN */
+    bool starved;                          /* a send was answered -EAGAIN … */
+    uint8_t starved_qos;                   /* … for want of room in this kind */
     mg_timer *deadline_timer;
     struct mqtt_scratch in, out;
 };

@@ -140,5 +140,5 @@ static const struct mg_module module = {
 
 const struct mg_module *mg_module(const struct mg_abi *host_abi)
 {
-    return host_abi->major == MG_ABI_MAJOR ? &module : NULL;
+    return !host_abi || host_abi->major == MG_ABI_MAJOR ? &module : NULL;
 }

@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNACKNOWLEDGED_MOST = 1000 }; /* QoS 0 that is not written yet */
+enum {
+    UNACKNOWLEDGED_MOST = 1000, /* QoS 0 that is not written yet */
+    /* MQTT 3.1.1 has no Receive Maximum, but Mosquitto 2.0 ends the connection of whoever has more
+     * than 20 QoS 2 messages under way (its default of max_inflight_messages). */
+    QOS2_MOST_311 = 20,
+};
 
 int mqtt_flights_init(struct mqtt_link *link)
 {
@@ -42,9 +47,11 @@ int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void
 
 /* ---- flights -------------------------------------------------------------------------------- */
 
-static uint32_t acknowledged_most(const struct mqtt_link *link)
+static uint32_t acknowledged_most(const struct mqtt_link *link, uint8_t qos)
 {
     int64_t most = link->bridge->settings->max_inflight;
+    if (qos == 2 && link->bridge->settings->version == MQTT_VERSION_311 && most > QOS2_MOST_311)
+        most = QOS2_MOST_311;
     return link->connack.receive_maximum < most ? link->connack.receive_maximum : (uint32_t)most;
 }
 
@@ -180,9 +187,10 @@ static int encode(struct mqtt_link *link, const struct mqtt_sink *sink, const st
     return 0;
 }
 
-static int full(struct mqtt_link *link)
+static int full(struct mqtt_link *link, uint8_t qos)
 {
     link->starved = true;
+    link->starved_qos = qos;
     return -EAGAIN;
 }
 
@@ -194,14 +202,14 @@ int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struc
         return -EAGAIN; /* sendable is called after the next connect */
     int rc = encode(link, of, delivery, &publish, reterr);
     if (rc)
-        return rc == -ENOMEM ? full(link) : rc;
+        return rc == -ENOMEM ? full(link, 0) : rc;
     bool acknowledged = publish.qos > 0;
-    if (acknowledged ? link->acknowledged >= acknowledged_most(link)
+    if (acknowledged ? link->acknowledged >= acknowledged_most(link, publish.qos)
                      : link->unacknowledged >= UNACKNOWLEDGED_MOST)
-        return full(link);
+        return full(link, publish.qos);
     rc = link->bridge->client_ops->publish(link->client, &publish, link->free);
     if (rc)
-        return full(link);
+        return full(link, publish.qos);
     flight_begin(link, delivery->token, acknowledged);
     if (!link->deadline_timer)
         mqtt_arm(link, &link->deadline_timer, link->bridge->settings->confirm_timeout_ms, deadline_passed);
@@ -222,7 +230,7 @@ void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
     else if (outcome != MG_ACCEPTED)
         link->host->log(link->bridge->instance, MG_WARN, "an event was refused: %s", mqtt_reason_text(reason));
     if (link->starved && link->state == LINK_UP && !link->closing &&
-        link->acknowledged <= acknowledged_most(link) * 3 / 4 &&
+        link->acknowledged <= acknowledged_most(link, link->starved_qos) * 3 / 4 &&
         link->unacknowledged <= UNACKNOWLEDGED_MOST * 3 / 4) {
         link->starved = false;
         link->host->sendable(link->core, NULL);

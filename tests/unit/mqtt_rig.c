@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts brokers and bridges for the broker tests of the mqtt bridge. */
+#include "mqtt_rig.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct kit_host *rig_host;
+
+static void give_up(const char *what)
+{
+    fprintf(stderr, "mqtt broker tests: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static struct sockaddr_in loopback(int port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+int rig_free_port(void)
+{
+    struct sockaddr_in address = loopback(0);
+    socklen_t length = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
+        getsockname(fd, (struct sockaddr *)&address, &length))
+        give_up("no free port");
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static bool accepts(int port)
+{
+    struct sockaddr_in address = loopback(port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool yes = fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address));
+    if (fd >= 0)
+        close(fd);
+    return yes;
+}
+
+void rig_broker_again(struct rig_broker *broker)
+{
+    char path[128], log[128];
+    snprintf(path, sizeof(path), "%s/mosquitto.conf", broker->folder);
+    snprintf(log, sizeof(log), "%s/log", broker->folder);
+    broker->pid = fork();
+    if (broker->pid < 0)
+        give_up("fork");
+    if (!broker->pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (!freopen(log, "a", stderr) || !freopen("/dev/null", "r", stdin))
+            _exit(126);
+        dup2(2, 1);
+        execlp("mosquitto", "mosquitto", "-v", "-c", path, (char *)NULL);
+        execl("/usr/sbin/mosquitto", "mosquitto", "-v", "-c", path, (char *)NULL);
+        _exit(127);
+    }
+    for (int i = 0; i < 1000; i++) {
+        if (accepts(broker->port))
+            return;
+        if (waitpid(broker->pid, NULL, WNOHANG) == broker->pid)
+            break;
+        usleep(10000);
+    }
+    errno = ECHILD;
+    give_up("mosquitto does not start (apt install mosquitto)");
+}
+
+void rig_broker_start(struct rig_broker *broker, const char *extra)
+{
+    char path[128];
+    snprintf(broker->folder, sizeof(broker->folder), "/tmp/meshgate-mqtt-XXXXXX");
+    if (!mkdtemp(broker->folder))
+        give_up("mkdtemp");
+    broker->port = rig_free_port();
+    snprintf(path, sizeof(path), "%s/mosquitto.conf", broker->folder);
+    FILE *file = fopen(path, "w");
+    if (!file)
+        give_up(path);
+    fprintf(file, "user root\nmax_queued_messages 0\nlistener %d 127.0.0.1\n", broker->port);
+    for (const char *c = extra ? extra : "allow_anonymous true\n"; *c; c++) {
+        if (c[0] == '%' && c[1] == 's') {
+            fputs(broker->folder, file);
+            c++;
+        } else {
+            fputc(*c, file);
+        }
+    }
+    fclose(file);
+    rig_broker_again(broker);
+}
+
+void rig_broker_kill(struct rig_broker *broker)
+{
+    kill(broker->pid, SIGKILL);
+    waitpid(broker->pid, NULL, 0);
+}
+
+void rig_broker_stop(struct rig_broker *broker)
+{
+    rig_broker_kill(broker);
+    rig_shell(broker, "rm -rf %s", broker->folder);
+}
+
+int rig_shell(const struct rig_broker *broker, const char *format, ...)
+{
+    char line[2048];
+    int used = snprintf(line, sizeof(line), "cd %s && ", broker->folder);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line + used, sizeof(line) - (size_t)used, format, args);
+    va_end(args);
+    return system(line);
+}
+
+const char *rig_url(const struct rig_broker *broker, const char *scheme, const char *more)
+{
+    static char text[4096];
+    snprintf(text, sizeof(text), "{url: \"%s://127.0.0.1:%d\"%s%s}", scheme, broker->port, more ? ", " : "",
+             more ? more : "");
+    return text;
+}
+
+/* ---- bridges -------------------------------------------------------------------------------- */
+
+void rig_host_open(void)
+{
+    rig_host = kit_host_create();
+}
+
+void rig_host_close(void)
+{
+    CU_ASSERT_EQUAL(kit_unsettled_count(rig_host), 0);
+    CU_ASSERT_EQUAL(kit_host_destroy(rig_host), 0);
+}
+
+void rig_end_open(struct rig_end *end, const char *name, const char *bridge, const char *filter,
+                  const char *source, const char *sink)
+{
+    struct mg_err err = {{0}, NULL};
+    const struct mg_module *module = mg_module(NULL);
+    *end = (struct rig_end){NULL, NULL, NULL, NULL};
+    const void *settings = kit_settings(rig_host, module->options, module->settings_size, bridge);
+    if (!settings)
+        fprintf(stderr, "%s\n", kit_settings_error());
+    CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
+    int rc = kit_instance_create(rig_host, module, name, settings, &end->instance, &err);
+    if (rc)
+        fprintf(stderr, "%s\n", err.text);
+    CU_ASSERT_EQUAL_FATAL(rc, 0);
+    CU_ASSERT_EQUAL_FATAL(kit_instance_start(end->instance, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(kit_connection_open(end->instance, 0, &end->connection, &err), 0);
+    if (source) {
+        settings = kit_settings(rig_host, module->source_options, module->source_settings_size, source);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
+        CU_ASSERT_EQUAL_FATAL(kit_source_open(end->connection, filter, settings, &end->source, &err), 0);
+    }
+    if (sink) {
+        settings = kit_settings(rig_host, module->sink_options, module->sink_settings_size, sink);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
+        CU_ASSERT_EQUAL_FATAL(kit_sink_open(end->connection, "{address}", settings, &end->sink, &err), 0);
+    }
+}
+
+void rig_end_begin(struct rig_end *end, uint32_t window)
+{
+    struct mg_err err = {{0}, NULL};
+    CU_ASSERT_EQUAL_FATAL(kit_connection_begin(end->connection, window, &err), 0);
+}
+
+void rig_end_up(struct rig_end *end)
+{
+    bool up = kit_run_until(rig_host, kit_connection_is_up, end->connection, 10000);
+    if (!up)
+        fprintf(stderr, "not up: %s\n", kit_connection_why(end->connection));
+    CU_ASSERT_TRUE_FATAL(up);
+}
+
+void rig_end_close(struct rig_end *end)
+{
+    kit_connection_drain(end->connection);
+    CU_ASSERT_EQUAL(kit_connection_close(end->connection, 5000), 0);
+    kit_connection_destroy(end->connection);
+    kit_instance_drain(end->instance);
+    kit_instance_stop(end->instance);
+    kit_instance_destroy(end->instance);
+}
+
+bool rig_wait_ingested(size_t least, int timeout_ms)
+{
+    struct kit_count count = {rig_host, least};
+    bool done = kit_run_until(rig_host, kit_has_ingested, &count, timeout_ms);
+    if (!done)
+        fprintf(stderr, "ingested %zu of %zu\n", kit_ingested_count(rig_host), least);
+    return done;
+}

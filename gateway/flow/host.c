@@ -61,11 +61,13 @@ static void status(mg_connection *c, bool up, const char *why)
         why = "";
     pthread_mutex_lock(&c->status_lock);
     bool changed = c->up != up || strncmp(c->why, why, sizeof c->why - 1);
+    bool expected = up || !c->seen || atomic_load(&c->closing); /* nothing to warn of */
+    c->seen = true;
     c->up = up;
     snprintf(c->why, sizeof c->why, "%s", why);
     pthread_mutex_unlock(&c->status_lock);
     if (changed)
-        gw_log(up || atomic_load(&c->closing) ? MG_INFO : MG_WARN, up ? "connection up" : "connection down", "bridge", c->config->name, "reason",
+        gw_log(expected ? MG_INFO : MG_WARN, up ? "connection up" : "connection down", "bridge", c->config->name, "reason",
                *why ? why : NULL, NULL);
 }
 

@@ -135,8 +135,8 @@ struct mg_connection {
     atomic_bool sendable_posted, closing, closed;
     atomic_uint inboxed; /* events on their way through the inbox */
 
-    pthread_mutex_t status_lock; /* protects the two below */
-    bool up;
+    pthread_mutex_t status_lock; /* protects the three below */
+    bool up, seen;
     char why[160];
 };
 

@@ -181,11 +181,12 @@ static uint32_t *take_matches(struct mg_connection *c, uint32_t *few, size_t few
     return few;
 }
 
-/* must: the event has left its peer already and cannot be refused. */
+/* must: the event has left its peer already and cannot be refused; so has every event of a source
+ * whose window is not enforced. */
 static int take(struct mg_connection *c, struct mg_source *source, const mg_event *event, uint64_t cookie, bool must)
 {
     struct gw_window *w = window_of(c, source);
-    if (!must && (c->draining || (w->enforced && w->in_hand >= w->limit)))
+    if (!must && w->enforced && (c->draining || w->in_hand >= w->limit))
         return -EAGAIN;
     struct gw_arrival *a = calloc(1, sizeof *a);
     if (!a || match(c, source, event->head.address)) {

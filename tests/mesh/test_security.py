@@ -39,7 +39,7 @@ def mqtt_tls(rig, mutual):
 @cases(unknown_authority=("",), no_client_certificate=("mutual",))
 def mqtt_tls_refused(rig, kind):
     a, b, c = rig.mosquitto("a"), secure_mosquitto(rig, bool(kind)), rig.certs
-    tls = f"{{ ca: {c.ca} }}" if kind else "{ verify: true }"
+    tls = f"{{ ca: {c.ca} }}" if kind else "{ verify: full }"
     gw = rig.gateway("bridges:\n" + bridge("a", a) + bridge(
         "b", b, url=f"mqtts://localhost:{b.port}", tls=tls, reconnect="{ first: 100ms, most: 1s }")
         + route("{ bridge: a, topic: in }", "{ bridge: b, topic: out }"))

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_NAMED_MAX = 16 }; /* in a message */
+enum { KEYS_NAMED_MAX = 16 /* in a message */, MISSPELT_MAX = 64 };
 
 static void add_error(struct gw_bind *bind, const struct mg_node *at, bool key, const char *format, va_list args)
 {
@@ -154,6 +154,33 @@ static const struct mg_node *default_node(struct gw_bind *bind, const struct mg_
     return gw_tree_parse(bind->arena, "(default)", o->value, strlen(o->value), bind->diags);
 }
 
+static bool is_other(const char *const *others, const char *key)
+{
+    for (; others && *others; others++)
+        if (!strcmp(*others, key))
+            return true;
+    return false;
+}
+
+static bool is_known(const struct mg_option *options, const char *const *others, const char *key)
+{
+    for (const struct mg_option *o = options; o && o->name; o++)
+        if (!strcmp(o->name, key))
+            return true;
+    return is_other(others, key);
+}
+
+/* A key whose unknown name is near this one has been named with it: saying that it is missing, too,
+ * would be noise. */
+static bool misspelt(const struct mg_option *options, const char *const *others, const struct mg_node *map,
+                     const char *name)
+{
+    for (size_t i = 0; map && map->type == MG_NODE_MAP && i < map->count && i < MISSPELT_MAX; i++)
+        if (!is_known(options, others, map->items[i]->key) && gw_nearest(map->items[i]->key, &name, 1))
+            return true;
+    return false;
+}
+
 static int bind_absent(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *place, bool absent,
                        void *settings)
 {
@@ -204,14 +231,6 @@ static void refuse_key(struct gw_bind *bind, const struct mg_option *options, co
     free(names);
 }
 
-static bool is_other(const char *const *others, const char *key)
-{
-    for (; others && *others; others++)
-        if (!strcmp(*others, key))
-            return true;
-    return false;
-}
-
 /* absent: the map itself was left away, so that nothing in it is required. */
 static int bind_map(struct gw_bind *bind, const struct mg_option *options, const char *const *others,
                     const struct mg_node *map, const struct mg_node *place, bool absent, void *settings)
@@ -231,10 +250,13 @@ static int bind_map(struct gw_bind *bind, const struct mg_option *options, const
             error = -EINVAL;
         }
     }
-    for (const struct mg_option *o = options; o && o->name; o++)
-        if (!is_other(others, o->name) && !gw_tree_get(map, o->name) &&
-            bind_absent(bind, o, place, absent, settings))
+    for (const struct mg_option *o = options; o && o->name; o++) {
+        if (is_other(others, o->name) || gw_tree_get(map, o->name))
+            continue;
+        bool named = (o->flags & MG_OPT_REQUIRED) && misspelt(options, others, map, o->name);
+        if (bind_absent(bind, o, place, absent || named, settings))
             error = -EINVAL;
+    }
     return error;
 }
 

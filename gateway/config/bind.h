@@ -25,13 +25,14 @@ struct gw_bind {
  * options are then missing, at `place`).  Adds a diagnosis for each: unknown key (with the nearest
  * known name), duplicate, wrong type, out of bounds, bad enum value (with the nearest), missing.
  * Texts with a NUL byte are refused.  Returns 0 or -EINVAL. */
-int gw_bind_settings(struct gw_bind *bind, const struct mg_option *options, const struct mg_node *map,
-                     const struct mg_node *place, void *settings);
+int gw_bind_settings(struct gw_bind *bind, const struct mg_option *options,
+                     const struct mg_node *map, const struct mg_node *place, void *settings);
 void gw_bind_release(struct gw_bind *bind);
 
-/* One text (less NUL bytes, not NULL) and one template out of a scalar, as gw_bind_settings does it;
- * `name` is the key for messages.  0 or -EINVAL with a diagnosis. */
-int gw_bind_text(struct gw_bind *bind, const char *name, const struct mg_node *node, const char **ret_text);
+/* One text (less NUL bytes, not NULL) and one template out of a scalar, as gw_bind_settings does
+ * it; `name` is the key for messages.  0 or -EINVAL with a diagnosis. */
+int gw_bind_text(struct gw_bind *bind, const char *name, const struct mg_node *node,
+                 const char **ret_text);
 int gw_bind_template(struct gw_bind *bind, const char *name, const struct mg_node *node,
                      const mg_template **ret_template);
 
@@ -41,6 +42,6 @@ void gw_bind_error(struct gw_bind *bind, const struct mg_node *at, const char *f
 void gw_bind_error_at_key(struct gw_bind *bind, const struct mg_node *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The candidate nearest to `name` by edit distance (transpositions count one), or NULL where none is
- * near enough to be a typing error. */
+/* The candidate nearest to `name` by edit distance (transpositions count one), or NULL where none
+ * is near enough to be a typing error. */
 const char *gw_nearest(const char *name, const char *const *candidates, size_t count);

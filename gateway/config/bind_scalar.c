@@ -21,22 +21,23 @@ static int refuse(struct gw_bind *bind, const struct mg_option *o, const struct 
     return -EINVAL;
 }
 
-static int want_scalar(struct gw_bind *bind, const char *name, const struct mg_node *node)
+static int want_scalar(struct gw_bind *bind, const char *name, const struct mg_node *node, bool text)
 {
     if (node->type == MG_NODE_SCALAR)
         return 0;
     if (node->type == MG_NODE_NULL)
-        gw_bind_error_at_key(bind, node, "%s has no value; leave the key away, or quote what begins with #", name);
+        gw_bind_error_at_key(bind, node, "%s has no value; leave the key away%s", name,
+                             text ? ", or quote what begins with #" : "");
     else
         gw_bind_error(bind, node, "%s must be one value, not a %s%s", name,
                       node->type == MG_NODE_LIST ? "list" : "map",
-                      node->type == MG_NODE_MAP ? "; quote a text that begins with {" : "");
+                      text && node->type == MG_NODE_MAP ? "; quote a text that begins with {" : "");
     return -EINVAL;
 }
 
 int gw_bind_text(struct gw_bind *bind, const char *name, const struct mg_node *node, const char **ret_text)
 {
-    if (gw_tree_broken(node) || want_scalar(bind, name, node))
+    if (gw_tree_broken(node) || want_scalar(bind, name, node, true))
         return -EINVAL;
     if (strlen(node->text) != node->length) {
         gw_bind_error(bind, node, "%s has a NUL byte in it; a text cannot", name);
@@ -215,9 +216,15 @@ static int bind_text(struct gw_bind *bind, const struct mg_option *o, const stru
     return 0;
 }
 
+static bool takes_text(uint32_t type)
+{
+    return type == MG_OPT_TEXT || type == MG_OPT_URL || type == MG_OPT_SECRET || type == MG_OPT_FILE ||
+           type == MG_OPT_TEMPLATE;
+}
+
 int gw_bind_scalar(struct gw_bind *bind, const struct mg_option *option, const struct mg_node *node, void *at)
 {
-    if (gw_tree_broken(node) || want_scalar(bind, option->name, node))
+    if (gw_tree_broken(node) || want_scalar(bind, option->name, node, takes_text(option->type)))
         return -EINVAL;
     switch (option->type) {
     case MG_OPT_INT:

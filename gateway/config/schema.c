@@ -35,8 +35,16 @@ static json_t *text(const struct mg_option *o)
 static json_t *choices(const struct mg_option *o)
 {
     json_t *values = json_array();
-    for (const char *const *choice = o->choices; values && *choice; choice++)
+    for (const char *const *choice = o->choices; values && *choice; choice++) {
+        int64_t whole;
+        bool flag;
         json_array_append_new(values, json_string(*choice));
+        /* Unquoted, editors see a number or a truth value. */
+        if (!gw_value_int(*choice, &whole))
+            json_array_append_new(values, json_integer(whole));
+        else if (!gw_value_bool(*choice, &flag))
+            json_array_append_new(values, json_boolean(flag));
+    }
     return or_replaced(json_pack("{s:o}", "enum", values));
 }
 

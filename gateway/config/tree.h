@@ -16,10 +16,11 @@ enum {
 
 /* Reads one YAML file, or every *.yaml and *.yml of a folder in the order of their names, merged:
  * the maps under gateway, bridges and routes are united, one name twice is an error that names both
- * places.  ${env:NAME}, ${env:NAME:-default}, ${file:/path} (its text less one trailing newline) are
- * replaced inside scalars; $${ is a literal ${.  All errors go to diags; NULL where there were any
- * that leave no tree.  Everything lives in the arena. */
-const struct mg_node *gw_tree_load(struct gw_arena *arena, const char *path, struct gw_diags *diags);
+ * places.  ${env:NAME}, ${env:NAME:-default}, ${file:/path} (its text less one trailing newline)
+ * are replaced inside scalars; $${ is a literal ${.  All errors go to diags; NULL where there were
+ * any that leave no tree.  Everything lives in the arena. */
+const struct mg_node *gw_tree_load(struct gw_arena *arena, const char *path,
+                                   struct gw_diags *diags);
 
 /* The same from memory, for tests and fuzzing; file is the name shown in errors. */
 const struct mg_node *gw_tree_parse(struct gw_arena *arena, const char *file, const char *text,
@@ -45,7 +46,8 @@ void gw_tree_hide(char *text, size_t size, const char *value, const char *by);
 
 /* A scalar at the place of another node, and a map with those entries of another that have one of
  * the NULL-ended names.  NULL: out of memory. */
-const struct mg_node *gw_tree_scalar(struct gw_arena *arena, const struct mg_node *place, const char *text);
+const struct mg_node *gw_tree_scalar(struct gw_arena *arena, const struct mg_node *place,
+                                     const char *text);
 const struct mg_node *gw_tree_pick(struct gw_arena *arena, const struct mg_node *map,
                                    const char *const *names);
 

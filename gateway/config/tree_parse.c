@@ -51,7 +51,7 @@ static int next_event(struct reader *r)
 static int push(struct reader *r, struct gw_tree_node *node)
 {
     if (r->stack_count == r->stack_capacity) {
-        size_t capacity = r->stack_capacity ? r->stack_capacity * 2 : 256;
+        size_t capacity = r->stack_capacity * 2;
         struct gw_tree_node **stack = realloc(r->stack, capacity * sizeof(*stack));
         if (!stack)
             return -ENOMEM;
@@ -358,8 +358,11 @@ const struct mg_node *gw_tree_parse(struct gw_arena *arena, const char *file, co
     struct reader r = {.arena = arena, .diags = diags, .text = text, .length = length};
     struct gw_tree_node *root = NULL;
     r.file = gw_arena_copy(arena, file, strlen(file));
-    int error = r.file && yaml_parser_initialize(&r.parser) ? 0 : -ENOMEM;
+    r.stack_capacity = 256;
+    r.stack = malloc(r.stack_capacity * sizeof(*r.stack));
+    int error = r.file && r.stack && yaml_parser_initialize(&r.parser) ? 0 : -ENOMEM;
     if (error) {
+        free(r.stack);
         gw_diag_add(diags, GW_DIAG_ERROR, file, 0, 0, "out of memory");
         return NULL;
     }

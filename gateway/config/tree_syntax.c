@@ -28,7 +28,9 @@ static const struct {
     {"did not find expected '-' indicator", "block collection",
      "this does not fit the list it stands in: every item begins with - in the same column"},
     {"mapping values are not allowed in this context", "",
-     "a : where none can stand: wrong indentation, or a text with ': ' in it that must be quoted"},
+     "a : where none can stand: wrong indentation, a key without a blank after its :, or a text with ': ' in it "
+     "that must be quoted"},
+    {"did not find expected alphabetic or numeric character", "", "a text that begins with * or & must be quoted"},
     {"block sequence entries are not allowed in this context", "",
      "a list cannot begin here: put it on the next line, indented"},
     {"could not find expected ':'", "", "a key without its ':'"},

@@ -304,7 +304,6 @@ static int load_routes(struct gw_loading *m, const struct mg_node *map)
 int gw_model_load(struct gw_arena *arena, const struct mg_node *root, const struct gw_registry *registry,
                   struct gw_model **ret_model, struct gw_diags *diags)
 {
-    size_t errors_before = diags->errors;
     struct gw_loading *m = gw_arena_alloc(arena, sizeof *m);
     if (!m)
         return -ENOMEM;
@@ -324,14 +323,15 @@ int gw_model_load(struct gw_arena *arena, const struct mg_node *root, const stru
     m->bind.what = NULL;
     if (!error) {
         /* After an error, what is unused may be what was meant. */
-        if (diags->errors == errors_before)
+        if (!diags->errors)
             gw_model_check_unused(m);
         gw_model_check_collisions(m);
         gw_model_check_graph(m);
     }
     if (error)
         gw_diag_add(diags, GW_DIAG_ERROR, root->file, 0, 0, "out of memory");
-    if (diags->errors > errors_before) {
+    /* Errors of before count: a value that could not be replaced leaves a hole here. */
+    if (diags->errors) {
         gw_bind_release(&m->bind);
         return -EINVAL;
     }

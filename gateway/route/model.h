@@ -25,8 +25,8 @@ struct gw_bridge_config {
 };
 
 struct gw_source_config {
-    size_t bridge;      /* index into gw_model.bridges */
-    const char *address; /* what open_source gets */
+    size_t bridge;                  /* index into gw_model.bridges */
+    const char *address;            /* what open_source gets */
     const struct gw_pattern *match; /* over the event's address; NULL: every event */
     const void *settings;
     struct mg_end end;
@@ -84,10 +84,12 @@ struct gw_model {
 /* Reads gateway: alone, so that the module folders are known before the modules are. */
 int gw_model_load_gateway(struct gw_arena *arena, const struct mg_node *root,
                           struct gw_gateway_settings *ret_gateway, struct gw_diags *diags);
-/* Binds and checks everything; every problem goes to diags.  -EINVAL where there were errors.
+/* Binds and checks everything; every problem goes to diags.  -EINVAL where diags has errors, also
+ * those from before (of the tree, of modules), since what they left out is not there.
  * Lives in the arena but for the templates, which gw_model_destroy frees. */
-int gw_model_load(struct gw_arena *arena, const struct mg_node *root, const struct gw_registry *registry,
-                  struct gw_model **ret_model, struct gw_diags *diags);
+int gw_model_load(struct gw_arena *arena, const struct mg_node *root,
+                  const struct gw_registry *registry, struct gw_model **ret_model,
+                  struct gw_diags *diags);
 void gw_model_destroy(struct gw_model *model); /* NULL is fine */
 
 /* The fidelity report: a note for each leg that loses something its source can bring. */

@@ -20,6 +20,9 @@ static bool find_bridge(struct gw_loading *m, const struct mg_node *map, size_t 
     }
     if (gw_bind_text(&m->bind, "bridge", node, &name))
         return false;
+    /* Without any bridge, that is the error, not what refers to them. */
+    if (!m->model.bridges)
+        return false;
     const char **names = calloc(m->model.bridge_count + 1, sizeof(*names));
     for (size_t i = 0; i < m->model.bridge_count; i++) {
         if (!strcmp(m->model.bridges[i].name, name)) {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Overlaps that are looked at; beyond, the configuration is one great overlap and a warning says so. */
-enum { OVERLAPS_MAX = 2000000, NAMED_MAX = 8 };
+enum { OVERLAPS_MAX = 2000000, NAMED_MAX = 8, URLS_MAX = 32 };
 
 struct source_ref {
     size_t route, bridge;
@@ -37,12 +37,21 @@ static bool is_filter(const struct source_ref *ref)
     return ref->source->end.abilities & MG_FILTERS;
 }
 
-/* Two bridges with one type and one URL stand at one broker. */
+/* Two bridges with one type and a URL in common stand at one broker. */
 static bool same_peer(const struct gw_bridge_config *a, const struct gw_bridge_config *b)
 {
     const struct mg_node *x = gw_tree_get(a->node, "url"), *y = gw_tree_get(b->node, "url");
-    return a->module == b->module && x && y && x->type == MG_NODE_SCALAR && y->type == MG_NODE_SCALAR &&
-           !strcmp(x->text, y->text);
+    if (a->module != b->module || !x || !y)
+        return false;
+    const struct mg_node *const *left = x->type == MG_NODE_LIST ? x->items : &x,
+                                *const *right = y->type == MG_NODE_LIST ? y->items : &y;
+    size_t left_count = x->type == MG_NODE_LIST ? x->count : 1, right_count = y->type == MG_NODE_LIST ? y->count : 1;
+    for (size_t i = 0; i < left_count && i < URLS_MAX; i++)
+        for (size_t k = 0; k < right_count && k < URLS_MAX; k++)
+            if (left[i]->type == MG_NODE_SCALAR && right[k]->type == MG_NODE_SCALAR &&
+                !strcmp(left[i]->text, right[k]->text))
+                return true;
+    return false;
 }
 
 static int compare_exact(const struct graph *g, size_t place, const char *address, const struct source_ref *ref)

@@ -153,7 +153,7 @@ static void says_what_does_not_fit(void)
         {"url: a://h\nwhole: \"5\"\n", 2, 8,
          "thing: whole: \"5\" is in quotes, which make it a text; leave the quotes away"},
         {"url: a://h\nwhole: [5]\n", 2, 8, "thing: whole must be one value, not a list"},
-        {"url: a://h\nwhole:\n", 2, 1, "thing: whole has no value; leave the key away, or quote what begins with #"},
+        {"url: a://h\nwhole:\n", 2, 1, "thing: whole has no value; leave the key away"},
         {"url: a://h\nwait: 10\n", 2, 7, "thing: wait: \"10\" is a duration without its unit: ms, s, m, h or d"},
         {"url: a://h\nwait: 10sec\n", 2, 7,
          "thing: wait: \"10sec\" is not a duration; it is written like 250ms, 10s, 5m, 2h or 1d"},

@@ -73,7 +73,8 @@ static void answer(struct client *c)
         reply = gw_gateway_report(c->control->gateway);
     } else {
         reply = json_object();
-        json_object_set_new(reply, "error", json_string("unknown request; this gateway knows: report"));
+        json_object_set_new(reply, "error",
+                            json_string("unknown request; this gateway knows: report"));
     }
     c->answer = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
     json_decref(reply);
@@ -163,14 +164,15 @@ static int dial(const char *path, struct mg_err *err)
     return fd;
 }
 
-int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *path, struct gw_control **ret_control,
-                    struct mg_err *reterr)
+int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *path,
+                    struct gw_control **ret_control, struct mg_err *reterr)
 {
     int fd = dial(path, reterr);
     if (fd >= 0) {
         close(fd);
         snprintf(reterr->text, sizeof reterr->text,
-                 "control socket %s: another gateway answers there; give each a path of its own", path);
+                 "control socket %s: another gateway answers there; give each a path of its own",
+                 path);
         return -EADDRINUSE;
     }
     if (fd == -EINVAL)
@@ -197,7 +199,8 @@ int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *pat
         error = uv_listen((uv_stream_t *)&control->listener, 16, accepted);
     if (error) {
         snprintf(reterr->text, sizeof reterr->text,
-                 "control socket %s: %s; gateway.control must name a file in a folder that this user may write",
+                 "control socket %s: %s; gateway.control must name a file in a folder that this "
+                 "user may write",
                  path, uv_strerror(error));
         gw_control_close(control);
         return error;

@@ -7,10 +7,12 @@
 
 struct gw_control;
 
-/* Binds path (mode 0600; a stale socket is replaced, a live one is an error) on the control loop. */
-int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *path, struct gw_control **ret_control,
-                    struct mg_err *reterr);
+/* Binds path (mode 0600; a stale socket is replaced, a live one is an error) on the control loop.
+ */
+int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *path,
+                    struct gw_control **ret_control, struct mg_err *reterr);
 void gw_control_close(struct gw_control *control); /* NULL is fine; run the loop once after it */
 
-/* The client's side, blocking with a time-out of five seconds: new reference, or NULL with reterr. */
+/* The client's side, blocking with a time-out of five seconds: new reference, or NULL with reterr.
+ */
 json_t *gw_control_ask(const char *path, const char *request, struct mg_err *reterr);

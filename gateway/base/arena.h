@@ -5,7 +5,7 @@
 
 struct gw_arena;
 
-struct gw_arena *gw_arena_create(void); /* NULL: out of memory */
+struct gw_arena *gw_arena_create(void);        /* NULL: out of memory */
 void gw_arena_destroy(struct gw_arena *arena); /* NULL is fine */
 
 /* Zeroed and aligned for any type; NULL: out of memory. */

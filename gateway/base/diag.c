@@ -36,7 +36,8 @@ void gw_diag_add(struct gw_diags *diags, enum gw_diag_level level, const char *f
 
 static int compare_places(const void *a, const void *b)
 {
-    const struct gw_diag *x = *(const struct gw_diag *const *)a, *y = *(const struct gw_diag *const *)b;
+    const struct gw_diag *x = *(const struct gw_diag *const *)a,
+                         *y = *(const struct gw_diag *const *)b;
     int order = strcmp(x->file ? x->file : "", y->file ? y->file : "");
     if (order)
         return order;

@@ -19,7 +19,7 @@ enum { GW_CLI_FOLDERS_MAX = 64 };
 
 /* Options that several commands take. */
 struct gw_cli_options {
-    const char *config;                       /* -c, --config FILE|FOLDER */
+    const char *config;                      /* -c, --config FILE|FOLDER */
     const char *modules[GW_CLI_FOLDERS_MAX]; /* -m, --modules DIR, repeatable */
     size_t module_count;
     bool json; /* --json */

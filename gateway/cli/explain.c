@@ -9,10 +9,12 @@
 
 enum { PAYLOAD_BYTES_MAX = 64 << 20, PROPERTIES_MAX = 64 };
 
-static const char help[] =
-    "usage: meshgate explain ADDRESS -c FILE|FOLDER [--bridge NAME] [--payload FILE|-] [--property NAME=TEXT]...\n\n"
-    "Says which routes an event at ADDRESS would take, step by step, and why the others would not.\n"
-    "Steps really run (tables are read); nothing is sent.  Exit 0: at least one route takes it; 1: none.\n";
+static const char help[] = "usage: meshgate explain ADDRESS -c FILE|FOLDER [--bridge NAME] "
+                           "[--payload FILE|-] [--property NAME=TEXT]...\n\n"
+                           "Says which routes an event at ADDRESS would take, step by step, and "
+                           "why the others would not.\n"
+                           "Steps really run (tables are read); nothing is sent.  Exit 0: at least "
+                           "one route takes it; 1: none.\n";
 
 struct request {
     struct gw_cli_options options;
@@ -25,7 +27,8 @@ static int add_property(struct request *q, const char *text)
 {
     const char *equals = strchr(text, '=');
     if (!equals || q->property_count == PROPERTIES_MAX) {
-        fprintf(stderr, "meshgate explain: --property takes NAME=TEXT, at most %d times\n", PROPERTIES_MAX);
+        fprintf(stderr, "meshgate explain: --property takes NAME=TEXT, at most %d times\n",
+                PROPERTIES_MAX);
         return 2;
     }
     q->properties[q->property_count++] = (struct mg_property){
@@ -108,7 +111,9 @@ static int explain(const struct request *q, const struct gw_model *model)
     }
     struct mg_err err = {{0}, NULL};
     struct mg_message message = {
-        .head = {.size = sizeof message.head, .address = {q->address, strlen(q->address)}, .priority = 4},
+        .head = {.size = sizeof message.head,
+                 .address = {q->address, strlen(q->address)},
+                 .priority = 4},
         .payload = {payload, length},
         .properties = q->properties,
         .property_count = q->property_count,
@@ -134,7 +139,8 @@ int gw_cli_explain(int argc, char **argv)
         return code;
     }
     struct gw_cli cli;
-    gw_log_configure(GW_LOG_LOGFMT, 2); /* warnings and errors only: the output is the explanation */
+    gw_log_configure(GW_LOG_LOGFMT,
+                     2); /* warnings and errors only: the output is the explanation */
     if (gw_cli_open(&cli, &q.options)) {
         gw_diags_print(&cli.diags, stderr);
         code = 2;

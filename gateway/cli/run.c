@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `meshgate run`: the control thread, its signals, the control socket, and the ledger in the log. */
+/* `meshgate run`: the control thread, its signals, the control socket, and the ledger in the log.
+ */
 #include "admin/control.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -12,8 +13,10 @@
 
 static const char help[] =
     "usage: meshgate run -c FILE|FOLDER [-m DIR]...\n\n"
-    "Runs the gateway.  Peers that are away are waited for.  SIGTERM and SIGINT stop it in good order:\n"
-    "sources take no more, what is in hand is settled within gateway.drain_timeout, the rest goes back\n"
+    "Runs the gateway.  Peers that are away are waited for.  SIGTERM and SIGINT stop it in good "
+    "order:\n"
+    "sources take no more, what is in hand is settled within gateway.drain_timeout, the rest goes "
+    "back\n"
     "to its sources.  A second signal ends the wait.  SIGUSR1 writes the ledger to the log.\n";
 
 struct run {
@@ -27,15 +30,16 @@ struct run {
 static void log_route(json_t *route)
 {
     char numbers[16][24];
-    const char *fields[] = {"received", "delivered", "dropped",       "expired",   "discarded", "returned",
-                            "in_flight", "stored",   "dead_lettered", "retries"};
+    const char *fields[] = {"received", "delivered", "dropped", "expired",       "discarded",
+                            "returned", "in_flight", "stored",  "dead_lettered", "retries"};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         snprintf(numbers[i], sizeof numbers[i], "%" JSON_INTEGER_FORMAT,
                  json_integer_value(json_object_get(route, fields[i])));
-    gw_log(MG_INFO, "ledger", "route", json_string_value(json_object_get(route, "route")), "received", numbers[0],
-           "delivered", numbers[1], "dropped", numbers[2], "expired", numbers[3], "discarded", numbers[4], "returned",
-           numbers[5], "in_flight", numbers[6], "stored", numbers[7], "dead_lettered", numbers[8], "retries",
-           numbers[9], "balanced", json_is_true(json_object_get(route, "balanced")) ? "yes" : "NO", NULL);
+    gw_log(MG_INFO, "ledger", "route", json_string_value(json_object_get(route, "route")),
+           "received", numbers[0], "delivered", numbers[1], "dropped", numbers[2], "expired",
+           numbers[3], "discarded", numbers[4], "returned", numbers[5], "in_flight", numbers[6],
+           "stored", numbers[7], "dead_lettered", numbers[8], "retries", numbers[9], "balanced",
+           json_is_true(json_object_get(route, "balanced")) ? "yes" : "NO", NULL);
 }
 
 /* Routes that have not seen an event would only make the log long. */
@@ -43,7 +47,8 @@ static void log_ledger(struct gw_gateway *gateway)
 {
     json_t *report = gw_gateway_report(gateway), *route;
     size_t i;
-    json_array_foreach(json_object_get(report, "routes"), i, route) {
+    json_array_foreach(json_object_get(report, "routes"), i, route)
+    {
         if (json_integer_value(json_object_get(route, "received")))
             log_route(route);
     }
@@ -79,7 +84,8 @@ static void watch(struct run *r, int64_t report_every_ms)
     uv_timer_init(&r->loop, &r->report_timer);
     r->report_timer.data = r;
     if (report_every_ms)
-        uv_timer_start(&r->report_timer, report_due, (uint64_t)report_every_ms, (uint64_t)report_every_ms);
+        uv_timer_start(&r->report_timer, report_due, (uint64_t)report_every_ms,
+                       (uint64_t)report_every_ms);
 }
 
 static void close_all(uv_handle_t *handle, void *arg)
@@ -111,7 +117,9 @@ static int serve(struct run *r, const struct gw_model *model)
         return 1;
     }
     watch(r, settings->report_every_ms);
-    int error = settings->control ? gw_control_open(&r->loop, r->gateway, settings->control, &control, &err) : 0;
+    int error = settings->control
+                    ? gw_control_open(&r->loop, r->gateway, settings->control, &control, &err)
+                    : 0;
     if (error)
         log_failure("the control socket could not be opened", &err);
     else if ((error = gw_gateway_start(r->gateway, &err)))
@@ -120,8 +128,8 @@ static int serve(struct run *r, const struct gw_model *model)
         char routes[24], bridges[24];
         snprintf(routes, sizeof routes, "%zu", model->route_count);
         snprintf(bridges, sizeof bridges, "%zu", model->bridge_count);
-        gw_log(MG_INFO, "gateway ready", "gateway", settings->name, "version", MESHGATE_VERSION, "routes", routes,
-               "bridges", bridges, "control", settings->control, NULL);
+        gw_log(MG_INFO, "gateway ready", "gateway", settings->name, "version", MESHGATE_VERSION,
+               "routes", routes, "bridges", bridges, "control", settings->control, NULL);
         uv_run(&r->loop, UV_RUN_DEFAULT);
     }
     gw_control_close(control);
@@ -133,7 +141,8 @@ static int serve(struct run *r, const struct gw_model *model)
     if (released) {
         char count[24];
         snprintf(count, sizeof count, "%" PRIu64, released);
-        gw_log(MG_WARN, "not all could be settled in time; the rest went back to its sources", "events", count, NULL);
+        gw_log(MG_WARN, "not all could be settled in time; the rest went back to its sources",
+               "events", count, NULL);
     }
     log_ledger(r->gateway);
     int hung = gw_gateway_stop(r->gateway);

@@ -9,12 +9,15 @@
 
 static const char status_help[] =
     "usage: meshgate status -c FILE|FOLDER [--json] [--stuck-after SECONDS]\n\n"
-    "Asks the running gateway.  Exit 0: every connection is up, no event has been in hand for longer than\n"
-    "SECONDS (default 60), and the ledger balances; 1: something is wrong, the output says what; 2: no answer.\n";
-static const char ledger_help[] =
-    "usage: meshgate ledger -c FILE|FOLDER [--json] [--check]\n\n"
-    "Prints what became of every event, a line for each route.  received = delivered + dropped + expired +\n"
-    "discarded + returned + dead_lettered + in_flight + stored, always.  --check: exit 1 where it does not.\n";
+    "Asks the running gateway.  Exit 0: every connection is up, no event has been in hand for "
+    "longer than\n"
+    "SECONDS (default 60), and the ledger balances; 1: something is wrong, the output says what; "
+    "2: no answer.\n";
+static const char ledger_help[] = "usage: meshgate ledger -c FILE|FOLDER [--json] [--check]\n\n"
+                                  "Prints what became of every event, a line for each route.  "
+                                  "received = delivered + dropped + expired +\n"
+                                  "discarded + returned + dead_lettered + in_flight + stored, "
+                                  "always.  --check: exit 1 where it does not.\n";
 
 struct request {
     struct gw_cli_options options;
@@ -53,7 +56,8 @@ static int read_options(struct request *q, int argc, char **argv, const char *he
     return 0;
 }
 
-/* Only gateway: is read, so that a gateway can be asked whose modules or secrets are not at hand. */
+/* Only gateway: is read, so that a gateway can be asked whose modules or secrets are not at hand.
+ */
 static json_t *ask(const struct gw_cli_options *options)
 {
     struct gw_arena *arena = gw_arena_create();
@@ -63,12 +67,15 @@ static json_t *ask(const struct gw_cli_options *options)
     json_t *reply = NULL;
     if (!options->config)
         gw_diag_add(&diags, GW_DIAG_ERROR, NULL, 0, 0, "name the gateway's configuration with -c");
-    const struct mg_node *root = arena && options->config ? gw_tree_load(arena, options->config, &diags) : NULL;
+    const struct mg_node *root =
+        arena && options->config ? gw_tree_load(arena, options->config, &diags) : NULL;
     if (!root || gw_model_load_gateway(arena, root, &gateway, &diags)) {
         gw_diags_print(&diags, stderr);
     } else if (!gateway.control) {
-        fprintf(stderr, "%s: gateway.control is not set, so a running gateway cannot be asked; add\n"
-                        "  gateway: { control: /run/meshgate/control.sock }\n", options->config);
+        fprintf(stderr,
+                "%s: gateway.control is not set, so a running gateway cannot be asked; add\n"
+                "  gateway: { control: /run/meshgate/control.sock }\n",
+                options->config);
     } else {
         reply = gw_control_ask(gateway.control, "report", &err);
         if (!reply)
@@ -98,8 +105,9 @@ static void print_json(const json_t *reply)
 
 int gw_cli_ledger(int argc, char **argv)
 {
-    static const char *const columns[] = {"received",      "delivered", "dropped", "expired", "discarded", "returned",
-                                          "dead_lettered", "in_flight", "stored",  "retries"};
+    static const char *const columns[] = {"received",  "delivered", "dropped",       "expired",
+                                          "discarded", "returned",  "dead_lettered", "in_flight",
+                                          "stored",    "retries"};
     struct request q = {0};
     int code = read_options(&q, argc, argv, ledger_help);
     if (code)
@@ -116,7 +124,8 @@ int gw_cli_ledger(int argc, char **argv)
         for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++)
             printf(" %13s", columns[c]);
         printf("  balance\n");
-        json_array_foreach(json_object_get(reply, "routes"), i, route) {
+        json_array_foreach(json_object_get(reply, "routes"), i, route)
+        {
             printf("%-24s", text(route, "route"));
             for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++)
                 printf(" %13" JSON_INTEGER_FORMAT, number(route, columns[c]));
@@ -132,12 +141,15 @@ static bool print_bridges(const json_t *reply, bool quiet)
     bool all_up = true;
     json_t *bridge, *connection;
     size_t i, j;
-    json_array_foreach(json_object_get(reply, "bridges"), i, bridge) {
-        json_array_foreach(json_object_get(bridge, "connections"), j, connection) {
+    json_array_foreach(json_object_get(reply, "bridges"), i, bridge)
+    {
+        json_array_foreach(json_object_get(bridge, "connections"), j, connection)
+        {
             bool up = json_is_true(json_object_get(connection, "up"));
             all_up = all_up && up;
             if (!quiet)
-                printf("bridge %-20s %-5s %s\n", text(bridge, "bridge"), up ? "up" : "DOWN", text(connection, "why"));
+                printf("bridge %-20s %-5s %s\n", text(bridge, "bridge"), up ? "up" : "DOWN",
+                       text(connection, "why"));
         }
     }
     return all_up;
@@ -148,11 +160,13 @@ static bool print_routes(const json_t *reply, long stuck_after_s, bool quiet)
     bool all_move = true;
     json_t *route;
     size_t i;
-    json_array_foreach(json_object_get(reply, "routes"), i, route) {
+    json_array_foreach(json_object_get(reply, "routes"), i, route)
+    {
         bool moves = number(route, "oldest_ms") <= (json_int_t)stuck_after_s * 1000;
         all_move = all_move && moves;
         if (!quiet)
-            printf("route  %-20s %-5s in flight %" JSON_INTEGER_FORMAT ", oldest %" JSON_INTEGER_FORMAT " ms\n",
+            printf("route  %-20s %-5s in flight %" JSON_INTEGER_FORMAT
+                   ", oldest %" JSON_INTEGER_FORMAT " ms\n",
                    text(route, "route"), moves ? "ok" : "STUCK", number(route, "in_flight"),
                    number(route, "oldest_ms"));
     }
@@ -171,7 +185,8 @@ int gw_cli_status(int argc, char **argv)
     bool quiet = q.options.json;
     bool good = print_bridges(reply, quiet);
     good = print_routes(reply, q.stuck_after_s, quiet) && good;
-    good = json_is_true(json_object_get(reply, "answers")) && json_is_true(json_object_get(reply, "balanced")) && good;
+    good = json_is_true(json_object_get(reply, "answers")) &&
+           json_is_true(json_object_get(reply, "balanced")) && good;
     if (quiet)
         print_json(reply);
     else

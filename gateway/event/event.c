@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const size_t head_texts[] = {
-    offsetof(struct mg_head, address),      offsetof(struct mg_head, reply_to),
-    offsetof(struct mg_head, subject),      offsetof(struct mg_head, content_type),
+    offsetof(struct mg_head, address),          offsetof(struct mg_head, reply_to),
+    offsetof(struct mg_head, subject),          offsetof(struct mg_head, content_type),
     offsetof(struct mg_head, content_encoding), offsetof(struct mg_head, group),
     offsetof(struct mg_head, reply_to_group),
 };
@@ -64,7 +64,8 @@ static void move_value(char **at, struct mg_value *value)
 
 static size_t head_bytes(struct mg_head *head)
 {
-    size_t total = value_bytes(&head->message_id) + value_bytes(&head->correlation) + head->user.len;
+    size_t total =
+        value_bytes(&head->message_id) + value_bytes(&head->correlation) + head->user.len;
     for (size_t i = 0; i < HEAD_TEXTS; i++)
         total += text_at(head, i)->len;
     return total;

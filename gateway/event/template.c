@@ -10,7 +10,16 @@
 
 enum { SEGMENTS_MAX = 64 };
 
-enum segment_kind { LITERAL, CAPTURE, PROPERTY, ROUTE_NAME, GATEWAY_NAME, EVENT_TEXT, EVENT_VALUE, EVENT_QOS };
+enum segment_kind {
+    LITERAL,
+    CAPTURE,
+    PROPERTY,
+    ROUTE_NAME,
+    GATEWAY_NAME,
+    EVENT_TEXT,
+    EVENT_VALUE,
+    EVENT_QOS
+};
 
 struct segment {
     enum segment_kind kind;
@@ -69,9 +78,12 @@ static int classify(struct segment *s, struct mg_err *err)
         }
     }
     snprintf(err->text, sizeof err->text,
-             "{%s} is not known: a capture like {line}, {event.address}, {event.reply_to}, {event.subject}, "
-             "{event.content_type}, {event.message_id}, {event.correlation}, {event.group}, {event.qos}, "
-             "{property.NAME}, {route.name} or {gateway.name}", name);
+             "{%s} is not known: a capture like {line}, {event.address}, {event.reply_to}, "
+             "{event.subject}, "
+             "{event.content_type}, {event.message_id}, {event.correlation}, {event.group}, "
+             "{event.qos}, "
+             "{property.NAME}, {route.name} or {gateway.name}",
+             name);
     return -EINVAL;
 }
 
@@ -112,7 +124,8 @@ static int read_segment(const char **at, char **out, struct segment *ret, struct
     return 0;
 }
 
-int gw_template_compile(const char *text, mg_template **ret_template, size_t *ret_offset, struct mg_err *reterr)
+int gw_template_compile(const char *text, mg_template **ret_template, size_t *ret_offset,
+                        struct mg_err *reterr)
 {
     size_t length = strlen(text);
     /* Every segment's text ends with a NUL of its own. */
@@ -241,9 +254,10 @@ static struct mg_str value_text(const struct mg_value *v, char *scratch, size_t 
         break;
     case MG_UUID: {
         const uint8_t *u = v->as.uuid;
-        n = snprintf(scratch, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
-                     u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-                     u[15]);
+        n = snprintf(scratch, size,
+                     "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+                     u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
+                     u[13], u[14], u[15]);
         break;
     }
     default:
@@ -265,7 +279,8 @@ static struct mg_str find_capture(const struct gw_captures *captures, struct mg_
     return (struct mg_str){0};
 }
 
-static struct mg_str find_property(const mg_event *event, struct mg_str name, char *scratch, size_t size)
+static struct mg_str find_property(const mg_event *event, struct mg_str name, char *scratch,
+                                   size_t size)
 {
     for (size_t i = 0; i < event->property_count; i++)
         if (same(event->properties[i].name, name))
@@ -273,8 +288,8 @@ static struct mg_str find_property(const mg_event *event, struct mg_str name, ch
     return (struct mg_str){0};
 }
 
-static struct mg_str field(const struct segment *s, const mg_scope *scope, const mg_event *event, char *scratch,
-                           size_t size)
+static struct mg_str field(const struct segment *s, const mg_scope *scope, const mg_event *event,
+                           char *scratch, size_t size)
 {
     const char *head = (const char *)&event->head;
     switch (s->kind) {
@@ -319,8 +334,8 @@ ptrdiff_t gw_template_expand(const mg_template *t, const mg_scope *scope, const 
         }
     }
     if (o.used > size) {
-        snprintf(reterr->text, sizeof reterr->text, "\"%s\" expands to %zu bytes; there is room for %zu", t->text,
-                 o.used, size);
+        snprintf(reterr->text, sizeof reterr->text,
+                 "\"%s\" expands to %zu bytes; there is room for %zu", t->text, o.used, size);
         return -ENOSPC;
     }
     if (o.used < size)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the model to the running core's structures: instances, connections, routes, who lives where. */
+/* From the model to the running core's structures: instances, connections, routes, who lives where.
+ */
 #include "flow/internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -44,7 +45,8 @@ static int place_connections(struct gw_gateway *g)
         size_t group = root_of(parents, i);
         if (shard_of[group] == UINT32_MAX)
             shard_of[group] = next++ % g->shard_count;
-        uint32_t at = m->bridges[i].shard >= 0 ? (uint32_t)m->bridges[i].shard % g->shard_count : shard_of[group];
+        uint32_t at = m->bridges[i].shard >= 0 ? (uint32_t)m->bridges[i].shard % g->shard_count
+                                               : shard_of[group];
         g->bridges[i].connection->shard = &g->shards[at];
     }
     free(parents);
@@ -91,7 +93,8 @@ static struct mg_source *find_source(struct mg_connection *c, const struct gw_so
     return NULL;
 }
 
-static struct mg_source *add_source(struct mg_connection *c, const struct gw_source_config *config, int64_t window)
+static struct mg_source *add_source(struct mg_connection *c, const struct gw_source_config *config,
+                                    int64_t window)
 {
     struct mg_source *first, *s = find_source(c, config, &first);
     if (!s) {
@@ -133,7 +136,8 @@ static int add_entry(struct gw_route *route, const struct gw_source_config *conf
     if (!source)
         return -ENOMEM;
     uint32_t number = (uint32_t)c->entry_count;
-    c->entries[c->entry_count++] = (struct gw_entry){.route = route, .match = config->match, .source = source};
+    c->entries[c->entry_count++] =
+        (struct gw_entry){.route = route, .match = config->match, .source = source};
     int error = add_number(&source->entries, &source->entry_count, number);
     if (error)
         return error;
@@ -190,7 +194,8 @@ static int add_sinks(struct gw_route *route)
     return route->sinks ? 0 : -ENOMEM;
 }
 
-static int build_route(struct gw_gateway *g, struct gw_route *route, const struct gw_route_config *config)
+static int build_route(struct gw_gateway *g, struct gw_route *route,
+                       const struct gw_route_config *config)
 {
     route->gateway = g;
     route->config = config;
@@ -199,7 +204,8 @@ static int build_route(struct gw_gateway *g, struct gw_route *route, const struc
     if (!route->steps || !route->parts)
         return -ENOMEM;
     for (uint32_t i = 0; i < g->shard_count; i++) {
-        route->parts[i].step_contexts = calloc(config->step_count + 1, sizeof(*route->parts[i].step_contexts));
+        route->parts[i].step_contexts =
+            calloc(config->step_count + 1, sizeof(*route->parts[i].step_contexts));
         if (!route->parts[i].step_contexts)
             return -ENOMEM;
     }
@@ -233,7 +239,8 @@ static int create_instances(struct gw_gateway *g, struct mg_err *err)
     g->instances = calloc(count + 1, sizeof(*g->instances));
     int error = names && plans && g->instances ? 0 : -ENOMEM;
     for (size_t i = 0; i < m->bridge_count && !error; i++)
-        plans[next++] = (struct gw_instance_plan){m->bridges[i].module, m->bridges[i].name, m->bridges[i].settings};
+        plans[next++] = (struct gw_instance_plan){m->bridges[i].module, m->bridges[i].name,
+                                                  m->bridges[i].settings};
     for (size_t r = 0; r < m->route_count && !error; r++) {
         for (size_t i = 0; i < m->routes[r].step_count && !error; i++) {
             const struct gw_step_config *step = &m->routes[r].steps[i];

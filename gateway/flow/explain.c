@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sends one event through the real routes and steps with bridges that only say what they would do. */
+/* Sends one event through the real routes and steps with bridges that only say what they would do.
+ */
 #include "flow/explain.h"
 #include "flow/internal.h"
 #include <errno.h>
@@ -31,12 +32,13 @@ static void show_payload(struct mg_bytes payload)
         fprintf(dry_out, "… (%zu bytes)", payload.len);
 }
 
-static int dry_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *err)
+static int dry_send(void *context, void *sink, const struct mg_delivery *delivery,
+                    struct mg_err *err)
 {
     (void)context, (void)err;
     const struct mg_sink *k = sink;
-    fprintf(dry_out, "  to    %s %.*s\n        ", k->connection->config->name, (int)delivery->address.len,
-            delivery->address.at);
+    fprintf(dry_out, "  to    %s %.*s\n        ", k->connection->config->name,
+            (int)delivery->address.len, delivery->address.at);
     show_payload(delivery->event->payload);
     fputc('\n', dry_out);
     return 0;
@@ -44,9 +46,11 @@ static int dry_send(void *context, void *sink, const struct mg_delivery *deliver
 
 /* ---- what happens on the way ---------------------------------------------------------------- */
 
-static void saw_step(void *arg, const char *step, uint32_t verdict, size_t count, const char *reason)
+static void saw_step(void *arg, const char *step, uint32_t verdict, size_t count,
+                     const char *reason)
 {
-    static const char *const names[] = {"passes", "replaced", "drops it", "rejects it", "wants to try again later"};
+    static const char *const names[] = {"passes", "replaced", "drops it", "rejects it",
+                                        "wants to try again later"};
     struct explaining *x = arg;
     fprintf(x->out, "  step  %-24s %s", step, verdict <= MG_RETRY ? names[verdict] : "misbehaves");
     if (verdict == MG_REPLACE)
@@ -58,9 +62,9 @@ static void saw_step(void *arg, const char *step, uint32_t verdict, size_t count
 
 static void saw_end(void *arg, enum gw_end_kind kind, const char *step, const char *reason)
 {
-    static const char *const names[] = {"it would be delivered", "it is dropped, the source hears accepted",
-                                        "it has expired", "it would be discarded",
-                                        "it would go back to its source"};
+    static const char *const names[] = {
+        "it would be delivered", "it is dropped, the source hears accepted", "it has expired",
+        "it would be discarded", "it would go back to its source"};
     struct explaining *x = arg;
     x->over = true;
     fprintf(x->out, "  end   %s", names[kind]);
@@ -81,15 +85,15 @@ static void say_mismatch(FILE *out, const struct gw_pattern *p, struct mg_str ad
     for (size_t i = 0; i < p->level_count; i++) {
         const struct gw_level *l = &p->levels[i];
         if (!at) {
-            fprintf(out, "the address ends after %zu level%s, the source wants %zu\n", i, i == 1 ? "" : "s",
-                    p->level_count);
+            fprintf(out, "the address ends after %zu level%s, the source wants %zu\n", i,
+                    i == 1 ? "" : "s", p->level_count);
             return;
         }
         const char *slash = memchr(at, '/', (size_t)(end - at));
         size_t n = (size_t)((slash ? slash : end) - at);
         if (l->kind == GW_LEVEL_LITERAL && (l->text.len != n || memcmp(l->text.at, at, n))) {
-            fprintf(out, "level %zu is \"%.*s\", the source wants \"%.*s\"\n", i + 1, (int)n, at, (int)l->text.len,
-                    l->text.at);
+            fprintf(out, "level %zu is \"%.*s\", the source wants \"%.*s\"\n", i + 1, (int)n, at,
+                    (int)l->text.len, l->text.at);
             return;
         }
         at = slash ? slash + 1 : NULL;
@@ -113,7 +117,8 @@ static bool say_match(FILE *out, const struct gw_entry *e, struct mg_str address
     }
     fprintf(out, "matches");
     for (size_t i = 0; i < e->match->capture_count; i++)
-        fprintf(out, "%s %s=%.*s", i ? "," : ",", e->match->names[i].at, (int)values[i].len, values[i].at);
+        fprintf(out, "%s %s=%.*s", i ? "," : ",", e->match->names[i].at, (int)values[i].len,
+                values[i].at);
     fputc('\n', out);
     return true;
 }
@@ -135,7 +140,8 @@ static void walk(struct explaining *x, struct gw_entry *e, const struct mg_messa
     if (!a)
         return;
     gw_event_borrow(&event, message, 1);
-    *a = (struct gw_arrival){.connection = e->source->connection, .event = &event, .untold = 1, .alive = 2};
+    *a = (struct gw_arrival){
+        .connection = e->source->connection, .event = &event, .untold = 1, .alive = 2};
     x->over = false;
     gw_passage_start_shard(e, a, shard);
     a->event = NULL;
@@ -156,7 +162,8 @@ static void walk(struct explaining *x, struct gw_entry *e, const struct mg_messa
     uv_run(&shard->loop, UV_RUN_NOWAIT);
 }
 
-static int explain_routes(struct explaining *x, const char *bridge, const struct mg_message *message)
+static int explain_routes(struct explaining *x, const char *bridge,
+                          const struct mg_message *message)
 {
     struct gw_gateway *g = x->gateway;
     const struct gw_trace trace = {.step = saw_step, .end = saw_end, .arg = x};
@@ -188,7 +195,8 @@ static void make_dry(struct gw_gateway *g, struct mg_bridge_ops *dry)
 {
     for (size_t i = 0; i < g->model->bridge_count; i++) {
         struct mg_connection *c = g->bridges[i].connection;
-        dry[i] = (struct mg_bridge_ops){.size = sizeof dry[i], .send = dry_send, .escape = c->ops->escape};
+        dry[i] = (struct mg_bridge_ops){
+            .size = sizeof dry[i], .send = dry_send, .escape = c->ops->escape};
         c->ops = &dry[i];
         for (size_t k = 0; k < c->sink_count; k++) {
             c->sinks[k]->context = c->sinks[k];
@@ -197,8 +205,8 @@ static void make_dry(struct gw_gateway *g, struct mg_bridge_ops *dry)
     }
 }
 
-int gw_explain(const struct gw_model *model, const char *bridge, const struct mg_message *message, FILE *out,
-               struct mg_err *reterr)
+int gw_explain(const struct gw_model *model, const char *bridge, const struct mg_message *message,
+               FILE *out, struct mg_err *reterr)
 {
     struct gw_model alone = *model;
     struct explaining x = {.out = out};

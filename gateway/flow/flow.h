@@ -7,10 +7,12 @@
 
 struct gw_gateway;
 
-/* All CONTROL.  The model and its modules outlive the gateway; one gateway at a time per process. */
+/* All CONTROL.  The model and its modules outlive the gateway; one gateway at a time per process.
+ */
 
 /* Creates every instance and its threads; nothing connects yet.  err names the instance. */
-int gw_gateway_create(const struct gw_model *model, struct gw_gateway **ret_gateway, struct mg_err *reterr);
+int gw_gateway_create(const struct gw_model *model, struct gw_gateway **ret_gateway,
+                      struct mg_err *reterr);
 /* Starts instances, opens and begins connections.  Peers that are away are no error. */
 int gw_gateway_start(struct gw_gateway *gateway, struct mg_err *reterr);
 /* Sources take no more; waits up to timeout_ms until nothing is in hand, then releases the rest to

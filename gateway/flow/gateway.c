@@ -18,7 +18,8 @@ mg_shard *gw_shard_of_token(mg_token token)
     return token && running && index < running->shard_count ? &running->shards[index] : NULL;
 }
 
-int gw_gateway_create(const struct gw_model *model, struct gw_gateway **ret_gateway, struct mg_err *reterr)
+int gw_gateway_create(const struct gw_model *model, struct gw_gateway **ret_gateway,
+                      struct mg_err *reterr)
 {
     struct gw_gateway *g = calloc(1, sizeof *g);
     if (!g)
@@ -73,12 +74,14 @@ static void open_shard(mg_shard *shard, void *arg)
     for (size_t i = 0; i < c->source_count && !o->error; i++) {
         struct mg_source *s = &c->sources[i];
         what = s->config->address;
-        o->error = c->ops->open_source(c->context, s, s->config->address, s->config->settings, &s->context, &o->err);
+        o->error = c->ops->open_source(c->context, s, s->config->address, s->config->settings,
+                                       &s->context, &o->err);
     }
     for (size_t i = 0; i < c->sink_count && !o->error; i++) {
         struct mg_sink *k = c->sinks[i];
         what = gw_template_text(k->config->address);
-        o->error = c->ops->open_sink(c->context, k, what, k->config->settings, &k->context, &o->err);
+        o->error =
+            c->ops->open_sink(c->context, k, what, k->config->settings, &k->context, &o->err);
     }
     if (o->error)
         name_error(o, what);
@@ -150,7 +153,8 @@ static void open_steps_shard(mg_shard *shard, void *arg)
         o->error = -ENOMEM;
 }
 
-static int each_connection(struct gw_gateway *g, void (*fn)(mg_shard *, void *), struct mg_err *reterr)
+static int each_connection(struct gw_gateway *g, void (*fn)(mg_shard *, void *),
+                           struct mg_err *reterr)
 {
     for (size_t i = 0; i < g->model->bridge_count; i++) {
         struct opening o = {.connection = g->bridges[i].connection};
@@ -321,7 +325,8 @@ int gw_gateway_stop(struct gw_gateway *g)
         pause_ms(POLL_MS);
     for (size_t i = 0; i < g->model->bridge_count; i++)
         if (!atomic_load(&g->bridges[i].connection->closed))
-            gw_log(MG_WARN, "closing took too long, the connection is cut", "bridge", g->model->bridges[i].name, NULL);
+            gw_log(MG_WARN, "closing took too long, the connection is cut", "bridge",
+                   g->model->bridges[i].name, NULL);
     /* What crosses shards needs a round there and one back. */
     each_shard(g, end_lanes_shard, g);
     each_shard(g, nothing_shard, NULL);

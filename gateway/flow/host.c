@@ -18,8 +18,8 @@ static struct mg_str scope_capture(const mg_scope *scope, struct mg_str name)
     return (struct mg_str){0};
 }
 
-static ptrdiff_t expand(const mg_template *t, const mg_scope *scope, const mg_event *event, char *buffer,
-                        size_t size, struct mg_err *reterr)
+static ptrdiff_t expand(const mg_template *t, const mg_scope *scope, const mg_event *event,
+                        char *buffer, size_t size, struct mg_err *reterr)
 {
     return gw_template_expand(t, scope, event, NULL, buffer, size, reterr);
 }
@@ -28,7 +28,8 @@ static void run_sendable(mg_shard *shard, struct gw_task *task)
 {
     (void)shard;
     struct mg_connection *c =
-        (struct mg_connection *)(void *)((char *)task - offsetof(struct mg_connection, sendable_task));
+        (struct mg_connection *)(void *)((char *)task -
+                                         offsetof(struct mg_connection, sendable_task));
     atomic_store(&c->sendable_posted, false);
     gw_lane_sendable_shard(c, NULL);
 }
@@ -67,8 +68,8 @@ static void status(mg_connection *c, bool up, const char *why)
     snprintf(c->why, sizeof c->why, "%s", why);
     pthread_mutex_unlock(&c->status_lock);
     if (changed)
-        gw_log(expected ? MG_INFO : MG_WARN, up ? "connection up" : "connection down", "bridge", c->config->name, "reason",
-               *why ? why : NULL, NULL);
+        gw_log(expected ? MG_INFO : MG_WARN, up ? "connection up" : "connection down", "bridge",
+               c->config->name, "reason", *why ? why : NULL, NULL);
 }
 
 void gw_host_fill(struct mg_host *host)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Host services on the shard's loop: descriptors, timers, wake-ups, jobs, clocks.  Every wrapper has
- * its libuv handle first, so that one close callback frees them all. */
+/* Host services on the shard's loop: descriptors, timers, wake-ups, jobs, clocks.  Every wrapper
+ * has its libuv handle first, so that one close callback frees them all. */
 #include "flow/internal.h"
 #include <assert.h>
 #include <errno.h>
@@ -55,7 +55,8 @@ void gw_shard_close_handles(struct mg_shard *shard)
 static void io_ready(uv_poll_t *poll, int status, int events)
 {
     struct mg_io *io = (struct mg_io *)poll;
-    uint32_t ready = (events & UV_READABLE ? MG_IO_READ : 0u) | (events & UV_WRITABLE ? MG_IO_WRITE : 0u);
+    uint32_t ready =
+        (events & UV_READABLE ? MG_IO_READ : 0u) | (events & UV_WRITABLE ? MG_IO_WRITE : 0u);
     if (status < 0) /* the module's next read or write tells it what is wrong */
         ready = MG_IO_READ | MG_IO_WRITE;
     io->ready(io->arg, ready);
@@ -75,7 +76,8 @@ static void io_stop(mg_io *io)
     uv_close((uv_handle_t *)&io->poll, free_handle);
 }
 
-static mg_io *io_watch(mg_shard *shard, int fd, uint32_t events, void (*ready)(void *, uint32_t), void *arg)
+static mg_io *io_watch(mg_shard *shard, int fd, uint32_t events, void (*ready)(void *, uint32_t),
+                       void *arg)
 {
     assert(gw_shard_self() == shard);
     struct mg_io *io = calloc(1, sizeof *io);
@@ -107,7 +109,8 @@ static void timer_again(mg_timer *timer, uint64_t after_ms, uint64_t every_ms)
     uv_timer_start(&timer->timer, timer_fired, after_ms, every_ms);
 }
 
-static mg_timer *timer_start(mg_shard *shard, uint64_t after_ms, uint64_t every_ms, void (*fired)(void *), void *arg)
+static mg_timer *timer_start(mg_shard *shard, uint64_t after_ms, uint64_t every_ms,
+                             void (*fired)(void *), void *arg)
 {
     assert(gw_shard_self() == shard);
     struct mg_timer *t = calloc(1, sizeof *t);

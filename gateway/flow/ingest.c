@@ -22,7 +22,8 @@ static struct gw_window *window_of(struct mg_connection *connection, struct mg_s
     return source ? &source->window : &connection->window;
 }
 
-void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window, uint32_t credit)
+void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window,
+                          uint32_t credit)
 {
     window->owed += credit;
     if (!window->listed) {
@@ -70,8 +71,8 @@ static uint32_t worse(uint32_t a, uint32_t b)
     return weight[a] >= weight[b] ? a : b;
 }
 
-static void settle_source(struct mg_connection *c, struct mg_source *source, uint64_t cookie, uint32_t outcome,
-                          const char *reason)
+static void settle_source(struct mg_connection *c, struct mg_source *source, uint64_t cookie,
+                          uint32_t outcome, const char *reason)
 {
     if (!cookie || !c->ops->settled)
         return;
@@ -86,7 +87,8 @@ void gw_arrival_tell_shard(struct gw_arrival *a, uint32_t outcome, const char *r
     if (reason && a->outcome != before)
         snprintf(a->reason, sizeof a->reason, "%s", reason);
     if (--a->untold == 0)
-        settle_source(a->connection, a->source, a->cookie, a->outcome, a->reason[0] ? a->reason : NULL);
+        settle_source(a->connection, a->source, a->cookie, a->outcome,
+                      a->reason[0] ? a->reason : NULL);
 }
 
 void gw_arrival_leave_shard(struct gw_arrival *a)
@@ -164,7 +166,8 @@ static int match(struct mg_connection *c, struct mg_source *source, struct mg_st
 static bool holds(const struct gw_entry *e)
 {
     const struct gw_delivery_settings *d = &e->route->config->delivery;
-    return e->source->window.enforced && (d->guarantee == GW_DIRECT || d->overflow == GW_OVERFLOW_BLOCK);
+    return e->source->window.enforced &&
+           (d->guarantee == GW_DIRECT || d->overflow == GW_OVERFLOW_BLOCK);
 }
 
 /* The matches, for a loop in which a bridge may be called that ingests again: `few` where they fit,
@@ -183,7 +186,8 @@ static uint32_t *take_matches(struct mg_connection *c, uint32_t *few, size_t few
 
 /* must: the event has left its peer already and cannot be refused; so has every event of a source
  * whose window is not enforced. */
-static int take(struct mg_connection *c, struct mg_source *source, const mg_event *event, uint64_t cookie, bool must)
+static int take(struct mg_connection *c, struct mg_source *source, const mg_event *event,
+                uint64_t cookie, bool must)
 {
     struct gw_window *w = window_of(c, source);
     if (!must && w->enforced && (c->draining || w->in_hand >= w->limit))
@@ -227,7 +231,8 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-static int ingest(mg_connection *c, mg_source *source, const struct mg_message *message, uint64_t cookie)
+static int ingest(mg_connection *c, mg_source *source, const struct mg_message *message,
+                  uint64_t cookie)
 {
     assert(gw_shard_self() == c->shard);
     struct mg_event event;

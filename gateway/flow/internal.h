@@ -37,10 +37,10 @@ struct gw_ledger {
 /* One route's share on one shard. */
 struct gw_part {
     struct gw_ledger ledger;
-    struct gw_passage *oldest, *newest;         /* alive, in order of arrival */
-    struct gw_passage *first_step, *last_step;  /* in steps: they leave in this order */
-    void **step_contexts;                       /* one for each step */
-    uint64_t matched; /* number of the arrival that met this route last */
+    struct gw_passage *oldest, *newest;        /* alive, in order of arrival */
+    struct gw_passage *first_step, *last_step; /* in steps: they leave in this order */
+    void **step_contexts;                      /* one for each step */
+    uint64_t matched;                          /* number of the arrival that met this route last */
     int64_t log_second_us;
     uint32_t logged, suppressed;
 };
@@ -125,7 +125,7 @@ struct mg_connection {
     uint32_t *any;          /* the entries without one */
     size_t any_count;
     struct gw_matches matches;
-    struct gw_window window;  /* of events ingested without a source */
+    struct gw_window window; /* of events ingested without a source */
     struct gw_window *owing; /* those with credit to give back */
     uint64_t received, unmatched, refused;
 
@@ -170,7 +170,7 @@ struct gw_leg {
     uint32_t counted;  /* of them, those that count against max_attempts */
     uint32_t output;   /* which event of the passage */
     enum gw_leg_state state;
-    bool orphan; /* its passage has ended; holds a reference to it until it is settled */
+    bool orphan;      /* its passage has ended; holds a reference to it until it is settled */
     uint32_t outcome; /* MG_ACCEPTED, MG_REJECTED, MG_RELEASED (cancelled), or 0: expired */
     char reason[160];
 };
@@ -263,7 +263,8 @@ uint32_t gw_random(uint32_t bound);
 
 /* token.c: the table of obligations of a shard. */
 int gw_token_new_shard(mg_shard *shard, void *object,
-                       void (*settled)(mg_shard *, void *object, uint32_t outcome, const char *reason),
+                       void (*settled)(mg_shard *, void *object, uint32_t outcome,
+                                       const char *reason),
                        mg_token *ret_token);
 /* The object, or NULL where the token is no longer (or never was) good. */
 void *gw_token_object_shard(mg_shard *shard, mg_token token);
@@ -277,7 +278,8 @@ mg_shard *gw_shard_of_token(mg_token token); /* gateway.c; NULL: no such shard *
 
 /* ingest.c */
 void gw_ingest_host_fill(struct mg_host *host);
-void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window, uint32_t credit);
+void gw_window_give_shard(struct mg_connection *connection, struct gw_window *window,
+                          uint32_t credit);
 void gw_window_grant_shard(struct mg_connection *connection);
 /* A passage's outcome reaches its arrival; and later the passage itself is gone. */
 void gw_arrival_tell_shard(struct gw_arrival *arrival, uint32_t outcome, const char *reason);
@@ -286,9 +288,10 @@ void gw_arrival_leave_shard(struct gw_arrival *arrival);
 /* passage.c */
 void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, mg_shard *shard);
 /* kind says how it counts, outcome what the source hears. */
-void gw_passage_end_shard(struct gw_passage *passage, enum gw_end_kind kind, uint32_t outcome, const char *step,
-                          const char *reason);
-/* An event that can never pass, or not now: `direct` returns it to its source, else it is discarded. */
+void gw_passage_end_shard(struct gw_passage *passage, enum gw_end_kind kind, uint32_t outcome,
+                          const char *step, const char *reason);
+/* An event that can never pass, or not now: `direct` returns it to its source, else it is
+ * discarded. */
 void gw_passage_reject_shard(struct gw_passage *passage, const char *step, const char *reason);
 void gw_passage_release_shard(struct gw_passage *passage, const char *step, const char *reason);
 void gw_passage_stage_shard(struct gw_passage *passage);
@@ -296,17 +299,18 @@ void gw_passage_leg_done_shard(struct gw_leg *leg);
 /* Makes sure that the passage's events outlive the call that borrowed them.  0 or -ENOMEM. */
 int gw_passage_keep_shard(struct gw_passage *passage);
 void gw_passage_unref(struct gw_passage *passage); /* ANY */
-void gw_passage_log_shard(struct gw_passage *passage, uint32_t level, const char *message, const char *step,
-                          const char *reason);
+void gw_passage_log_shard(struct gw_passage *passage, uint32_t level, const char *message,
+                          const char *step, const char *reason);
 
 /* steps.c */
 void gw_steps_run_shard(struct gw_passage *passage);
 void gw_steps_leave_shard(struct gw_passage *passage); /* out of the queue; the next may go on */
-void gw_steps_resumed_shard(struct gw_passage *passage, uint32_t verdict, mg_event *const *events, size_t count,
-                            const char *reason);
+void gw_steps_resumed_shard(struct gw_passage *passage, uint32_t verdict, mg_event *const *events,
+                            size_t count, const char *reason);
 
 /* gateway.c */
-void gw_steps_open_shard(mg_shard *shard, struct gw_gateway *gateway, int *ret_error, struct mg_err *err);
+void gw_steps_open_shard(mg_shard *shard, struct gw_gateway *gateway, int *ret_error,
+                         struct mg_err *err);
 void gw_steps_close_shard(mg_shard *shard, struct gw_gateway *gateway);
 
 /* lane.c: all on the sink's shard. */

@@ -11,7 +11,8 @@ enum { STABLE_US = 10 * 1000 * 1000 };
 
 /* ---- the two lists -------------------------------------------------------------------------- */
 
-static void insert_after(struct gw_leg **first, struct gw_leg **last, struct gw_leg *place, struct gw_leg *leg)
+static void insert_after(struct gw_leg **first, struct gw_leg **last, struct gw_leg *place,
+                         struct gw_leg *leg)
 {
     leg->previous = place;
     leg->next = place ? place->next : *first;
@@ -41,15 +42,15 @@ static void from_waiting(struct mg_sink *k, struct gw_leg *leg)
     k->waiting--;
 }
 
-/* By sequence.  Bridges return what a broken link held in order, so the place is nearly always right
- * behind the leg that came back before. */
+/* By sequence.  Bridges return what a broken link held in order, so the place is nearly always
+ * right behind the leg that came back before. */
 static void back_to_waiting(struct mg_sink *k, struct gw_leg *leg)
 {
     struct gw_leg *place = k->last_returned;
     while (place && place->sequence > leg->sequence)
         place = place->previous;
-    for (struct gw_leg *next = place ? place->next : k->first_waiting; next && next->sequence < leg->sequence;
-         next = next->next)
+    for (struct gw_leg *next = place ? place->next : k->first_waiting;
+         next && next->sequence < leg->sequence; next = next->next)
         place = next;
     to_waiting(k, leg, place);
     k->last_returned = leg;
@@ -111,7 +112,8 @@ static void back_off(struct mg_sink *k)
         k->delay_ms = first;
     k->failed_us = now;
     uint64_t upper = k->delay_ms * 3 > first ? k->delay_ms * 3 : first;
-    k->delay_ms = first + gw_random((uint32_t)(upper - first < UINT32_MAX ? upper - first + 1 : UINT32_MAX));
+    k->delay_ms =
+        first + gw_random((uint32_t)(upper - first < UINT32_MAX ? upper - first + 1 : UINT32_MAX));
     if (k->delay_ms > most)
         k->delay_ms = most;
     if (!k->backoff)
@@ -141,7 +143,8 @@ static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const c
         leg->counted++;
     if (d->max_attempts && leg->counted >= (uint64_t)d->max_attempts) {
         char text[160];
-        snprintf(text, sizeof text, "gave up after %u attempts: %.110s", leg->counted, reason ? reason : "modified");
+        snprintf(text, sizeof text, "gave up after %u attempts: %.110s", leg->counted,
+                 reason ? reason : "modified");
         finish(k, leg, MG_REJECTED, text);
         return;
     }

@@ -29,8 +29,8 @@ static bool may_log(struct gw_part *part, char *ret_suppressed, size_t size)
     return false;
 }
 
-void gw_passage_log_shard(struct gw_passage *p, uint32_t level, const char *message, const char *step,
-                          const char *reason)
+void gw_passage_log_shard(struct gw_passage *p, uint32_t level, const char *message,
+                          const char *step, const char *reason)
 {
     char suppressed[16], id[24], address[256];
     if (!gw_log_wanted(level) || !may_log(p->part, suppressed, sizeof suppressed))
@@ -38,8 +38,8 @@ void gw_passage_log_shard(struct gw_passage *p, uint32_t level, const char *mess
     struct mg_str a = p->event_count ? p->events[0]->head.address : (struct mg_str){"", 0};
     snprintf(id, sizeof id, "%" PRIu32 "-%" PRIu64, p->shard->index, p->event_id);
     snprintf(address, sizeof address, "%.*s", (int)(a.len < 255 ? a.len : 255), a.at ? a.at : "");
-    gw_log(level, message, "route", p->route->config->name, "event", id, "step", step, "address", address, "reason",
-           reason, "suppressed", suppressed[0] ? suppressed : NULL, NULL);
+    gw_log(level, message, "route", p->route->config->name, "event", id, "step", step, "address",
+           address, "reason", reason, "suppressed", suppressed[0] ? suppressed : NULL, NULL);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -104,18 +104,20 @@ static void cancel_legs(struct gw_passage *p)
     }
 }
 
-void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t outcome, const char *step,
-                          const char *reason)
+void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t outcome,
+                          const char *step, const char *reason)
 {
-    static const char *const messages[] = {"delivered", "dropped", "expired", "discarded", "returned to the source"};
+    static const char *const messages[] = {"delivered", "dropped", "expired", "discarded",
+                                           "returned to the source"};
     if (p->ended)
         return;
     p->ended = true;
     p->part->ledger.ended[kind]++;
     p->part->ledger.in_flight--;
-    uint32_t level = kind == GW_DISCARDED || (kind == GW_RETURNED && outcome == MG_REJECTED) ? MG_WARN
-                     : kind == GW_EXPIRED                                                    ? MG_INFO
-                                                                                             : MG_DEBUG;
+    uint32_t level = kind == GW_DISCARDED || (kind == GW_RETURNED && outcome == MG_REJECTED)
+                         ? MG_WARN
+                     : kind == GW_EXPIRED ? MG_INFO
+                                          : MG_DEBUG;
     gw_passage_log_shard(p, level, messages[kind], step, reason);
     const struct gw_trace *trace = p->route->gateway->trace;
     if (trace)
@@ -183,7 +185,8 @@ int gw_passage_keep_shard(struct gw_passage *p)
     return 0;
 }
 
-static int64_t expiry(const struct gw_delivery_settings *d, const struct mg_head *head, mg_shard *shard)
+static int64_t expiry(const struct gw_delivery_settings *d, const struct mg_head *head,
+                      mg_shard *shard)
 {
     int64_t own = head->present & MG_HAS_EXPIRY ? head->expires_us : 0;
     if (!d->ttl_ms)
@@ -196,11 +199,13 @@ static int64_t expiry(const struct gw_delivery_settings *d, const struct mg_head
 static bool make_room(struct gw_passage *p)
 {
     const struct gw_delivery_settings *d = &p->route->config->delivery;
-    if (p->arrival->holds_window || d->guarantee == GW_DIRECT || p->part->ledger.in_flight <= (uint64_t)d->window)
+    if (p->arrival->holds_window || d->guarantee == GW_DIRECT ||
+        p->part->ledger.in_flight <= (uint64_t)d->window)
         return true;
     /* The oldest that still waits: what was sent may well arrive, and would be counted wrong. */
     const struct mg_sink *first = p->route->sinks[0];
-    if (d->overflow == GW_OVERFLOW_DROP_OLDEST && first->connection->shard == p->shard && first->first_waiting) {
+    if (d->overflow == GW_OVERFLOW_DROP_OLDEST && first->connection->shard == p->shard &&
+        first->first_waiting) {
         gw_passage_end_shard(first->first_waiting->passage, GW_DISCARDED, MG_ACCEPTED, "send",
                              "the window is full: oldest dropped");
         return true;
@@ -236,7 +241,8 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     atomic_init(&p->refs, 2); /* its own, and this function's */
     p->scope = (struct mg_scope){
         .route = {route->config->name, strlen(route->config->name)},
-        .gateway = {route->gateway->model->gateway.name, strlen(route->gateway->model->gateway.name)},
+        .gateway = {route->gateway->model->gateway.name,
+                    strlen(route->gateway->model->gateway.name)},
         .captures = &p->captures,
     };
     p->expires_us = expiry(&route->config->delivery, &arrival->event->head, shard);
@@ -297,7 +303,8 @@ static int with_properties(struct gw_passage *p, struct gw_leg *leg, struct mg_e
     for (size_t i = 0; i < list->count && !error; i++) {
         char text[4096];
         struct mg_str name = {pairs[i].name, strlen(pairs[i].name)};
-        ptrdiff_t n = gw_template_expand(pairs[i].value, &p->scope, leg->event, NULL, text, sizeof text, err);
+        ptrdiff_t n =
+            gw_template_expand(pairs[i].value, &p->scope, leg->event, NULL, text, sizeof text, err);
         if (n < 0) {
             host->edit_free(edit);
             return (int)n;
@@ -326,8 +333,8 @@ static int address_leg(struct gw_passage *p, struct gw_leg *leg, struct mg_err *
         leg->address = (struct mg_str){literal, length};
         return 0;
     }
-    ptrdiff_t n = gw_template_expand(t, &p->scope, leg->event, leg->sink->connection->ops->escape, expanded,
-                                     ADDRESS_BYTES_MAX, err);
+    ptrdiff_t n = gw_template_expand(t, &p->scope, leg->event, leg->sink->connection->ops->escape,
+                                     expanded, ADDRESS_BYTES_MAX, err);
     if (n < 0)
         return (int)n;
     leg->own_address = malloc((size_t)n + 1);

@@ -6,12 +6,13 @@
 
 enum { REPORT_MS = 2000 };
 
-static const char *const end_names[GW_END_KINDS] = {"delivered", "dropped", "expired", "discarded", "returned"};
+static const char *const end_names[GW_END_KINDS] = {"delivered", "dropped", "expired", "discarded",
+                                                    "returned"};
 
 struct snapshot {
     struct gw_gateway *gateway;
-    struct gw_ledger *ledgers;   /* one for each route */
-    int64_t *oldest_us;          /* monotonic, of the oldest passage in hand; 0: none */
+    struct gw_ledger *ledgers; /* one for each route */
+    int64_t *oldest_us;        /* monotonic, of the oldest passage in hand; 0: none */
     uint64_t late;
     struct connection_counts {
         uint64_t received, unmatched, refused, waiting, sent;
@@ -52,8 +53,8 @@ static void set_count(json_t *object, const char *name, uint64_t value)
     json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
-static json_t *route_report(const struct gw_route *route, const struct gw_ledger *l, int64_t oldest_us,
-                            bool *balanced)
+static json_t *route_report(const struct gw_route *route, const struct gw_ledger *l,
+                            int64_t oldest_us, bool *balanced)
 {
     json_t *o = json_object();
     uint64_t sum = l->in_flight;
@@ -112,7 +113,8 @@ json_t *gw_gateway_report(struct gw_gateway *g)
         for (uint32_t i = 0; i < g->shard_count; i++)
             answered = !gw_shard_call(&g->shards[i], snap_shard, &s, REPORT_MS) && answered;
         for (size_t r = 0; r < routes; r++)
-            json_array_append_new(list, route_report(&g->routes[r], &s.ledgers[r], s.oldest_us[r], &balanced));
+            json_array_append_new(
+                list, route_report(&g->routes[r], &s.ledgers[r], s.oldest_us[r], &balanced));
         for (size_t i = 0; i < bridges; i++)
             json_array_append_new(bridge_list, bridge_report(&g->bridges[i], &s.connections[i]));
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settlements and resumptions: at once on the token's own shard, through its inbox from elsewhere. */
+/* Settlements and resumptions: at once on the token's own shard, through its inbox from elsewhere.
+ */
 #include "flow/internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -85,7 +86,8 @@ static void run_resumption(mg_shard *shard, struct gw_task *task)
     if (passage && !shard->slots[r->token & 0xffffffu].settled) {
         gw_token_free_shard(shard, r->token);
         passage->pending = 0;
-        gw_steps_resumed_shard(passage, r->verdict, r->events, r->count, r->has_reason ? r->reason : NULL);
+        gw_steps_resumed_shard(passage, r->verdict, r->events, r->count,
+                               r->has_reason ? r->reason : NULL);
     } else {
         gw_late_shard(shard);
         unref_all(r->events, r->count);
@@ -94,14 +96,19 @@ static void run_resumption(mg_shard *shard, struct gw_task *task)
 }
 
 /* Always through the inbox: a step may answer before its process has returned PENDING. */
-static void resume(mg_token token, uint32_t verdict, mg_event *const *events, size_t count, const char *reason)
+static void resume(mg_token token, uint32_t verdict, mg_event *const *events, size_t count,
+                   const char *reason)
 {
     mg_shard *shard = gw_shard_of_token(token);
-    struct resumption *r = shard && count <= MG_EMIT_MAX ? malloc(sizeof *r + count * sizeof *events) : NULL;
+    struct resumption *r =
+        shard && count <= MG_EMIT_MAX ? malloc(sizeof *r + count * sizeof *events) : NULL;
     if (!r) {
         unref_all(events, count);
         gw_log(MG_ERROR, "a step's answer could not be taken", "reason",
-               !shard ? "unknown token" : count > MG_EMIT_MAX ? "too many events" : "out of memory", NULL);
+               !shard                ? "unknown token"
+               : count > MG_EMIT_MAX ? "too many events"
+                                     : "out of memory",
+               NULL);
         return;
     }
     *r = (struct resumption){

@@ -128,7 +128,8 @@ static struct call *new_call(void (*fn)(struct mg_shard *, void *arg), void *arg
     return call;
 }
 
-int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg, uint64_t timeout_ms)
+int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg,
+                  uint64_t timeout_ms)
 {
     if (shard == self || !shard->running) {
         fn(shard, arg);
@@ -198,7 +199,8 @@ int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gat
     uv_prepare_init(&shard->loop, &shard->before_poll);
     uv_check_init(&shard->loop, &shard->after_poll);
     uv_idle_init(&shard->loop, &shard->again);
-    shard->inbox_wake.data = shard->before_poll.data = shard->after_poll.data = shard->again.data = shard;
+    shard->inbox_wake.data = shard->before_poll.data = shard->after_poll.data = shard->again.data =
+        shard;
     uv_prepare_start(&shard->before_poll, before_poll);
     uv_check_start(&shard->after_poll, after_poll);
     return 0;

@@ -46,7 +46,7 @@ struct mg_shard {
 
 /* 0 or a negative errno. */
 int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gateway);
-int gw_shard_run(struct mg_shard *shard);  /* starts the thread */
+int gw_shard_run(struct mg_shard *shard);   /* starts the thread */
 void gw_shard_stop(struct mg_shard *shard); /* ends loop and thread; the handles must be closed */
 void gw_shard_fini(struct mg_shard *shard);
 
@@ -61,7 +61,8 @@ void gw_shard_post(struct mg_shard *shard, struct gw_task *task);
 void gw_shard_queue(struct mg_shard *shard, struct gw_task *task);
 /* Runs fn on the shard and waits for it.  -ETIMEDOUT: the shard did not get to it within
  * timeout_ms, and never will call fn.  CONTROL. */
-int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg, uint64_t timeout_ms);
+int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg,
+                  uint64_t timeout_ms);
 
 /* Fills the loop services of a host table. */
 void gw_shard_host_fill(struct mg_host *host);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* steps: an event goes through a route's modules, which may drop, rewrite, multiply, refuse or delay
- * it.  Passages leave the steps in the order in which they entered, also where some had to wait. */
+/* steps: an event goes through a route's modules, which may drop, rewrite, multiply, refuse or
+ * delay it.  Passages leave the steps in the order in which they entered, also where some had to
+ * wait. */
 #include "flow/internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -110,7 +111,8 @@ static void retry_later(struct gw_passage *p, const char *name, const char *reas
     }
     uint64_t first = (uint64_t)d->retry_first_ms, most = (uint64_t)d->retry_most_ms;
     uint64_t upper = p->retry_ms * 3 > first ? p->retry_ms * 3 : first;
-    p->retry_ms = first + gw_random((uint32_t)(upper - first < UINT32_MAX ? upper - first + 1 : UINT32_MAX));
+    p->retry_ms =
+        first + gw_random((uint32_t)(upper - first < UINT32_MAX ? upper - first + 1 : UINT32_MAX));
     if (p->retry_ms > most)
         p->retry_ms = most;
     p->retry = p->route->gateway->host.timer_start(p->shard, p->retry_ms, 0, retry_fired, p);
@@ -123,7 +125,8 @@ static int pass(struct gw_passage *p)
 {
     const mg_event *event = p->events[p->position];
     if (p->borrowed) {
-        /* Steps that replace need references throughout; a lone event that passes stays borrowed. */
+        /* Steps that replace need references throughout; a lone event that passes stays borrowed.
+         */
         if (p->event_count == 1)
             return 1;
     }
@@ -149,7 +152,8 @@ static int replace(struct gw_passage *p, mg_event *const *events, size_t count)
 }
 
 /* 1: go on with the next event, 2: the step leaves everything as it is, 0: stop here. */
-static int apply(struct gw_passage *p, uint32_t verdict, mg_event *const *events, size_t count, const char *reason)
+static int apply(struct gw_passage *p, uint32_t verdict, mg_event *const *events, size_t count,
+                 const char *reason)
 {
     const struct gw_step *step = &p->route->steps[p->step];
     const char *name = step->config->name;
@@ -221,8 +225,10 @@ static int call(struct gw_passage *p)
     struct mg_step_call call = {.event = p->events[p->position], .scope = &p->scope};
     void *context = p->part->step_contexts[p->step];
     bool may_wait = step->config->module->kind == MG_ENRICHER;
-    if (gw_instance_ready_at_us(step->instance) && !gw_instance_ready(step->instance, gw_now_us(p->shard))) {
-        retry_later(p, step->config->name, "the module failed too often and is left alone for a while");
+    if (gw_instance_ready_at_us(step->instance) &&
+        !gw_instance_ready(step->instance, gw_now_us(p->shard))) {
+        retry_later(p, step->config->name,
+                    "the module failed too often and is left alone for a while");
         return 0;
     }
     if (may_wait) {
@@ -244,7 +250,8 @@ static int call(struct gw_passage *p)
         gw_token_free_shard(p->shard, p->pending);
         p->pending = 0;
     }
-    return apply(p, verdict, result.events, result.count, result.err.text[0] ? result.err.text : NULL);
+    return apply(p, verdict, result.events, result.count,
+                 result.err.text[0] ? result.err.text : NULL);
 }
 
 static void run(struct gw_passage *p)
@@ -282,8 +289,8 @@ void gw_steps_run_shard(struct gw_passage *p)
     gw_passage_unref(p);
 }
 
-void gw_steps_resumed_shard(struct gw_passage *p, uint32_t verdict, mg_event *const *events, size_t count,
-                            const char *reason)
+void gw_steps_resumed_shard(struct gw_passage *p, uint32_t verdict, mg_event *const *events,
+                            size_t count, const char *reason)
 {
     atomic_fetch_add(&p->refs, 1);
     if (verdict == MG_PENDING)

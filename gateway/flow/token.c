@@ -27,7 +27,8 @@ static int grow(mg_shard *shard)
 }
 
 int gw_token_new_shard(mg_shard *shard, void *object,
-                       void (*settled)(mg_shard *, void *object, uint32_t outcome, const char *reason),
+                       void (*settled)(mg_shard *, void *object, uint32_t outcome,
+                                       const char *reason),
                        mg_token *ret_token)
 {
     uint32_t place = shard->free_slot;

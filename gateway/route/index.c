@@ -41,7 +41,8 @@ static uint32_t hash_level(uint32_t node, const char *at, size_t length)
     return (uint32_t)(h ^ h >> 32);
 }
 
-static struct edge *find_place(const struct gw_index *x, uint32_t node, uint32_t hash, const char *at, size_t length)
+static struct edge *find_place(const struct gw_index *x, uint32_t node, uint32_t hash,
+                               const char *at, size_t length)
 {
     for (uint32_t i = hash & (x->edge_capacity - 1);; i = (i + 1) & (x->edge_capacity - 1)) {
         struct edge *e = &x->edges[i];
@@ -113,8 +114,8 @@ static int literal_child(struct gw_index *x, uint32_t node, struct mg_str text, 
         free(copy);
         return error;
     }
-    *find_place(x, node, hash, text.at, text.len) =
-        (struct edge){.from = node, .to = *ret_child, .hash = hash, .length = (uint32_t)text.len, .text = copy};
+    *find_place(x, node, hash, text.at, text.len) = (struct edge){
+        .from = node, .to = *ret_child, .hash = hash, .length = (uint32_t)text.len, .text = copy};
     x->edge_count++;
     x->nodes[node].literals++;
     return 0;
@@ -214,8 +215,8 @@ static int take(struct gw_matches *m, const struct ids *ids)
 }
 
 /* at NULL: the address is used up.  Depth is bounded by GW_LEVELS_MAX, which patterns keep. */
-static int walk(const struct gw_index *x, uint32_t node, const char *at, const char *end, bool first,
-                struct gw_matches *m)
+static int walk(const struct gw_index *x, uint32_t node, const char *at, const char *end,
+                bool first, struct gw_matches *m)
 {
     const struct node *n = &x->nodes[node];
     bool system = first && at != end && *at == '$'; /* MQTT 5 §4.7.2 */

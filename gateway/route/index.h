@@ -8,7 +8,7 @@
 
 struct gw_index;
 
-struct gw_index *gw_index_create(void); /* NULL: out of memory */
+struct gw_index *gw_index_create(void);        /* NULL: out of memory */
 void gw_index_destroy(struct gw_index *index); /* NULL is fine */
 /* id: the caller's name for the pattern, reported by match.  The pattern's texts are copied.
  * 0 or -ENOMEM. */

@@ -31,8 +31,9 @@ static bool valid_name(const char *text, size_t length)
 }
 
 /* "{name}" or "{name...}": adds the capture to the pattern. */
-static int add_capture(struct gw_arena *arena, struct gw_pattern *p, struct mg_str *names, const char *at,
-                       size_t length, bool last, struct gw_level *ret_level, struct mg_err *err)
+static int add_capture(struct gw_arena *arena, struct gw_pattern *p, struct mg_str *names,
+                       const char *at, size_t length, bool last, struct gw_level *ret_level,
+                       struct mg_err *err)
 {
     const char *name = at + 1;
     size_t n = length - 2;
@@ -43,7 +44,8 @@ static int add_capture(struct gw_arena *arena, struct gw_pattern *p, struct mg_s
         return refuse(err, "\"%.*s\" is no capture: a name is written {line}, with a-z, 0-9 and _",
                       (int)length, at);
     if (rest && !last)
-        return refuse(err, "{%.*s...} captures the rest, so it must be the last level", (int)n, name);
+        return refuse(err, "{%.*s...} captures the rest, so it must be the last level", (int)n,
+                      name);
     for (size_t i = 0; i < p->capture_count; i++)
         if (names[i].len == n && !memcmp(names[i].at, name, n))
             return refuse(err, "the name {%.*s} is captured twice", (int)n, name);
@@ -91,14 +93,17 @@ static ptrdiff_t share_prefix(const char *text, struct mg_err *err)
     const char *slash = strchr(text + 7, '/');
     if (!slash || slash == text + 7 || !slash[1])
         return refuse(err, "a shared subscription is written $share/group/filter");
-    if (memchr(text + 7, '+', (size_t)(slash - text - 7)) || memchr(text + 7, '#', (size_t)(slash - text - 7)))
+    if (memchr(text + 7, '+', (size_t)(slash - text - 7)) ||
+        memchr(text + 7, '#', (size_t)(slash - text - 7)))
         return refuse(err, "the group of a shared subscription has no wildcards");
     return slash + 1 - text;
 }
 
-static int build_filter(struct gw_arena *arena, struct gw_pattern *p, const char *prefix, size_t prefix_length)
+static int build_filter(struct gw_arena *arena, struct gw_pattern *p, const char *prefix,
+                        size_t prefix_length)
 {
-    size_t size = prefix_length + strlen(p->text) + 2; /* a wildcard is never longer than its capture */
+    size_t size =
+        prefix_length + strlen(p->text) + 2; /* a wildcard is never longer than its capture */
     char *filter = gw_arena_alloc(arena, size), *at = filter;
     if (!filter)
         return -ENOMEM;
@@ -151,7 +156,8 @@ int gw_pattern_compile(struct gw_arena *arena, const char *text, struct gw_patte
     for (const char *at = copy; at;) {
         const char *slash = strchr(at, '/');
         size_t n = slash ? (size_t)(slash - at) : strlen(at);
-        int error = compile_level(arena, p, names, at, n, !slash, &p->levels[p->level_count++], reterr);
+        int error =
+            compile_level(arena, p, names, at, n, !slash, &p->levels[p->level_count++], reterr);
         if (error)
             return error;
         at = slash ? slash + 1 : NULL;
@@ -160,7 +166,8 @@ int gw_pattern_compile(struct gw_arena *arena, const char *text, struct gw_patte
     return build_filter(arena, p, text, (size_t)prefix);
 }
 
-bool gw_pattern_match(const struct gw_pattern *pattern, struct mg_str address, struct mg_str *ret_values)
+bool gw_pattern_match(const struct gw_pattern *pattern, struct mg_str address,
+                      struct mg_str *ret_values)
 {
     const char *at = address.at, *end = address.at + address.len;
     /* MQTT 5 §4.7.2: wildcards in the first level do not match $SYS and its like. */
@@ -171,7 +178,8 @@ bool gw_pattern_match(const struct gw_pattern *pattern, struct mg_str address, s
         if (l->kind == GW_LEVEL_REST) {
             /* "a/#" matches "a", too (§4.7.1.2): the rest is then empty. */
             if (l->capture >= 0)
-                ret_values[l->capture] = at ? (struct mg_str){at, (size_t)(end - at)} : (struct mg_str){"", 0};
+                ret_values[l->capture] =
+                    at ? (struct mg_str){at, (size_t)(end - at)} : (struct mg_str){"", 0};
             return true;
         }
         if (!at)

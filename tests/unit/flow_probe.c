@@ -21,8 +21,8 @@ static const struct mg_option source_options[] = {
     {.name = NULL},
 };
 
-static int create(const struct mg_host *h, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *err)
+static int create(const struct mg_host *h, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *err)
 {
     (void)instance, (void)settings, (void)err;
     host = h;
@@ -35,17 +35,19 @@ static void destroy(void *self)
     (void)self;
 }
 
-static int end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-               struct mg_end *ret_end, struct mg_err *err)
+static int end(const void *settings, uint32_t direction, const char *address,
+               const void *end_settings, struct mg_end *ret_end, struct mg_err *err)
 {
     (void)settings, (void)address, (void)err;
     const struct source_settings *source = end_settings;
     bool lazy = direction == MG_SOURCE && source->lazy;
-    ret_end->abilities = MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_FILTERS | MG_NO_ECHO | (lazy ? 0 : MG_DEFERS_ACK);
+    ret_end->abilities =
+        MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_FILTERS | MG_NO_ECHO | (lazy ? 0 : MG_DEFERS_ACK);
     return 0;
 }
 
-static int open_connection(void *self, mg_connection *c, uint32_t index, void **ret_context, struct mg_err *err)
+static int open_connection(void *self, mg_connection *c, uint32_t index, void **ret_context,
+                           struct mg_err *err)
 {
     (void)self, (void)index, (void)err;
     probe.connections[probe.connection_count++] = c;
@@ -62,8 +64,8 @@ static int open_source(void *context, mg_source *source, const char *address, co
     return 0;
 }
 
-static int open_sink(void *context, mg_sink *sink, const char *address, const void *settings, void **ret_sink,
-                     struct mg_err *err)
+static int open_sink(void *context, mg_sink *sink, const char *address, const void *settings,
+                     void **ret_sink, struct mg_err *err)
 {
     (void)context, (void)settings, (void)err;
     struct probe_sink *k = &probe.sinks[probe.sink_count++];
@@ -87,7 +89,8 @@ static void credit(void *context, void *source, uint32_t more)
         probe.credit += more;
 }
 
-static void settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason)
+static void settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                    const char *reason)
 {
     (void)context, (void)source;
     struct probe_settled *s = &probe.settled[probe.settled_count++];
@@ -140,13 +143,27 @@ static const struct mg_life life = {.create = create, .destroy = destroy};
 static const struct mg_bridge_ops bridge_ops = {
     .size = sizeof bridge_ops,
     .abilities = MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_FILTERS | MG_DEFERS_ACK | MG_NO_ECHO,
-    .end = end, .open = open_connection, .open_source = open_source, .open_sink = open_sink, .begin = begin,
-    .credit = credit, .settled = settled, .send = send_event, .close = close_connection, .destroy = destroy,
+    .end = end,
+    .open = open_connection,
+    .open_source = open_source,
+    .open_sink = open_sink,
+    .begin = begin,
+    .credit = credit,
+    .settled = settled,
+    .send = send_event,
+    .close = close_connection,
+    .destroy = destroy,
     .escape = escape,
 };
 static const struct mg_module bridge = {
-    .abi = MG_ABI_HERE, .kind = MG_BRIDGE, .name = "probe", .version = "1", .summary = "A bridge for tests.",
-    .source_options = source_options, .source_settings_size = sizeof(struct source_settings), .life = &life,
+    .abi = MG_ABI_HERE,
+    .kind = MG_BRIDGE,
+    .name = "probe",
+    .version = "1",
+    .summary = "A bridge for tests.",
+    .source_options = source_options,
+    .source_settings_size = sizeof(struct source_settings),
+    .life = &life,
     .ops = &bridge_ops,
 };
 
@@ -159,7 +176,8 @@ static char first_byte(const mg_event *event)
 }
 
 /* Drops payloads that begin with 'd', rejects 'r'. */
-static uint32_t odd(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *ret)
+static uint32_t odd(void *self, void *context, const struct mg_step_call *call,
+                    struct mg_step_result *ret)
 {
     (void)self, (void)context;
     char c = first_byte(call->event);
@@ -169,7 +187,8 @@ static uint32_t odd(void *self, void *context, const struct mg_step_call *call, 
 }
 
 /* One event into three: payloads 1, 2, 3. */
-static uint32_t split(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *ret)
+static uint32_t split(void *self, void *context, const struct mg_step_call *call,
+                      struct mg_step_result *ret)
 {
     (void)self, (void)context;
     static mg_event *events[3];
@@ -184,7 +203,8 @@ static uint32_t split(void *self, void *context, const struct mg_step_call *call
 }
 
 /* Payloads that begin with 'w' wait until the test resumes them. */
-static uint32_t wait_step(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *ret)
+static uint32_t wait_step(void *self, void *context, const struct mg_step_call *call,
+                          struct mg_step_result *ret)
 {
     (void)self, (void)context, (void)ret;
     if (first_byte(call->event) != 'w')
@@ -193,24 +213,30 @@ static uint32_t wait_step(void *self, void *context, const struct mg_step_call *
     return MG_PENDING;
 }
 
-static uint32_t nonsense(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *ret)
+static uint32_t nonsense(void *self, void *context, const struct mg_step_call *call,
+                         struct mg_step_result *ret)
 {
     (void)self, (void)context, (void)call, (void)ret;
     return 77;
 }
 
-static uint32_t again(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *ret)
+static uint32_t again(void *self, void *context, const struct mg_step_call *call,
+                      struct mg_step_result *ret)
 {
     (void)self, (void)context, (void)call;
     snprintf(ret->err.text, sizeof ret->err.text, "not now");
     return MG_RETRY;
 }
 
-#define STEP(kind_, name_, fn)                                                                                        \
-    static const struct mg_step_ops fn##_ops = {sizeof(struct mg_step_ops), fn};                                      \
-    static const struct mg_module fn##_module = {                                                                     \
-        .abi = MG_ABI_HERE, .kind = kind_, .name = name_, .version = "1", .summary = "A step for tests.",             \
-        .life = &life, .ops = &fn##_ops}
+#define STEP(kind_, name_, fn)                                                                     \
+    static const struct mg_step_ops fn##_ops = {sizeof(struct mg_step_ops), fn};                   \
+    static const struct mg_module fn##_module = {.abi = MG_ABI_HERE,                               \
+                                                 .kind = kind_,                                    \
+                                                 .name = name_,                                    \
+                                                 .version = "1",                                   \
+                                                 .summary = "A step for tests.",                   \
+                                                 .life = &life,                                    \
+                                                 .ops = &fn##_ops}
 STEP(MG_FILTER, "odd", odd);
 STEP(MG_TRANSLATOR, "split", split);
 STEP(MG_ENRICHER, "wait", wait_step);
@@ -218,24 +244,32 @@ STEP(MG_TRANSLATOR, "nonsense", nonsense);
 STEP(MG_ENRICHER, "again", again);
 static const struct mg_step_ops rewrite_ops = {sizeof(struct mg_step_ops), split};
 static const struct mg_module rewrite_module = {
-    .abi = MG_ABI_HERE, .kind = MG_FILTER, .name = "rewrite", .version = "1", .summary = "Breaks its promise.",
-    .life = &life, .ops = &rewrite_ops,
+    .abi = MG_ABI_HERE,
+    .kind = MG_FILTER,
+    .name = "rewrite",
+    .version = "1",
+    .summary = "Breaks its promise.",
+    .life = &life,
+    .ops = &rewrite_ops,
 };
 
 /* ---- the gateway ---------------------------------------------------------------------------- */
 
 void probe_open(const char *yaml)
 {
-    static const struct mg_module *const modules[] = {&bridge,      &odd_module,     &split_module, &wait_step_module,
-                                                      &again_module, &nonsense_module, &rewrite_module};
+    static const struct mg_module *const modules[] = {
+        &bridge,       &odd_module,      &split_module,  &wait_step_module,
+        &again_module, &nonsense_module, &rewrite_module};
     struct gw_diags diags = {0};
     struct mg_err err = {{0}, NULL};
     probe = (struct probe){.arena = gw_arena_create(), .registry = gw_registry_create()};
     probe.settled = calloc(PROBE_MAX, sizeof *probe.settled);
     for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++)
         gw_registry_add(probe.registry, modules[i], "(test)", &diags);
-    const struct mg_node *root = gw_tree_parse(probe.arena, "test.yaml", yaml, strlen(yaml), &diags);
-    int error = root ? gw_model_load(probe.arena, root, probe.registry, &probe.model, &diags) : -EINVAL;
+    const struct mg_node *root =
+        gw_tree_parse(probe.arena, "test.yaml", yaml, strlen(yaml), &diags);
+    int error =
+        root ? gw_model_load(probe.arena, root, probe.registry, &probe.model, &diags) : -EINVAL;
     if (error)
         gw_diags_print(&diags, stderr);
     CU_ASSERT_EQUAL_FATAL(error, 0);
@@ -296,7 +330,8 @@ long probe_ledger(const char *route, const char *entry)
     size_t i;
     long value = -1;
     CU_ASSERT_TRUE(json_is_true(json_object_get(report, "balanced")));
-    json_array_foreach(json_object_get(report, "routes"), i, one) {
+    json_array_foreach(json_object_get(report, "routes"), i, one)
+    {
         if (!strcmp(json_string_value(json_object_get(one, "route")), route))
             value = (long)json_integer_value(json_object_get(one, entry));
     }

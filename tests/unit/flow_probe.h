@@ -47,8 +47,8 @@ struct probe {
 
 extern struct probe probe;
 
-/* yaml: the bridges and routes; modules are `probe` (a bridge; `lazy: true` in a source cannot defer)
- * and the steps odd, split, wait, rewrite, nonsense, again. */
+/* yaml: the bridges and routes; modules are `probe` (a bridge; `lazy: true` in a source cannot
+ * defer) and the steps odd, split, wait, rewrite, nonsense, again. */
 void probe_open(const char *yaml);
 /* Ends everything and asserts that the ledger balances. */
 void probe_close(void);

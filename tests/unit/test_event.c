@@ -147,8 +147,11 @@ static void templates_expand_every_kind_of_field(void)
 {
     char out[200];
     struct mg_err err;
-    CU_ASSERT_EQUAL(expand("x.{line}/{event.address} {property.count}{{}} {route.name}@{gateway.name} {event.qos}", out,
-                           sizeof out, &err), 29);
+    CU_ASSERT_EQUAL(
+        expand(
+            "x.{line}/{event.address} {property.count}{{}} {route.name}@{gateway.name} {event.qos}",
+            out, sizeof out, &err),
+        29);
     CU_ASSERT_STRING_EQUAL(out, "x.a.b/plant/a/m1 -7{} r1@g1 0");
 }
 
@@ -186,8 +189,9 @@ static bool rest_is_many(void *arg, const char *name)
 static void covers_contain_all_that_a_template_can_become(void)
 {
     static const char *const cases[][2] = {
-        {"a/{line}/b", "a/+/b"}, {"a/x{line}y/b", "a/+/b"}, {"a/{rest}", "a/#"},      {"plain/x", "plain/x"},
-        {"a/{event.address}", "a/#"}, {"{line}", "+"},      {"a/{line}{line}", "a/+"}, {"a/x{rest}/b", "a/#"},
+        {"a/{line}/b", "a/+/b"},   {"a/x{line}y/b", "a/+/b"},    {"a/{rest}", "a/#"},
+        {"plain/x", "plain/x"},    {"a/{event.address}", "a/#"}, {"{line}", "+"},
+        {"a/{line}{line}", "a/+"}, {"a/x{rest}/b", "a/#"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mg_template *t;
@@ -208,12 +212,14 @@ int main(void)
         {"unset and empty texts stay apart", unset_and_empty_texts_stay_apart},
         {"a borrowed event is copied once when kept", a_borrowed_event_is_copied_once_when_kept},
         {"an edit that leaves the payload shares it", an_edit_that_leaves_the_payload_shares_it},
-        {"a given payload is freed with its last event", a_given_payload_is_freed_with_the_last_event_that_shares_it},
+        {"a given payload is freed with its last event",
+         a_given_payload_is_freed_with_the_last_event_that_shares_it},
         {"properties append and are removed by name", properties_append_and_are_removed_by_name},
         {"templates expand every kind of field", templates_expand_every_kind_of_field},
         {"a field without a value is named", a_field_without_a_value_is_named},
         {"wrong templates say where", wrong_templates_say_where},
-        {"covers contain all that a template can become", covers_contain_all_that_a_template_can_become},
+        {"covers contain all that a template can become",
+         covers_contain_all_that_a_template_can_become},
         {NULL, NULL},
     };
     gw_event_host_fill(&host);

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way of an event through the core: settlement, order, back-pressure, fan-out, steps, ledger. */
+/* The way of an event through the core: settlement, order, back-pressure, fan-out, steps, ledger.
+ */
 #include "flow_probe.h"
 #include "unit.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define ONE_ROUTE(delivery)                                                                                           \
-    "bridges: { b: { type: probe } }\n"                                                                               \
-    "routes:\n"                                                                                                       \
-    "  r:\n"                                                                                                          \
-    "    from: { bridge: b, topic: \"in/{x}\" }\n"                                                                    \
-    "    to: { bridge: b, topic: \"out/{x}\", properties: { p: \"{x}!\" } }\n"                                         \
+#define ONE_ROUTE(delivery)                                                                        \
+    "bridges: { b: { type: probe } }\n"                                                            \
+    "routes:\n"                                                                                    \
+    "  r:\n"                                                                                       \
+    "    from: { bridge: b, topic: \"in/{x}\" }\n"                                                 \
+    "    to: { bridge: b, topic: \"out/{x}\", properties: { p: \"{x}!\" } }\n"                     \
     "    delivery: " delivery "\n"
-#define STEPS(steps)                                                                                                  \
-    "bridges: { b: { type: probe } }\n"                                                                               \
-    "routes:\n"                                                                                                       \
-    "  r:\n"                                                                                                          \
-    "    from: { bridge: b, topic: \"in/#\" }\n"                                                                      \
-    "    steps: [" steps "]\n"                                                                                        \
-    "    to: { bridge: b, topic: out }\n"                                                                             \
+#define STEPS(steps)                                                                               \
+    "bridges: { b: { type: probe } }\n"                                                            \
+    "routes:\n"                                                                                    \
+    "  r:\n"                                                                                       \
+    "    from: { bridge: b, topic: \"in/#\" }\n"                                                   \
+    "    steps: [" steps "]\n"                                                                     \
+    "    to: { bridge: b, topic: out }\n"                                                          \
     "    delivery: { retry: { max_attempts: 3, first: 1ms, most: 2ms } }\n"
 
 /* Until *count reaches `wanted`; back-off timers are real here. */
@@ -109,7 +110,8 @@ static void what_a_broken_link_held_is_sent_again_first_and_in_order(void)
 
 static void modified_counts_as_an_attempt_and_released_does_not(void)
 {
-    probe_open(ONE_ROUTE("{ guarantee: direct, retry: { max_attempts: 2, first: 1ms, most: 1ms } }"));
+    probe_open(
+        ONE_ROUTE("{ guarantee: direct, retry: { max_attempts: 2, first: 1ms, most: 1ms } }"));
     struct probe_sink *k = probe_sink("out/{x}");
     probe_ingest("in/a", "x", 9);
     for (size_t i = 0; i < 3; i++) {
@@ -181,7 +183,8 @@ static void a_source_that_cannot_wait_is_discarded_from(void)
                  "bridges: { b: { type: probe } }\n"
                  "routes:\n  r:\n    from: { bridge: b, topic: \"in/#\", lazy: true }\n"
                  "    to: { bridge: b, topic: out }\n"
-                 "    delivery: { guarantee: best-effort, window: 3, overflow: %s }\n", policies[p]);
+                 "    delivery: { guarantee: best-effort, window: 3, overflow: %s }\n",
+                 policies[p]);
         probe_open(yaml);
         struct probe_sink *k = probe_sink("out");
         k->mode = PROBE_FULL;
@@ -197,13 +200,14 @@ static void a_source_that_cannot_wait_is_discarded_from(void)
     }
 }
 
-#define FAN_OUT(require)                                                                                              \
-    "bridges: { b: { type: probe } }\n"                                                                               \
-    "routes:\n"                                                                                                       \
-    "  r:\n"                                                                                                          \
-    "    from: { bridge: b, topic: \"in/#\" }\n"                                                                      \
-    "    to: [ { bridge: b, topic: one }, { bridge: b, topic: two } ]\n"                                              \
-    "    delivery: { guarantee: direct, require: " require ", retry: { first: 1ms, most: 1ms } }\n"
+#define FAN_OUT(require)                                                                           \
+    "bridges: { b: { type: probe } }\n"                                                            \
+    "routes:\n"                                                                                    \
+    "  r:\n"                                                                                       \
+    "    from: { bridge: b, topic: \"in/#\" }\n"                                                   \
+    "    to: [ { bridge: b, topic: one }, { bridge: b, topic: two } ]\n"                           \
+    "    delivery: { guarantee: direct, require: " require                                         \
+    ", retry: { first: 1ms, most: 1ms } }\n"
 
 static void require_all_waits_for_every_sink_and_repeats_only_the_missing(void)
 {
@@ -360,11 +364,13 @@ static void modules_that_break_their_promise_are_named(void)
 {
     probe_open(STEPS("{ filter: { type: rewrite } }"));
     probe_ingest("in", "x", 1);
-    CU_ASSERT_STRING_EQUAL(probe.settled[0].reason, "module rewrite is a filter and rewrote an event");
+    CU_ASSERT_STRING_EQUAL(probe.settled[0].reason,
+                           "module rewrite is a filter and rewrote an event");
     probe_close();
     probe_open(STEPS("{ translate: { type: nonsense } }"));
     probe_ingest("in", "x", 1);
-    CU_ASSERT_STRING_EQUAL(probe.settled[0].reason, "module nonsense answered with an unknown verdict");
+    CU_ASSERT_STRING_EQUAL(probe.settled[0].reason,
+                           "module nonsense answered with an unknown verdict");
     probe_close();
 }
 
@@ -392,30 +398,39 @@ int main(void)
         {"direct tells the source only after the sink has confirmed",
          direct_tells_the_source_only_after_the_sink_has_confirmed},
         {"best effort tells the source at once", best_effort_tells_the_source_at_once},
-        {"a full sink is waited for and order is kept", a_full_sink_is_waited_for_and_order_is_kept},
+        {"a full sink is waited for and order is kept",
+         a_full_sink_is_waited_for_and_order_is_kept},
         {"what a broken link held is sent again first and in order",
          what_a_broken_link_held_is_sent_again_first_and_in_order},
-        {"modified counts as an attempt and released does not", modified_counts_as_an_attempt_and_released_does_not},
+        {"modified counts as an attempt and released does not",
+         modified_counts_as_an_attempt_and_released_does_not},
         {"an event that a sink can never take goes back rejected",
          an_event_that_a_sink_can_never_take_goes_back_rejected},
         {"double and late settlements are counted and harmless",
          double_and_late_settlements_are_counted_and_harmless},
-        {"the window stops a source and credit lets it go on", the_window_stops_a_source_and_credit_lets_it_go_on},
-        {"a source that cannot wait is discarded from", a_source_that_cannot_wait_is_discarded_from},
+        {"the window stops a source and credit lets it go on",
+         the_window_stops_a_source_and_credit_lets_it_go_on},
+        {"a source that cannot wait is discarded from",
+         a_source_that_cannot_wait_is_discarded_from},
         {"require all waits for every sink and repeats only the missing",
          require_all_waits_for_every_sink_and_repeats_only_the_missing},
         {"require any is content with one and gives the waiting up",
          require_any_is_content_with_one_and_gives_the_waiting_up},
-        {"require all with a rejection goes back rejected", require_all_with_a_rejection_goes_back_rejected},
+        {"require all with a rejection goes back rejected",
+         require_all_with_a_rejection_goes_back_rejected},
         {"an event of two routes is settled once by the worse outcome",
          an_event_of_two_routes_is_settled_once_by_the_worse_outcome},
-        {"what expires while waiting is counted and not sent", what_expires_while_waiting_is_counted_and_not_sent},
+        {"what expires while waiting is counted and not sent",
+         what_expires_while_waiting_is_counted_and_not_sent},
         {"the sweep expires what a dead sink holds", the_sweep_expires_what_a_dead_sink_holds},
         {"steps drop, reject and split", steps_drop_reject_and_split},
-        {"a pending step holds back what came after it", a_pending_step_holds_back_what_came_after_it},
-        {"a step that cannot now is tried again and given up", a_step_that_cannot_now_is_tried_again_and_given_up},
+        {"a pending step holds back what came after it",
+         a_pending_step_holds_back_what_came_after_it},
+        {"a step that cannot now is tried again and given up",
+         a_step_that_cannot_now_is_tried_again_and_given_up},
         {"modules that break their promise are named", modules_that_break_their_promise_are_named},
-        {"stopping with events everywhere leaks nothing", stopping_with_events_everywhere_leaks_nothing},
+        {"stopping with events everywhere leaks nothing",
+         stopping_with_events_everywhere_leaks_nothing},
         {NULL, NULL},
     };
     return kit_main("flow", tests);

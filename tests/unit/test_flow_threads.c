@@ -46,7 +46,8 @@ static void *pump_run(void *arg)
     return NULL;
 }
 
-static int pump_open(void *self, mg_connection *c, uint32_t index, void **ret_context, struct mg_err *err)
+static int pump_open(void *self, mg_connection *c, uint32_t index, void **ret_context,
+                     struct mg_err *err)
 {
     (void)self, (void)index, (void)err;
     *ret_context = &pumps[pump_count];
@@ -54,8 +55,8 @@ static int pump_open(void *self, mg_connection *c, uint32_t index, void **ret_co
     return 0;
 }
 
-static int pump_open_source(void *context, mg_source *source, const char *address, const void *settings,
-                            void **ret_source, struct mg_err *err)
+static int pump_open_source(void *context, mg_source *source, const char *address,
+                            const void *settings, void **ret_source, struct mg_err *err)
 {
     (void)address, (void)settings, (void)err;
     struct pump *p = context;
@@ -79,7 +80,8 @@ static void pump_credit(void *context, void *source, uint32_t more)
         atomic_fetch_add(&p->credit, more);
 }
 
-static void pump_settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason)
+static void pump_settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                         const char *reason)
 {
     (void)source, (void)cookie, (void)reason;
     struct pump *p = context;
@@ -135,7 +137,8 @@ static void *pit_run(void *arg)
         pit.count = 0;
         pthread_mutex_unlock(&pit.lock);
         for (size_t i = 0; i < count; i++)
-            host->settle(tokens[i], ++turn % 5000 ? MG_ACCEPTED : MG_REJECTED, "every five thousandth");
+            host->settle(tokens[i], ++turn % 5000 ? MG_ACCEPTED : MG_REJECTED,
+                         "every five thousandth");
         host->sendable(pit.connection, NULL);
         pthread_mutex_lock(&pit.lock);
     }
@@ -143,7 +146,8 @@ static void *pit_run(void *arg)
     return NULL;
 }
 
-static int pit_open(void *self, mg_connection *c, uint32_t index, void **ret_context, struct mg_err *err)
+static int pit_open(void *self, mg_connection *c, uint32_t index, void **ret_context,
+                    struct mg_err *err)
 {
     (void)self, (void)index, (void)err;
     pit.connection = c;
@@ -151,8 +155,8 @@ static int pit_open(void *self, mg_connection *c, uint32_t index, void **ret_con
     return 0;
 }
 
-static int pit_open_sink(void *context, mg_sink *sink, const char *address, const void *settings, void **ret_sink,
-                         struct mg_err *err)
+static int pit_open_sink(void *context, mg_sink *sink, const char *address, const void *settings,
+                         void **ret_sink, struct mg_err *err)
 {
     (void)context, (void)sink, (void)settings, (void)err;
     *ret_sink = &pit.last[address[0] - '0'];
@@ -201,8 +205,8 @@ static void pit_close(void *context)
 
 /* ---- modules -------------------------------------------------------------------------------- */
 
-static int create(const struct mg_host *h, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *err)
+static int create(const struct mg_host *h, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *err)
 {
     (void)instance, (void)settings, (void)err;
     host = h;
@@ -215,8 +219,8 @@ static void destroy(void *self)
     (void)self;
 }
 
-static int end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-               struct mg_end *ret_end, struct mg_err *err)
+static int end(const void *settings, uint32_t direction, const char *address,
+               const void *end_settings, struct mg_end *ret_end, struct mg_err *err)
 {
     (void)settings, (void)address, (void)end_settings, (void)err;
     ret_end->abilities = direction == MG_SOURCE ? MG_SOURCE | MG_DEFERS_ACK : MG_SINK | MG_CONFIRMS;
@@ -225,36 +229,63 @@ static int end(const void *settings, uint32_t direction, const char *address, co
 
 static const struct mg_life life = {.create = create, .destroy = destroy};
 static const struct mg_bridge_ops pump_ops = {
-    .size = sizeof pump_ops, .abilities = MG_SOURCE | MG_DEFERS_ACK, .end = end, .open = pump_open,
-    .open_source = pump_open_source, .begin = pump_begin, .credit = pump_credit, .settled = pump_settled,
-    .drain = pump_drain, .close = pump_close, .destroy = destroy,
+    .size = sizeof pump_ops,
+    .abilities = MG_SOURCE | MG_DEFERS_ACK,
+    .end = end,
+    .open = pump_open,
+    .open_source = pump_open_source,
+    .begin = pump_begin,
+    .credit = pump_credit,
+    .settled = pump_settled,
+    .drain = pump_drain,
+    .close = pump_close,
+    .destroy = destroy,
 };
 static const struct mg_bridge_ops pit_ops = {
-    .size = sizeof pit_ops, .abilities = MG_SINK | MG_CONFIRMS, .end = end, .open = pit_open,
-    .open_sink = pit_open_sink, .begin = pit_begin, .send = pit_send, .close = pit_close, .destroy = destroy,
+    .size = sizeof pit_ops,
+    .abilities = MG_SINK | MG_CONFIRMS,
+    .end = end,
+    .open = pit_open,
+    .open_sink = pit_open_sink,
+    .begin = pit_begin,
+    .send = pit_send,
+    .close = pit_close,
+    .destroy = destroy,
 };
 static const struct mg_module modules[] = {
-    {.abi = MG_ABI_HERE, .kind = MG_BRIDGE, .name = "pump", .version = "1", .summary = "Pumps.", .life = &life,
+    {.abi = MG_ABI_HERE,
+     .kind = MG_BRIDGE,
+     .name = "pump",
+     .version = "1",
+     .summary = "Pumps.",
+     .life = &life,
      .ops = &pump_ops},
-    {.abi = MG_ABI_HERE, .kind = MG_BRIDGE, .name = "pit", .version = "1", .summary = "Swallows.", .life = &life,
+    {.abi = MG_ABI_HERE,
+     .kind = MG_BRIDGE,
+     .name = "pit",
+     .version = "1",
+     .summary = "Swallows.",
+     .life = &life,
      .ops = &pit_ops},
 };
 
 static json_int_t ledger(json_t *report, size_t route, const char *entry)
 {
-    return json_integer_value(json_object_get(json_array_get(json_object_get(report, "routes"), route), entry));
+    return json_integer_value(
+        json_object_get(json_array_get(json_object_get(report, "routes"), route), entry));
 }
 
 static void every_event_crosses_once_in_order_and_is_settled(void)
 {
-    static const char yaml[] = "gateway: { shards: 2 }\n"
-                               "bridges:\n"
-                               "  a: { type: pump, shard: 0 }\n"
-                               "  b: { type: pump, shard: 1 }\n"
-                               "  z: { type: pit, shard: 1 }\n"
-                               "routes:\n"
-                               "  far: { from: { bridge: a, address: in }, to: { bridge: z, address: \"0\" } }\n"
-                               "  near: { from: { bridge: b, address: in }, to: { bridge: z, address: \"1\" } }\n";
+    static const char yaml[] =
+        "gateway: { shards: 2 }\n"
+        "bridges:\n"
+        "  a: { type: pump, shard: 0 }\n"
+        "  b: { type: pump, shard: 1 }\n"
+        "  z: { type: pit, shard: 1 }\n"
+        "routes:\n"
+        "  far: { from: { bridge: a, address: in }, to: { bridge: z, address: \"0\" } }\n"
+        "  near: { from: { bridge: b, address: in }, to: { bridge: z, address: \"1\" } }\n";
     struct gw_arena *arena = gw_arena_create();
     struct gw_registry *registry = gw_registry_create();
     struct gw_diags diags = {0};
@@ -306,7 +337,8 @@ static void every_event_crosses_once_in_order_and_is_settled(void)
 int main(void)
 {
     static const struct kit_test tests[] = {
-        {"every event crosses once, in order, and is settled", every_event_crosses_once_in_order_and_is_settled},
+        {"every event crosses once, in order, and is settled",
+         every_event_crosses_once_in_order_and_is_settled},
         {NULL, NULL},
     };
     return kit_main("flow_threads", tests);

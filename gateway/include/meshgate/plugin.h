@@ -252,7 +252,7 @@ struct mg_host {
     void (*edit_free)(mg_edit *); /* NULL is fine */
 
     /* Scopes and templates. */
-    struct mg_str (*scope_route)(const mg_scope *);                      /* the route's name */
+    struct mg_str (*scope_route)(const mg_scope *);                       /* the route's name */
     struct mg_str (*scope_capture)(const mg_scope *, struct mg_str name); /* unset: not captured */
     /* Expands into buffer and returns the length (no NUL counted; it is written where it fits), or
      * -ENOSPC: too long for the buffer, -ENOENT: a name has no value (said in reterr). */
@@ -263,7 +263,8 @@ struct mg_host {
      * ingest returns; -EAGAIN: the window is full, nothing was taken, `credit` says when to go on.
      * A source of NULL: find the routes by head.address among all sources of the connection.
      * cookie 0: nobody waits for the outcome, settled is not called. */
-    int (*ingest)(mg_connection *, mg_source *, const struct mg_message *, uint64_t cookie); /* SHARD */
+    int (*ingest)(mg_connection *, mg_source *, const struct mg_message *,
+                  uint64_t cookie); /* SHARD */
     /* The same with an event, which it takes on success. */
     int (*ingest_event)(mg_connection *, mg_source *, mg_event *, uint64_t cookie); /* ANY */
 
@@ -283,13 +284,14 @@ struct mg_host {
     /* The shard's loop, so that a module does its I/O where its events are routed.  All SHARD, but
      * wake, which is ANY.  Every handle is ended by its own stop/free call, after which its
      * callback does not run again; ending it inside its own callback is fine. */
-    mg_io *(*io_watch)(mg_shard *, int fd, uint32_t events, void (*ready)(void *arg, uint32_t events),
+    mg_io *(*io_watch)(mg_shard *, int fd, uint32_t events,
+                       void (*ready)(void *arg, uint32_t events),
                        void *arg); /* does not own fd; NULL: out of memory or a bad fd */
     int (*io_events)(mg_io *, uint32_t events);
     void (*io_stop)(mg_io *);
     /* every_ms 0: fires once; the handle stays until timer_stop and may be armed again. */
-    mg_timer *(*timer_start)(mg_shard *, uint64_t after_ms, uint64_t every_ms, void (*fired)(void *arg),
-                             void *arg);
+    mg_timer *(*timer_start)(mg_shard *, uint64_t after_ms, uint64_t every_ms,
+                             void (*fired)(void *arg), void *arg);
     void (*timer_again)(mg_timer *, uint64_t after_ms, uint64_t every_ms);
     void (*timer_stop)(mg_timer *);
     mg_wake *(*wake_new)(mg_shard *, void (*woken)(void *arg), void *arg);
@@ -297,18 +299,19 @@ struct mg_host {
     void (*wake_free)(mg_wake *);
     /* job runs on the thread pool, then done on the shard, always both. */
     int (*work)(mg_shard *, void (*job)(void *arg), void (*done)(void *arg), void *arg);
-    int64_t (*now_us)(mg_shard *);  /* monotonic, as of this loop turn; a test kit moves it by hand */
-    int64_t (*wall_us)(mg_shard *); /* microseconds since 1970, as of this loop turn */
+    int64_t (*now_us)(mg_shard *);  /* monotonic; a test kit moves it by hand */
+    int64_t (*wall_us)(mg_shard *); /* microseconds since 1970 */
 
     /* Uniform in 0..bound-1, for jitter; not for secrets. */
     uint32_t (*random)(uint32_t bound); /* ANY */
 
     void (*log)(mg_instance *, uint32_t level, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));                          /* ANY; one line, no newline */
-    void (*count)(mg_instance *, uint32_t counter, int64_t by);         /* ANY; index into mg_module.counters */
-    void (*status)(mg_connection *, bool up, const char *why);          /* ANY; why: for a person */
-    struct mg_str (*instance_name)(const mg_instance *);                /* ANY; as in the YAML */
-    struct mg_str (*gateway_name)(const mg_instance *);                 /* ANY */
+        __attribute__((format(printf, 3, 4))); /* ANY; one line, no newline */
+    void (*count)(mg_instance *, uint32_t counter,
+                  int64_t by); /* ANY; index into mg_module.counters */
+    void (*status)(mg_connection *, bool up, const char *why); /* ANY; why: for a person */
+    struct mg_str (*instance_name)(const mg_instance *);       /* ANY; as in the YAML */
+    struct mg_str (*gateway_name)(const mg_instance *);        /* ANY */
 };
 
 /* ---- what a module declares ----------------------------------------------------------------- */
@@ -318,15 +321,17 @@ struct mg_host {
 struct mg_life {
     /* settings live until destroy. */
     int (*create)(const struct mg_host *, mg_instance *, const void *settings, void **ret_self,
-                  struct mg_err *reterr);              /* CONTROL */
-    int (*start)(void *self, struct mg_err *reterr);   /* CONTROL */
-    int (*reload)(void *self, const void *settings, struct mg_err *reterr); /* CONTROL; not called yet */
-    void (*drain)(void *self);                         /* CONTROL; takes no more; returns at once */
-    void (*stop)(void *self);                          /* CONTROL; returns when no callback can run any more */
-    void (*destroy)(void *self);                       /* CONTROL; NULL and half-built are fine */
+                  struct mg_err *reterr);            /* CONTROL */
+    int (*start)(void *self, struct mg_err *reterr); /* CONTROL */
+    int (*reload)(void *self, const void *settings,
+                  struct mg_err *reterr); /* CONTROL; not called yet */
+    void (*drain)(void *self);            /* CONTROL; takes no more; returns at once */
+    void (*stop)(void *self);             /* CONTROL; returns when no callback can run any more */
+    void (*destroy)(void *self);          /* CONTROL; NULL and half-built are fine */
     /* Steps only: the per-shard context, opened on each shard before the first event. */
-    int (*shard_open)(void *self, mg_shard *, void **ret_context, struct mg_err *reterr); /* SHARD */
-    void (*shard_close)(void *self, void *context);                                       /* SHARD */
+    int (*shard_open)(void *self, mg_shard *, void **ret_context,
+                      struct mg_err *reterr);       /* SHARD */
+    void (*shard_close)(void *self, void *context); /* SHARD */
 };
 
 /* A step's verdict.  PASS: as it is.  REPLACE: *ret_events follow instead.  DROP: policy, counted,
@@ -341,9 +346,10 @@ struct mg_step_call {
     mg_token pending;
 };
 struct mg_step_result {
-    mg_event *const *events; /* REPLACE: each reference is given away; the array stays the module's */
-    size_t count;            /* 1..MG_EMIT_MAX */
-    struct mg_err err;       /* REJECT, RETRY, DROP: why, for logs and for the source */
+    mg_event *const
+        *events;       /* REPLACE: each reference is given away; the array stays the module's */
+    size_t count;      /* 1..MG_EMIT_MAX */
+    struct mg_err err; /* REJECT, RETRY, DROP: why, for logs and for the source */
 };
 
 /* Filters answer PASS, DROP, REJECT; translators those and REPLACE; enrichers all.  The core turns
@@ -367,8 +373,8 @@ enum {
 
 /* What a source can bring and a sink can carry, for the fidelity report of `meshgate check`. */
 enum {
-    MG_CARRIES_PROPERTIES = 1u << 0,   /* names and texts, repeatable, in order */
-    MG_CARRIES_TYPES = 1u << 1,        /* property types survive (natively or by tags) */
+    MG_CARRIES_PROPERTIES = 1u << 0, /* names and texts, repeatable, in order */
+    MG_CARRIES_TYPES = 1u << 1,      /* property types survive (natively or by tags) */
     MG_CARRIES_REPLY_TO = 1u << 2,
     MG_CARRIES_CORRELATION = 1u << 3,
     MG_CARRIES_CONTENT_TYPE = 1u << 4,
@@ -391,8 +397,9 @@ struct mg_end {
 /* A bridge instance opens one or more connections, each on one shard; `context` is the module's
  * object for one of them.  All SHARD but end, which is pure.
  *
- * A peer that is away is not an error: open and begin succeed, the bridge keeps trying (decorrelated
- * jitter), says status(false, why), and send answers -EAGAIN until it calls sendable. */
+ * A peer that is away is not an error: open and begin succeed, the bridge keeps trying
+ * (decorrelated jitter), says status(false, why), and send answers -EAGAIN until it calls sendable.
+ */
 struct mg_bridge_ops {
     uint32_t size;
     uint32_t abilities; /* all that some configuration of it can do */
@@ -400,10 +407,11 @@ struct mg_bridge_ops {
     /* Checks one end as configured and says what it can do.  direction is MG_SOURCE or MG_SINK;
      * address is the source address ({captures} already replaced by + and #) or the sink template's
      * text; end_settings is the struct that source_options/sink_options describe.  Pure. */
-    int (*end)(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-               struct mg_end *ret_end, struct mg_err *reterr);
+    int (*end)(const void *settings, uint32_t direction, const char *address,
+               const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr);
 
-    int (*open)(void *self, mg_connection *, uint32_t index, void **ret_context, struct mg_err *reterr);
+    int (*open)(void *self, mg_connection *, uint32_t index, void **ret_context,
+                struct mg_err *reterr);
     /* address lives as long as the source; settings, too. */
     int (*open_source)(void *context, mg_source *, const char *address, const void *source_settings,
                        void **ret_source, struct mg_err *reterr);
@@ -413,10 +421,13 @@ struct mg_bridge_ops {
     int (*begin)(void *context, struct mg_err *reterr); /* all ends are open: connect */
 
     /* The core can take `more` further events from that source.  Called first after begin with the
-     * whole window, later in steps as events settle.  source NULL: of those ingested without one. */
+     * whole window, later in steps as events settle.  source NULL: of those ingested without one.
+     */
     void (*credit)(void *context, void *source, uint32_t more);
-    /* The outcome that ingest's cookie waited for.  source is NULL for events ingested without. */
-    void (*settled)(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason);
+    /* The outcome that ingest's cookie waited for.  source is NULL for events ingested without.
+     * Perhaps from within ingest or settle, so it only notes the outcome and does not ingest. */
+    void (*settled)(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                    const char *reason);
 
     /* 0: taken, and the token will be settled (the bridge must not keep delivery->event without
      * event_ref); -EAGAIN: full or disconnected, nothing taken; -EMSGSIZE, -EINVAL: this event can
@@ -445,19 +456,24 @@ struct mg_module {
     const struct mg_option *options, *source_options, *sink_options;
     size_t settings_size, source_settings_size, sink_settings_size;
     const char *const *counters; /* names, NULL-ended; count() takes their index; NULL: none */
-    int (*check)(const void *settings, struct mg_err *reterr); /* pure, across options; may be NULL */
+    int (*check)(const void *settings,
+                 struct mg_err *reterr); /* pure, across options; may be NULL */
     const struct mg_life *life;
     const void *ops; /* struct mg_step_ops or struct mg_bridge_ops, by kind */
 };
 
 /* The only exported symbol.  host_abi says what the host is, so that one module may serve several
  * hosts; NULL refuses. */
-__attribute__((visibility("default"))) const struct mg_module *mg_module(const struct mg_abi *host_abi);
+__attribute__((visibility("default"))) const struct mg_module *mg_module(
+    const struct mg_abi *host_abi);
 
 #ifndef MG_BUILD
 #define MG_BUILD "" /* the build may say what it is: -DMG_BUILD='"acme 1.4.2"' */
 #endif
-#define MG_ABI_HERE { MG_ABI_MAGIC, MG_ABI_MAJOR, MG_ABI_MINOR, (uint32_t)sizeof(struct mg_module), 0, MG_BUILD }
+#define MG_ABI_HERE                                                                                \
+    {                                                                                              \
+        MG_ABI_MAGIC, MG_ABI_MAJOR, MG_ABI_MINOR, (uint32_t)sizeof(struct mg_module), 0, MG_BUILD  \
+    }
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of one connection: connect, open, reconnect, close.  All SHARD. */
+#pragma once
+#include "amqp_bridge.h"
+
+struct amqp_connection *amqp_connection_create(struct amqp_bridge *bridge, mg_connection *core, uint32_t index);
+void amqp_connection_destroy(struct amqp_connection *c); /* NULL is fine */
+int amqp_connection_begin(struct amqp_connection *c, struct mg_err *reterr);
+void amqp_connection_flush(struct amqp_connection *c);
+void amqp_connection_drain(struct amqp_connection *c);
+void amqp_connection_close(struct amqp_connection *c);

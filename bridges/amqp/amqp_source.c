@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A source: one receiving link, its credit, and the settlements that it owes. */
+#include "amqp_bridge.h"
+#include <errno.h>
+#include <proton/condition.h>
+#include <proton/delivery.h>
+#include <proton/disposition.h>
+#include <proton/connection.h>
+#include <proton/session.h>
+#include <proton/terminus.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEEP_BYTES = 256 * 1024 };
+
+struct amqp_source {
+    struct amqp_link link; /* first: the Proton link's context */
+    struct amqp_source *next;
+    struct amqp_connection *c;
+    mg_source *core;
+    const char *address;
+    const struct amqp_source_settings *settings;
+    char name[320];
+    char *node; /* the address to attach to */
+    bool rabbitmq, subject_is_key;
+    char *event_address; /* of events that say none */
+
+    pn_session_t *session;
+    pn_link_t *pn;
+    bool attached, stalled, discarding;
+    char why[AMQP_WHY_MAX]; /* not attached: why */
+    struct amqp_backoff backoff;
+    int64_t attach_at_us; /* INT64_MAX: not due */
+
+    uint64_t may_take; /* events that the core would still take */
+    uint32_t granted;  /* of them, those that Proton knows of */
+    struct amqp_buffer in; /* the delivery that is being received */
+    struct amqp_decoder *decoder;
+
+    /* Deliveries by cookie: generation << 32 | index + 1.  A new attach begins a new generation, so
+     * that settlements of an older one find nothing. */
+    uint32_t generation;
+    pn_delivery_t **slots;
+    uint32_t *free_slots;
+    uint32_t slot_room, free_count;
+};
+
+static const struct amqp_link_ops source_ops;
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/* RabbitMQ: '/' between the words of a binding key is '.', a level '+' is '*'. */
+static char *binding_address(const char *address)
+{
+    struct amqp_address a = amqp_address_parse((struct mg_str){address, strlen(address)});
+    char *copy = strdup(address);
+    if (!copy || !a.key.at)
+        return copy;
+    char *key = copy + (a.key.at - address);
+    for (size_t i = 0; i < a.key.len; i++)
+        if (key[i] == '/')
+            key[i] = '.';
+    for (size_t i = 0; i < a.key.len; i++)
+        if (key[i] == '+' && (i == 0 || key[i - 1] == '.') && (i + 1 == a.key.len || key[i + 1] == '.'))
+            key[i] = '*';
+    return copy;
+}
+
+static char *default_address(const struct amqp_source *s)
+{
+    struct amqp_address a = amqp_address_parse((struct mg_str){s->node, strlen(s->node)});
+    if (!s->rabbitmq || !a.key.at || amqp_key_is_pattern(a.key))
+        return strdup(s->address);
+    char *key = malloc(a.key.len + 1);
+    size_t len = key ? amqp_uri_unescape(a.key, key, a.key.len) : 0;
+    size_t size = key ? amqp_key_to_topic((struct mg_str){key, len}, NULL, 0) : 0;
+    char *topic = key ? malloc(size + 1) : NULL;
+    if (topic) {
+        amqp_key_to_topic((struct mg_str){key, len}, topic, size);
+        topic[size] = 0;
+    }
+    free(key);
+    return topic;
+}
+
+struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *core, const char *address,
+                                       const struct amqp_source_settings *settings)
+{
+    struct amqp_source *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->link.ops = &source_ops;
+    s->c = c;
+    s->core = core;
+    s->address = address;
+    s->settings = settings;
+    s->generation = 1;
+    s->attach_at_us = INT64_MAX;
+    s->in.limit = (size_t)c->bridge->settings->max_message;
+    s->rabbitmq = amqp_is_rabbitmq(c->bridge->settings, address);
+    s->node = s->rabbitmq ? binding_address(address) : strdup(address);
+    s->decoder = amqp_decoder_create();
+    s->event_address = s->node ? default_address(s) : NULL;
+    if (!s->node || !s->event_address || !s->decoder) {
+        amqp_source_destroy(s);
+        return NULL;
+    }
+    enum amqp_form_kind kind = amqp_address_parse((struct mg_str){address, strlen(address)}).kind;
+    struct amqp_source **list = &c->sources;
+    while (*list)
+        list = &(*list)->next;
+    *list = s;
+    s->subject_is_key = s->rabbitmq && (kind == AMQP_ADDRESS_EXCHANGE || kind == AMQP_ADDRESS_TOPIC);
+    char number[16] = ""; /* of further connections: link names are unique between two containers */
+    if (c->index)
+        snprintf(number, sizeof number, "-%u", c->index);
+    snprintf(s->name, sizeof s->name, "%s%.280s%s", settings->name ? "" : "meshgate:",
+             settings->name ? settings->name : address, number);
+    snprintf(s->why, sizeof s->why, "not attached to %.200s yet", address);
+    return s;
+}
+
+void amqp_source_destroy(struct amqp_source *s)
+{
+    if (!s)
+        return;
+    amqp_buffer_fini(&s->in);
+    amqp_decoder_destroy(s->decoder);
+    free(s->slots);
+    free(s->free_slots);
+    free(s->node);
+    free(s->event_address);
+    free(s);
+}
+
+struct amqp_source *amqp_source_next(struct amqp_source *s)
+{
+    return s->next;
+}
+
+/* ---- attach and loss ------------------------------------------------------------------------ */
+
+static void set_terminus(struct amqp_source *s)
+{
+    static const pn_durability_t durabilities[] = {PN_NONDURABLE, PN_CONFIGURATION, PN_DELIVERIES};
+    static const pn_expiry_policy_t policies[] = {PN_EXPIRE_WITH_LINK, PN_EXPIRE_WITH_SESSION,
+                                                  PN_EXPIRE_WITH_CONNECTION, PN_EXPIRE_NEVER};
+    static const pn_distribution_mode_t modes[] = {PN_DIST_MODE_UNSPECIFIED, PN_DIST_MODE_MOVE, PN_DIST_MODE_COPY};
+    const struct amqp_source_settings *o = s->settings;
+    pn_terminus_t *source = pn_link_source(s->pn);
+    pn_durability_t durability = durabilities[o->durable];
+    if (s->rabbitmq && strncmp(s->address, "/queue/", 7) == 0 && o->declare_durable)
+        durability = PN_DELIVERIES;
+    if (o->dynamic)
+        pn_terminus_set_dynamic(source, true);
+    else
+        pn_terminus_set_address(source, s->node);
+    pn_terminus_set_durability(source, durability);
+    pn_terminus_set_expiry_policy(source, policies[o->expiry]);
+    pn_terminus_set_timeout(source, (pn_seconds_t)(o->expiry_timeout_ms / 1000));
+    pn_terminus_set_distribution_mode(source, modes[o->distribution]);
+    pn_terminus_set_address(pn_link_target(s->pn), s->name);
+}
+
+static void fail_attach(struct amqp_source *s, const char *why)
+{
+    uint64_t after = amqp_backoff_next(&s->backoff, s->c->bridge);
+    snprintf(s->why, sizeof s->why, "source %.100s: %.140s", s->address, why);
+    s->attach_at_us = s->c->host->now_us(s->c->shard) + (int64_t)after * 1000;
+    amqp_links_soon(s->c, after);
+}
+
+void amqp_source_attach(struct amqp_source *s)
+{
+    pn_connection_t *connection = amqp_io_connection(s->c->io);
+    s->attach_at_us = INT64_MAX;
+    if (s->pn || s->c->draining || !connection)
+        return;
+    /* A session of its own: RabbitMQ answers a wrong address by ending the session. */
+    s->session = pn_session(connection);
+    s->pn = s->session ? pn_receiver(s->session, s->name) : NULL;
+    if (!s->pn) {
+        if (s->session)
+            pn_session_free(s->session);
+        s->session = NULL;
+        fail_attach(s, "no channel is left on this connection");
+        return;
+    }
+    pn_session_open(s->session);
+    set_terminus(s);
+    pn_link_set_context(s->pn, &s->link);
+    pn_link_set_snd_settle_mode(s->pn, s->settings->presettled ? PN_SND_SETTLED : PN_SND_UNSETTLED);
+    pn_link_set_rcv_settle_mode(s->pn, PN_RCV_FIRST);
+    pn_link_set_max_message_size(s->pn, s->in.limit);
+    pn_link_open(s->pn);
+    s->granted = 0;
+}
+
+/* Unsettled deliveries are the peer's again; what the core still says of them is late. */
+static void lose(struct amqp_source *s)
+{
+    s->pn = NULL;
+    s->session = NULL;
+    s->attached = s->stalled = s->discarding = false;
+    s->granted = 0;
+    s->generation++;
+    s->free_count = s->slot_room;
+    for (uint32_t i = 0; i < s->slot_room; i++) {
+        s->slots[i] = NULL;
+        s->free_slots[i] = i;
+    }
+    amqp_buffer_reset(&s->in, 0);
+}
+
+void amqp_source_forget(struct amqp_source *s)
+{
+    lose(s);
+    s->attach_at_us = INT64_MAX;
+    s->backoff.last_ms = 0;
+    snprintf(s->why, sizeof s->why, "not attached to %.200s", s->address);
+}
+
+static void source_lost(struct amqp_link *link, const char *why)
+{
+    struct amqp_source *s = (struct amqp_source *)link;
+    pn_session_t *session = s->session;
+    lose(s);
+    if (session && !(pn_session_state(session) & PN_REMOTE_CLOSED)) {
+        pn_session_close(session);
+        pn_session_free(session);
+    }
+    s->c->host->log(s->c->bridge->instance, MG_WARN, "source %s detached: %s", s->address, why);
+    if (!s->c->draining)
+        fail_attach(s, why);
+}
+
+static void source_opened(struct amqp_link *link, pn_link_t *pn)
+{
+    struct amqp_source *s = (struct amqp_source *)link;
+    /* A refused attach comes without a source, and a detach follows (AMQP 1.0 part 2 §2.6.3). */
+    if (pn_terminus_get_type(pn_link_remote_source(pn)) != PN_SOURCE)
+        return;
+    const char *address = pn_terminus_get_address(pn_link_remote_source(pn));
+    if (s->settings->dynamic)
+        s->c->host->log(s->c->bridge->instance, MG_INFO, "source %s: the peer made the node %s", s->address,
+                        address ? address : "(unnamed)");
+    s->attached = true;
+    s->backoff.last_ms = 0;
+    amqp_source_flush(s);
+    amqp_report(s->c);
+}
+
+const char *amqp_source_missing(const struct amqp_source *s)
+{
+    return s->attached || s->c->draining ? NULL : s->why;
+}
+
+int64_t amqp_source_due(struct amqp_source *s, int64_t now_us)
+{
+    if (s->attach_at_us <= now_us)
+        amqp_source_attach(s);
+    return s->attach_at_us;
+}
+
+/* ---- credit --------------------------------------------------------------------------------- */
+
+static void receive(struct amqp_source *s, pn_delivery_t *delivery);
+static void finish(struct amqp_source *s, pn_delivery_t *delivery);
+
+/* Gives the peer what the core allows.  Small steps are gathered: brokers pay for each flow. */
+static void grant(struct amqp_source *s)
+{
+    uint64_t more = s->may_take > s->granted ? s->may_take - s->granted : 0;
+    if (!s->attached || s->stalled || s->c->draining || more == 0 || more < s->granted / 3)
+        return;
+    if (more > INT32_MAX / 2)
+        more = INT32_MAX / 2;
+    pn_link_flow(s->pn, (int)more);
+    s->granted += (uint32_t)more;
+}
+
+void amqp_source_credit(struct amqp_source *s, uint32_t more)
+{
+    s->may_take += more;
+    if (s->stalled) {
+        s->stalled = false;
+        finish(s, pn_link_current(s->pn));
+        pn_delivery_t *delivery = s->stalled ? NULL : pn_link_current(s->pn);
+        if (delivery && pn_delivery_readable(delivery))
+            receive(s, delivery);
+    }
+    grant(s);
+}
+
+void amqp_source_flush(struct amqp_source *s)
+{
+    grant(s);
+}
+
+void amqp_source_drain(struct amqp_source *s)
+{
+    if (s->attached)
+        pn_link_set_drain(s->pn, true);
+}
+
+/* ---- settlement ----------------------------------------------------------------------------- */
+
+static void settle_delivery(struct amqp_source *s, pn_delivery_t *delivery, uint32_t outcome, const char *condition,
+                            const char *reason)
+{
+    static const uint64_t states[] = {
+        [MG_ACCEPTED] = PN_ACCEPTED, [MG_REJECTED] = PN_REJECTED, [MG_RELEASED] = PN_RELEASED, [MG_MODIFIED] = PN_MODIFIED};
+    uint64_t to = outcome >= MG_ACCEPTED && outcome <= MG_MODIFIED ? states[outcome] : PN_RELEASED;
+    pn_disposition_t *local = pn_delivery_local(delivery);
+    if (to == PN_MODIFIED && s->c->no_modified)
+        to = PN_RELEASED;
+    if (to == PN_REJECTED) {
+        pn_condition_set_name(pn_disposition_condition(local), condition);
+        if (reason)
+            pn_condition_set_description(pn_disposition_condition(local), reason);
+    } else if (to == PN_MODIFIED) {
+        pn_disposition_set_failed(local, true);
+    }
+    pn_delivery_update(delivery, to);
+    pn_delivery_settle(delivery);
+}
+
+static bool widen_slots(struct amqp_source *s)
+{
+    uint32_t room = s->slot_room ? s->slot_room * 2 : 64;
+    pn_delivery_t **slots = realloc(s->slots, room * sizeof *slots);
+    if (slots)
+        s->slots = slots;
+    uint32_t *free_slots = slots ? realloc(s->free_slots, room * sizeof *free_slots) : NULL;
+    if (!free_slots)
+        return false;
+    s->free_slots = free_slots;
+    for (uint32_t i = room; i-- > s->slot_room;) {
+        s->slots[i] = NULL;
+        s->free_slots[s->free_count++] = i;
+    }
+    s->slot_room = room;
+    return true;
+}
+
+static uint64_t cookie_of(struct amqp_source *s, pn_delivery_t *delivery)
+{
+    if (s->free_count == 0 && !widen_slots(s))
+        return 0;
+    uint32_t slot = s->free_slots[--s->free_count];
+    s->slots[slot] = delivery;
+    return (uint64_t)s->generation << 32 | (slot + 1);
+}
+
+static pn_delivery_t *take_cookie(struct amqp_source *s, uint64_t cookie)
+{
+    uint32_t slot = (uint32_t)cookie - 1;
+    if (cookie >> 32 != s->generation || slot >= s->slot_room || !s->slots[slot])
+        return NULL;
+    pn_delivery_t *delivery = s->slots[slot];
+    s->slots[slot] = NULL;
+    s->free_slots[s->free_count++] = slot;
+    return delivery;
+}
+
+static bool holds(const struct amqp_source *s, uint64_t cookie)
+{
+    return cookie >> 32 == s->generation && s->slots[(uint32_t)cookie - 1];
+}
+
+void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome, const char *reason)
+{
+    pn_delivery_t *delivery = take_cookie(s, cookie);
+    if (delivery && (s->c->state == AMQP_UP || s->c->state == AMQP_CLOSING))
+        settle_delivery(s, delivery, outcome, "amqp:precondition-failed", reason);
+}
+
+/* ---- deliveries ----------------------------------------------------------------------------- */
+
+static void refuse(struct amqp_source *s, pn_delivery_t *delivery, const char *condition, const char *reason)
+{
+    s->c->host->count(s->c->bridge->instance, AMQP_COUNT_UNDECODABLE, 1);
+    s->c->host->log(s->c->bridge->instance, MG_WARN, "source %s: message rejected: %s", s->address, reason);
+    settle_delivery(s, delivery, MG_REJECTED, condition, reason);
+}
+
+/* The whole message is in s->in.  False: the core is full, and the delivery stays where it is. */
+static bool hand_over(struct amqp_source *s, pn_delivery_t *delivery)
+{
+    struct amqp_arrival arrival = {.wall_us = s->c->host->wall_us(s->c->shard),
+                                   .address = {s->event_address, strlen(s->event_address)},
+                                   .subject_is_key = s->subject_is_key};
+    struct mg_message message;
+    struct mg_err err = {{0}, NULL};
+    bool settled = pn_delivery_settled(delivery);
+    int r = amqp_decode(s->decoder, (struct mg_bytes){s->in.at, s->in.len}, &arrival, &message, &err);
+    if (r == -EBADMSG) {
+        refuse(s, delivery, "amqp:decode-error", err.text);
+        return true;
+    }
+    uint64_t cookie = r == 0 && !settled ? cookie_of(s, delivery) : 0;
+    if (r == 0 && (settled || cookie))
+        r = s->c->host->ingest(s->c->core, s->core, &message, cookie);
+    else
+        r = -ENOMEM;
+    if (r == 0) {
+        s->may_take -= s->may_take > 0;
+        if (settled)
+            pn_delivery_settle(delivery);
+        else if (s->pn && holds(s, cookie))
+            pn_link_advance(s->pn); /* else ingest settled it, which advances, too */
+        return true;
+    }
+    if (cookie)
+        take_cookie(s, cookie);
+    if (r == -EAGAIN) {
+        s->stalled = true;
+        return false;
+    }
+    settle_delivery(s, delivery, MG_RELEASED, NULL, NULL);
+    return true;
+}
+
+/* Settling a delivery moves the link on to the next one. */
+static void finish(struct amqp_source *s, pn_delivery_t *delivery)
+{
+    if (s->c->draining || s->discarding) {
+        if (s->c->draining)
+            settle_delivery(s, delivery, MG_RELEASED, NULL, NULL);
+        else
+            refuse(s, delivery, "amqp:link:message-size-exceeded", "larger than the gateway's max_message");
+        s->discarding = false;
+    } else {
+        if (!hand_over(s, delivery))
+            return;
+    }
+    amqp_buffer_reset(&s->in, KEEP_BYTES);
+}
+
+static void receive(struct amqp_source *s, pn_delivery_t *delivery)
+{
+    while (delivery && s->pn) {
+        if (pn_delivery_aborted(delivery)) {
+            s->granted -= s->granted > 0;
+            s->discarding = false;
+            amqp_buffer_reset(&s->in, KEEP_BYTES);
+            pn_delivery_settle(delivery);
+        } else {
+            size_t pending = pn_delivery_pending(delivery);
+            while (pending) {
+                char bytes[16384];
+                ssize_t n = pn_link_recv(s->pn, bytes, pending < sizeof bytes ? pending : sizeof bytes);
+                if (n <= 0)
+                    break;
+                if (!s->discarding)
+                    amqp_put(&s->in, bytes, (size_t)n);
+                s->discarding |= s->in.failed != 0;
+                pending = pn_delivery_pending(delivery);
+            }
+            if (pn_delivery_partial(delivery))
+                return;
+            s->granted -= s->granted > 0;
+            finish(s, delivery);
+            if (s->stalled)
+                return;
+        }
+        delivery = s->pn ? pn_link_current(s->pn) : NULL;
+        if (delivery && !pn_delivery_readable(delivery))
+            return;
+    }
+}
+
+static void source_delivery(struct amqp_link *link, pn_delivery_t *delivery)
+{
+    struct amqp_source *s = (struct amqp_source *)link;
+    if (!s->stalled && pn_delivery_readable(delivery) && delivery == pn_link_current(s->pn)) {
+        receive(s, delivery);
+        grant(s);
+    } else if (pn_delivery_updated(delivery)) {
+        pn_delivery_clear(delivery);
+    }
+}
+
+static void source_flow(struct amqp_link *link, pn_link_t *pn)
+{
+    (void)link;
+    (void)pn;
+}
+
+static const struct amqp_link_ops source_ops = {source_opened, source_flow, source_delivery, source_lost};

@@ -36,11 +36,10 @@ struct mqtt_source_settings {
 };
 
 enum { MQTT_QOS_KEEP = 3 };
-enum { MQTT_RETAIN_KEEP, MQTT_RETAIN_SET, MQTT_RETAIN_CLEAR };
 enum { MQTT_TAGS_ALL, MQTT_TAGS_NONE };
 enum { MQTT_CONTROL_TAGGED, MQTT_CONTROL_PLAIN };
 struct mqtt_sink_settings {
-    uint32_t qos, retain, tags, control_characters;
+    uint32_t qos, retain /* enum mqtt_retain */, tags, control_characters;
 };
 
 /* mqtt_options.c */

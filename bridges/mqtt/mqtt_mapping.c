@@ -96,12 +96,11 @@ static int number(struct mqtt_scratch *scratch, int64_t value, struct mg_str *re
 }
 
 /* CODE ":" text, for the identifiers, which have types. */
-static int typed(struct mqtt_scratch *scratch, const struct mg_value *value, bool doubtful,
-                 struct mg_str *ret_text)
+static int typed(struct mqtt_scratch *scratch, const struct mg_value *value, struct mg_str *ret_text)
 {
     char code[16];
     struct mg_str text;
-    int rc = mqtt_value_encode(scratch, value, doubtful, code, &text);
+    int rc = mqtt_value_encode(scratch, value, code, &text);
     if (rc)
         return rc;
     size_t length = strlen(code);
@@ -116,11 +115,11 @@ static int typed(struct mqtt_scratch *scratch, const struct mg_value *value, boo
     return 0;
 }
 
-static int field_text_encode(enum field field, struct mg_str text, bool doubtful,
-                             struct mqtt_scratch *scratch, struct mqtt_user *ret_user)
+static int field_text_encode(enum field field, struct mg_str text, struct mqtt_scratch *scratch,
+                             struct mqtt_user *ret_user)
 {
     ret_user->value = text;
-    if (mqtt_text_sayable(text, doubtful))
+    if (mqtt_text_sayable(text, false))
         return 1;
     char *name = mqtt_scratch_alloc(scratch, 32);
     if (!name)
@@ -159,7 +158,7 @@ static int field_encode(const struct mg_head *head, enum field field, bool doubt
         const struct mg_value *id = field == MESSAGE_ID ? &head->message_id : &head->correlation;
         if (id->type == MG_NULL || field_is_native(head, field, doubtful))
             return 0;
-        rc = typed(scratch, id, doubtful, &ret_user->value);
+        rc = typed(scratch, id, &ret_user->value);
         return rc ? rc : 1;
     }
     case USER:
@@ -171,7 +170,7 @@ static int field_encode(const struct mg_head *head, enum field field, bool doubt
         struct mg_str text = *field_text((struct mg_head *)head, field);
         if (!text.at || field_is_native(head, field, doubtful))
             return 0;
-        return field_text_encode(field, text, doubtful, scratch, ret_user);
+        return field_text_encode(field, text, scratch, ret_user);
     }
     }
 }
@@ -187,6 +186,10 @@ static int field_parse(struct mg_head *head, enum field field, bool base64, cons
     int rc = 0;
     switch (field) {
     case UNSET:
+        if (strchr(buffer, 'r') && head->retain)
+            return -EINVAL;
+        if (strchr(buffer, 'q'))
+            head->qos = 0; /* this hop's, not the event's */
         head->present &= ~(strchr(buffer, 'q') ? MG_HAS_QOS : 0u) & ~(strchr(buffer, 'r') ? MG_HAS_RETAIN : 0u);
         return 0;
     case DURABLE:
@@ -403,12 +406,12 @@ static int property_encode(const struct mg_property *property, const struct mqtt
         return 1;
     }
     if (encoding->tags) {
-        rc = mqtt_tag_encode(scratch, property, encoding->doubtful, ret_user);
+        rc = mqtt_tag_encode(scratch, property, ret_user);
         return rc ? rc : 1;
     }
     char code[16];
     ret_user->name = property->name;
-    rc = mqtt_value_encode(scratch, value, encoding->doubtful, code, &ret_user->value);
+    rc = mqtt_value_encode(scratch, value, code, &ret_user->value);
     if (rc)
         return rc;
     return named && !strchr("nsYb", code[0]);
@@ -464,12 +467,23 @@ static uint32_t seconds_left(int64_t expires_us, int64_t wall_us)
     return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
 }
 
-int mqtt_from_event(const struct mg_head *head, struct mg_str topic, struct mg_bytes payload,
+static struct mg_head with_retain(const struct mg_head *head, enum mqtt_retain retain)
+{
+    struct mg_head changed = *head;
+    if (retain == MQTT_RETAIN_SET)
+        changed.present |= MG_HAS_RETAIN;
+    if (retain != MQTT_RETAIN_KEEP)
+        changed.retain = retain == MQTT_RETAIN_SET;
+    return changed;
+}
+
+int mqtt_from_event(const struct mg_head *of, struct mg_str topic, struct mg_bytes payload,
                     const struct mg_property *properties, size_t property_count,
                     const struct mqtt_encoding *encoding, int64_t wall_us,
                     struct mqtt_scratch *scratch, struct mqtt_publish *ret_publish,
                     struct mg_err *reterr)
 {
+    const struct mg_head changed = with_retain(of, encoding->retain), *head = &changed;
     mqtt_scratch_reset(scratch);
     int rc = mqtt_topic_name_check(topic, !encoding->doubtful, reterr);
     if (rc)

@@ -40,10 +40,12 @@ struct mqtt_scratch {
 };
 void mqtt_scratch_fini(struct mqtt_scratch *scratch);
 
+enum mqtt_retain { MQTT_RETAIN_KEEP, MQTT_RETAIN_SET, MQTT_RETAIN_CLEAR };
 struct mqtt_encoding {
     bool v5;
     bool tags;     /* reserved user properties for what MQTT has no field for */
     bool doubtful; /* control and non-characters are sent as they are, not tagged */
+    enum mqtt_retain retain;
 };
 
 /* Fills *ret_message, which borrows from publish and scratch until the next conversion. 0 or -ENOMEM.
@@ -52,7 +54,7 @@ int mqtt_to_message(const struct mqtt_publish *publish, int64_t wall_us, struct 
                     struct mg_message *ret_message);
 
 /* Fills *ret_publish but for qos, which the sink decides, and dup; it borrows from all arguments.
- * retain: as the head says.  0, -ENOMEM, or -EINVAL: this event cannot be said in MQTT (reterr). */
+ * 0, -ENOMEM, or -EINVAL: this event cannot be said in MQTT (reterr). */
 int mqtt_from_event(const struct mg_head *head, struct mg_str topic, struct mg_bytes payload,
                     const struct mg_property *properties, size_t property_count,
                     const struct mqtt_encoding *encoding, int64_t wall_us,

@@ -161,6 +161,7 @@ static int encode(struct mqtt_link *link, const struct mqtt_sink *sink, const st
         .v5 = v5,
         .tags = sink->settings->tags == MQTT_TAGS_ALL,
         .doubtful = sink->settings->control_characters == MQTT_CONTROL_PLAIN,
+        .retain = (enum mqtt_retain)sink->settings->retain,
     };
     size_t count = 0;
     const struct mg_property *properties = host->event_properties(delivery->event, &count);
@@ -173,8 +174,6 @@ static int encode(struct mqtt_link *link, const struct mqtt_sink *sink, const st
     if (rc)
         return rc;
     publish->qos = qos;
-    if (sink->settings->retain != MQTT_RETAIN_KEEP)
-        publish->retain = sink->settings->retain == MQTT_RETAIN_SET;
     if (publish->retain && !link->connack.retain_available)
         return mqtt_refuse(err, "retain", "the server keeps no retained messages; retain: clear sends it without");
     uint64_t size = mqtt_publish_size(publish, v5);

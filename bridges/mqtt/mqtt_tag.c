@@ -248,8 +248,8 @@ static const char letters[] = {
     [MG_BINARY] = 'b', [MG_TIME] = 't',  [MG_UUID] = 'g', [MG_SYMBOL] = 'y',
 };
 
-int mqtt_value_encode(struct mqtt_scratch *scratch, const struct mg_value *value, bool doubtful,
-                      char code[16], struct mg_str *ret_text)
+int mqtt_value_encode(struct mqtt_scratch *scratch, const struct mg_value *value, char code[16],
+                      struct mg_str *ret_text)
 {
     if (value->type >= sizeof(letters))
         return -EINVAL;
@@ -284,7 +284,7 @@ int mqtt_value_encode(struct mqtt_scratch *scratch, const struct mg_value *value
         break;
     default: /* MG_TEXT, MG_SYMBOL */
         *ret_text = (struct mg_str){value->as.text.at ? value->as.text.at : "", value->as.text.len};
-        if (!mqtt_text_sayable(value->as.text, doubtful)) {
+        if (!mqtt_text_sayable(value->as.text, false)) {
             letter = value->type == MG_TEXT ? 's' : 'Y';
             rc = mqtt_base64_encode(
                 scratch, (struct mg_bytes){value->as.text.at, value->as.text.len}, ret_text);
@@ -371,7 +371,7 @@ int mqtt_value_decode(struct mqtt_scratch *scratch, struct mg_str code, struct m
     value.width = (uint32_t)width;
     int rc = parse(scratch, buffer[0], text, &value);
     if (!rc)
-        rc = mqtt_value_encode(scratch, &value, false, again, &spelled);
+        rc = mqtt_value_encode(scratch, &value, again, &spelled);
     if (rc)
         return rc;
     if (strcmp(buffer, again) || !same(text, spelled))
@@ -382,13 +382,13 @@ int mqtt_value_decode(struct mqtt_scratch *scratch, struct mg_str code, struct m
 
 /* ---- properties ----------------------------------------------------------------------------- */
 
-int mqtt_tag_encode(struct mqtt_scratch *scratch, const struct mg_property *property, bool doubtful,
+int mqtt_tag_encode(struct mqtt_scratch *scratch, const struct mg_property *property,
                     struct mqtt_user *ret_user)
 {
     char code[16];
     struct mg_str name = property->name;
-    bool plain_name = mqtt_text_sayable(name, doubtful);
-    int rc = mqtt_value_encode(scratch, &property->value, doubtful, code, &ret_user->value);
+    bool plain_name = mqtt_text_sayable(name, false);
+    int rc = mqtt_value_encode(scratch, &property->value, code, &ret_user->value);
     if (!rc && !plain_name)
         rc = mqtt_base64_encode(scratch, (struct mg_bytes){name.at, name.len}, &name);
     if (rc)

@@ -2,6 +2,7 @@
 /* Option tables as Markdown, for the README of each module. */
 #include "config/schema.h"
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,9 +50,18 @@ static void put_size(FILE *out, int64_t bytes)
 
 static void put_bounds(FILE *out, const struct mg_option *o)
 {
-    if (!o->least && !o->most)
+    bool size = o->type == MG_OPT_SIZE;
+    if (!o->least && (!o->most || o->most == INT64_MAX))
         return;
     fputs(", ", out);
+    if (o->most == INT64_MAX && (size || o->type == MG_OPT_INT)) {
+        fputs("at least ", out);
+        if (size)
+            put_size(out, o->least);
+        else
+            fprintf(out, "%" PRId64, o->least);
+        return;
+    }
     switch (o->type) {
     case MG_OPT_DURATION_MS:
         put_duration(out, o->least);

@@ -145,6 +145,13 @@ static const struct mg_module *find_bridge_module(struct gw_loading *m, const st
     const struct mg_module *module = gw_registry_find(m->registry, MG_BRIDGE, type);
     if (module)
         return module;
+    for (uint32_t kind = MG_FILTER; kind <= MG_TRANSLATOR; kind++) {
+        if (gw_registry_find(m->registry, kind, type)) {
+            gw_bind_error(&m->bind, gw_tree_get(map, "type"), "%s is no bridge, but a %s: it belongs under steps: of a "
+                          "route", type, gw_kind_name(kind));
+            return NULL;
+        }
+    }
     size_t count = gw_registry_count(m->registry), used = 0;
     const char **names = calloc(count + 1, sizeof(*names));
     for (size_t i = 0; names && i < count; i++)

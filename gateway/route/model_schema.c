@@ -67,6 +67,11 @@ static json_t *by_type(const struct gw_registry *registry, uint32_t kind, const 
             json_object_set_new(schema, "description", json_string(module->summary));
         json_object_set_new(defs, name, schema);
     }
+    if (!json_array_size(types)) {
+        json_decref(types);
+        json_decref(rules);
+        return json_pack("{s:s, s:{}}", "description", "No module of this kind is loaded.", "not");
+    }
     /* In the outer schema every property is open: the rule of its type closes it. */
     return json_pack("{s:s, s:[s], s:{s:{s:o}}, s:o}", "type", "object", "required", "type", "properties", "type",
                      "anyOf", types, "allOf", rules);

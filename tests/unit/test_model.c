@@ -158,7 +158,7 @@ static void all_errors_come_at_once(void)
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 6, 21, "unknown key \"keepalive\"; did you mean \"keep_alive\"?"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 6, 3, "url is missing"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 7, 3, "a bridge is a map"));
-    CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 8, 14, "there is no bridge module \"changed\""));
+    CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 8, 14, "changed is no bridge, but a filter"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 9, 3, "type is missing"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 11, 24, "there is no bridge \"cc\"; there are: a b, c"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 11, 54, "there is no bridge \"zzzzz\"; there are: a b, c, d"));

@@ -308,7 +308,7 @@ int main(int argc, char **argv)
     encoded = malloc((size_t)options.bytes + LOAD_PAYLOAD_SLACK + ENCODE_SLACK);
     received = malloc(MESSAGE_BYTES_MAX);
     if (!proactor || !message || !payload || !encoded || !received ||
-        !tally_init(&tally, options.count))
+        !tally_init(&tally, options.count, 1))
         return 2;
     last_ns = load_now_ns();
     connect_or_listen(proactor);

@@ -31,18 +31,20 @@ size_t load_payload(char *buffer, size_t size, long number)
     return at + 2;
 }
 
-bool tally_init(struct tally *tally, long count)
+bool tally_init(struct tally *tally, long count, long streams)
 {
-    *tally = (struct tally){.count = count, .last = -1};
+    *tally = (struct tally){.count = count, .streams = streams};
     tally->seen = calloc((size_t)count, sizeof *tally->seen);
     tally->latency_ns = calloc((size_t)count, sizeof *tally->latency_ns);
-    return tally->seen && tally->latency_ns;
+    tally->last = calloc((size_t)streams, sizeof *tally->last);
+    return tally->seen && tally->latency_ns && tally->last;
 }
 
 void tally_fini(struct tally *tally)
 {
     free(tally->seen);
     free(tally->latency_ns);
+    free(tally->last);
 }
 
 void tally_note(struct tally *tally, const char *payload, size_t length)
@@ -66,9 +68,10 @@ void tally_note(struct tally *tally, const char *payload, size_t length)
     } else {
         tally->seen[at] = true;
         tally->latency_ns[tally->unique++] = load_now_ns() - strtoull(sent + 5, NULL, 10);
-        if (at < tally->last)
+        long *last = &tally->last[at % tally->streams];
+        if (at < *last)
             tally->out_of_order++;
-        tally->last = (long)at;
+        *last = (long)at;
     }
 }
 

@@ -5,13 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Numbers above this are refused: the tally holds nine bytes for each. */
+/* Numbers above this are refused: the tally holds some bytes for each. */
 enum { LOAD_COUNT_MAX = 50000000, LOAD_BYTES_MAX = 16000000 };
 
 struct tally {
-    long count;                                      /* numbers 0 … count-1 are expected */
-    long received, unique, duplicates, out_of_order; /* a number below the one before it */
-    long last;
+    long count;   /* numbers 0 … count-1 are expected */
+    long streams; /* numbers that are equal modulo this are expected in order */
+    long received, unique, duplicates, out_of_order;
+    long *last; /* of each stream */
     bool *seen;
     uint64_t *latency_ns; /* one for each unique number */
 };
@@ -24,7 +25,7 @@ enum { LOAD_PAYLOAD_SLACK = 128 };
 size_t load_payload(char *buffer, size_t size, long number);
 
 /* False: out of memory. */
-bool tally_init(struct tally *tally, long count);
+bool tally_init(struct tally *tally, long count, long streams);
 void tally_fini(struct tally *tally);
 /* Notes one payload as load_payload wrote it, wherever its number stands in the first 512 bytes. */
 void tally_note(struct tally *tally, const char *payload, size_t length);

@@ -6,7 +6,7 @@
  *             [-q 0|1] [-w WINDOW] [-r EVENTS_PER_SECOND] [-W SECONDS] [-x] [-y] [-m FILE] [-P]
  *
  * -p, -s  loopback ports to publish to and to subscribe at (1883)
- * -t, -k  "{n}" in the topic becomes the event's number modulo TOPICS
+ * -t, -k  "{n}" in the topic becomes the event's number modulo TOPICS; order is that of each topic
  * -w      how many events may be under way at once, so that no queue on the way overflows by our
  * doing -W      how long to wait for the rest once nothing arrives any more -x, -y  no publisher;
  * no subscriber -P      probe: publish until one event has come through, at most -W seconds; prints
@@ -408,7 +408,7 @@ int main(int argc, char **argv)
 {
     read_options(argc, argv);
     payload = malloc((size_t)options.bytes + LOAD_PAYLOAD_SLACK);
-    if (!payload || !tally_init(&tally, options.count))
+    if (!payload || !tally_init(&tally, options.count, options.topics))
         die("memory");
     if (!options.no_subscriber) {
         link_open(&subscriber, options.subscribe_port, "s");

@@ -8,8 +8,10 @@
 static void usage(FILE *out)
 {
     fputs("usage: meshgate check -c FILE|FOLDER [--modules DIR]... [--json]\n\n"
-          "Prints every error and warning with its file, line and column, and a note for each leg of a\n"
-          "route that cannot carry all that its source brings.  Exit 0: no error, 1: errors, 2: usage.\n",
+          "Prints every error and warning with its file, line and column, and a note for each leg "
+          "of a\n"
+          "route that cannot carry all that its source brings.  Exit 0: no error, 1: errors, 2: "
+          "usage.\n",
           out);
 }
 
@@ -19,9 +21,10 @@ static void print_json(const struct gw_diags *diags)
     json_t *list = json_array();
     for (size_t i = 0; i < diags->count; i++) {
         const struct gw_diag *d = &diags->items[i];
-        json_array_append_new(list, json_pack("{s:s, s:s?, s:I, s:I, s:s?}", "level", levels[d->level], "file", d->file,
-                                              "line", (json_int_t)d->line, "column", (json_int_t)d->column, "text",
-                                              d->text));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s?, s:I, s:I, s:s?}", "level", levels[d->level],
+                                        "file", d->file, "line", (json_int_t)d->line, "column",
+                                        (json_int_t)d->column, "text", d->text));
     }
     json_dumpf(list, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -42,8 +45,9 @@ static void print_closing(const struct gw_cli *cli, const char *path)
     if (cli->diags.errors)
         printf("%zu error%s", cli->diags.errors, plural(cli->diags.errors));
     else
-        printf("%zu route%s, %zu bridge%s", cli->model->route_count, plural(cli->model->route_count),
-               cli->model->bridge_count, plural(cli->model->bridge_count));
+        printf("%zu route%s, %zu bridge%s", cli->model->route_count,
+               plural(cli->model->route_count), cli->model->bridge_count,
+               plural(cli->model->bridge_count));
     if (warnings)
         printf(", %zu warning%s", warnings, plural(warnings));
     puts(cli->diags.errors ? "" : ": ok");

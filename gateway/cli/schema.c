@@ -9,9 +9,12 @@
 
 static void usage(FILE *out)
 {
-    fputs("usage: meshgate schema [--modules DIR]...      JSON Schema of the YAML, with the modules' options\n"
-          "       meshgate schema --markdown SECTION      the core's keys as a table; SECTION is gateway,\n"
-          "                                               bridge, route, from, to, step or delivery\n",
+    fputs("usage: meshgate schema [--modules DIR]...      JSON Schema of the YAML, with the "
+          "modules' options\n"
+          "       meshgate schema --markdown SECTION      the core's keys as a table; SECTION is "
+          "gateway,\n"
+          "                                               bridge, route, from, to, step or "
+          "delivery\n",
           out);
 }
 

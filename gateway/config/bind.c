@@ -10,7 +10,9 @@
 
 enum { KEYS_NAMED_MAX = 16 /* in a message */, MISSPELT_MAX = 64 };
 
-static void add_error(struct gw_bind *bind, const struct mg_node *at, bool key, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void add_error(struct gw_bind *bind,
+                                                            const struct mg_node *at, bool key,
+                                                            const char *format, va_list args)
 {
     char text[900];
     uint32_t line = at ? at->line : 0, column = at ? at->column : 0;
@@ -72,8 +74,9 @@ static size_t element_size(const struct mg_option *o)
     }
 }
 
-static int bind_map(struct gw_bind *bind, const struct mg_option *options, const char *const *others,
-                    const struct mg_node *map, const struct mg_node *place, bool absent, void *settings);
+static int bind_map(struct gw_bind *bind, const struct mg_option *options,
+                    const char *const *others, const struct mg_node *map,
+                    const struct mg_node *place, bool absent, void *settings);
 
 static int bind_pairs(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
                       struct mg_list *ret)
@@ -97,7 +100,8 @@ static int bind_pairs(struct gw_bind *bind, const struct mg_option *o, const str
     return error;
 }
 
-static int bind_one(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, void *at)
+static int bind_one(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                    void *at)
 {
     switch (o->type) {
     case MG_OPT_TREE:
@@ -137,7 +141,8 @@ static int bind_list(struct gw_bind *bind, const struct mg_option *o, const stru
     return error;
 }
 
-static int bind_option(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, void *settings)
+static int bind_option(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                       void *settings)
 {
     void *at = (char *)settings + o->offset;
     if (gw_tree_broken(node))
@@ -172,17 +177,18 @@ static bool is_known(const struct mg_option *options, const char *const *others,
 
 /* A key whose unknown name is near this one has been named with it: saying that it is missing, too,
  * would be noise. */
-static bool misspelt(const struct mg_option *options, const char *const *others, const struct mg_node *map,
-                     const char *name)
+static bool misspelt(const struct mg_option *options, const char *const *others,
+                     const struct mg_node *map, const char *name)
 {
     for (size_t i = 0; map && map->type == MG_NODE_MAP && i < map->count && i < MISSPELT_MAX; i++)
-        if (!is_known(options, others, map->items[i]->key) && gw_nearest(map->items[i]->key, &name, 1))
+        if (!is_known(options, others, map->items[i]->key) &&
+            gw_nearest(map->items[i]->key, &name, 1))
             return true;
     return false;
 }
 
-static int bind_absent(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *place, bool absent,
-                       void *settings)
+static int bind_absent(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *place,
+                       bool absent, void *settings)
 {
     if (o->value) {
         const struct mg_node *node = default_node(bind, o, place);
@@ -197,8 +203,8 @@ static int bind_absent(struct gw_bind *bind, const struct mg_option *o, const st
     return 0;
 }
 
-static void refuse_key(struct gw_bind *bind, const struct mg_option *options, const char *const *others,
-                       const struct mg_node *entry)
+static void refuse_key(struct gw_bind *bind, const struct mg_option *options,
+                       const char *const *others, const struct mg_node *entry)
 {
     size_t count = 0;
     for (const struct mg_option *o = options; o && o->name; o++)
@@ -223,7 +229,8 @@ static void refuse_key(struct gw_bind *bind, const struct mg_option *options, co
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     }
     if (nearest)
-        gw_bind_error_at_key(bind, entry, "unknown key \"%s\"; did you mean \"%s\"?", shown, nearest);
+        gw_bind_error_at_key(bind, entry, "unknown key \"%s\"; did you mean \"%s\"?", shown,
+                             nearest);
     else if (n)
         gw_bind_error_at_key(bind, entry, "unknown key \"%s\"; there are: %s", shown, list);
     else
@@ -232,8 +239,9 @@ static void refuse_key(struct gw_bind *bind, const struct mg_option *options, co
 }
 
 /* absent: the map itself was left away, so that nothing in it is required. */
-static int bind_map(struct gw_bind *bind, const struct mg_option *options, const char *const *others,
-                    const struct mg_node *map, const struct mg_node *place, bool absent, void *settings)
+static int bind_map(struct gw_bind *bind, const struct mg_option *options,
+                    const char *const *others, const struct mg_node *map,
+                    const struct mg_node *place, bool absent, void *settings)
 {
     int error = 0;
     for (size_t i = 0; map && map->type == MG_NODE_MAP && i < map->count; i++) {
@@ -260,8 +268,8 @@ static int bind_map(struct gw_bind *bind, const struct mg_option *options, const
     return error;
 }
 
-int gw_bind_settings(struct gw_bind *bind, const struct mg_option *options, const struct mg_node *map,
-                     const struct mg_node *place, void *settings)
+int gw_bind_settings(struct gw_bind *bind, const struct mg_option *options,
+                     const struct mg_node *map, const struct mg_node *place, void *settings)
 {
     if (map && map->type != MG_NODE_MAP && map->type != MG_NODE_NULL) {
         gw_bind_error(bind, map, "this must be a map of keys to values");

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int refuse(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, const char *why)
+static int refuse(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                  const char *why)
 {
     const char *origin = gw_tree_origin(node);
     char text[GW_SHOWN_BYTES];
@@ -17,11 +18,13 @@ static int refuse(struct gw_bind *bind, const struct mg_option *o, const struct 
     if (secret && !origin)
         gw_bind_error(bind, node, "%s: the value %s", o->name, why);
     else
-        gw_bind_error(bind, node, "%s: \"%s\" %s", o->name, gw_tree_shown(text, origin ? origin : node->text), why);
+        gw_bind_error(bind, node, "%s: \"%s\" %s", o->name,
+                      gw_tree_shown(text, origin ? origin : node->text), why);
     return -EINVAL;
 }
 
-static int want_scalar(struct gw_bind *bind, const char *name, const struct mg_node *node, bool text)
+static int want_scalar(struct gw_bind *bind, const char *name, const struct mg_node *node,
+                       bool text)
 {
     if (node->type == MG_NODE_SCALAR)
         return 0;
@@ -35,7 +38,8 @@ static int want_scalar(struct gw_bind *bind, const char *name, const struct mg_n
     return -EINVAL;
 }
 
-int gw_bind_text(struct gw_bind *bind, const char *name, const struct mg_node *node, const char **ret_text)
+int gw_bind_text(struct gw_bind *bind, const char *name, const struct mg_node *node,
+                 const char **ret_text)
 {
     if (gw_tree_broken(node) || want_scalar(bind, name, node, true))
         return -EINVAL;
@@ -94,13 +98,15 @@ static const char *bound(char *buffer, size_t size, uint32_t type, int64_t value
         int64_t factor = time ? durations[i].factor : sizes[i].factor;
         if (value % factor)
             continue;
-        snprintf(buffer, size, "%" PRId64 "%s", value / factor, time ? durations[i].unit : sizes[i].unit);
+        snprintf(buffer, size, "%" PRId64 "%s", value / factor,
+                 time ? durations[i].unit : sizes[i].unit);
         break;
     }
     return buffer;
 }
 
-static int check_bounds(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, double value)
+static int check_bounds(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                        double value)
 {
     char least[32], most[32], why[128];
     if (!o->least && !o->most)
@@ -113,7 +119,8 @@ static int check_bounds(struct gw_bind *bind, const struct mg_option *o, const s
     return refuse(bind, o, node, why);
 }
 
-static int bind_number(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, void *at)
+static int bind_number(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                       void *at)
 {
     int64_t number = 0;
     double real = 0;
@@ -130,8 +137,9 @@ static int bind_number(struct gw_bind *bind, const struct mg_option *o, const st
         break;
     case MG_OPT_DURATION_MS:
         error = gw_value_duration(node->text, &number);
-        why = gw_value_int(node->text, &number) ? "is not a duration; it is written like 250ms, 10s, 5m, 2h or 1d"
-                                                : "is a duration without its unit: ms, s, m, h or d";
+        why = gw_value_int(node->text, &number)
+                  ? "is not a duration; it is written like 250ms, 10s, 5m, 2h or 1d"
+                  : "is a duration without its unit: ms, s, m, h or d";
         break;
     default:
         error = gw_value_size(node->text, &number);
@@ -154,7 +162,8 @@ static int bind_number(struct gw_bind *bind, const struct mg_option *o, const st
     return 0;
 }
 
-static int bind_bool(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, bool *ret)
+static int bind_bool(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                     bool *ret)
 {
     if (gw_value_bool(node->text, ret))
         return refuse(bind, o, node, "is neither true nor false");
@@ -163,7 +172,8 @@ static int bind_bool(struct gw_bind *bind, const struct mg_option *o, const stru
     return 0;
 }
 
-static int bind_enum(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, uint32_t *ret)
+static int bind_enum(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                     uint32_t *ret)
 {
     char list[400] = "", why[600];
     size_t count = 0, used = 0;
@@ -192,15 +202,17 @@ static int check_url(struct gw_bind *bind, const struct mg_option *o, const stru
     return 0;
 }
 
-static int bind_text(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node, const char **ret)
+static int bind_text(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                     const char **ret)
 {
     const char *text = NULL;
     char why[128];
     if (gw_bind_text(bind, o->name, node, &text))
         return -EINVAL;
-    if ((o->least || o->most) && ((int64_t)node->length < o->least || (int64_t)node->length > o->most)) {
-        snprintf(why, sizeof why, "has %zu bytes; %" PRId64 " to %" PRId64 " are allowed", node->length, o->least,
-                 o->most);
+    if ((o->least || o->most) &&
+        ((int64_t)node->length < o->least || (int64_t)node->length > o->most)) {
+        snprintf(why, sizeof why, "has %zu bytes; %" PRId64 " to %" PRId64 " are allowed",
+                 node->length, o->least, o->most);
         return refuse(bind, o, node, why);
     }
     if (o->type == MG_OPT_URL && check_url(bind, o, node))
@@ -218,11 +230,12 @@ static int bind_text(struct gw_bind *bind, const struct mg_option *o, const stru
 
 static bool takes_text(uint32_t type)
 {
-    return type == MG_OPT_TEXT || type == MG_OPT_URL || type == MG_OPT_SECRET || type == MG_OPT_FILE ||
-           type == MG_OPT_TEMPLATE;
+    return type == MG_OPT_TEXT || type == MG_OPT_URL || type == MG_OPT_SECRET ||
+           type == MG_OPT_FILE || type == MG_OPT_TEMPLATE;
 }
 
-int gw_bind_scalar(struct gw_bind *bind, const struct mg_option *option, const struct mg_node *node, void *at)
+int gw_bind_scalar(struct gw_bind *bind, const struct mg_option *option, const struct mg_node *node,
+                   void *at)
 {
     if (gw_tree_broken(node) || want_scalar(bind, option->name, node, takes_text(option->type)))
         return -EINVAL;
@@ -244,8 +257,8 @@ int gw_bind_scalar(struct gw_bind *bind, const struct mg_option *option, const s
     case MG_OPT_FILE:
         return bind_text(bind, option, node, at);
     default:
-        gw_bind_error(bind, node, "%s: the module declares an option of the unknown type %u", option->name,
-                      option->type);
+        gw_bind_error(bind, node, "%s: the module declares an option of the unknown type %u",
+                      option->name, option->type);
         return -EINVAL;
     }
 }

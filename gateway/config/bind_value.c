@@ -91,7 +91,8 @@ static int with_unit(const char *text, const struct unit *units, size_t count, i
 
 int gw_value_duration(const char *text, int64_t *ret_ms)
 {
-    static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    static const struct unit units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
     if (!strcmp(text, "0")) {
         *ret_ms = 0;
         return 0;
@@ -102,12 +103,17 @@ int gw_value_duration(const char *text, int64_t *ret_ms)
 int gw_value_size(const char *text, int64_t *ret_bytes)
 {
     static const struct unit units[] = {
-        {"", 1},           {"B", 1},
-        {"kB", 1000},      {"KB", 1000},
-        {"MB", 1000000},   {"GB", 1000000000},
+        {"", 1},
+        {"B", 1},
+        {"kB", 1000},
+        {"KB", 1000},
+        {"MB", 1000000},
+        {"GB", 1000000000},
         {"TB", 1000000000000},
-        {"KiB", 1 << 10},  {"MiB", 1 << 20},
-        {"GiB", 1 << 30},  {"TiB", (int64_t)1 << 40},
+        {"KiB", 1 << 10},
+        {"MiB", 1 << 20},
+        {"GiB", 1 << 30},
+        {"TiB", (int64_t)1 << 40},
     };
     return with_unit(text, units, sizeof units / sizeof units[0], ret_bytes);
 }

@@ -7,11 +7,20 @@
 #include <stdlib.h>
 
 static const char *const type_names[] = {
-    [MG_OPT_TEXT] = "text",         [MG_OPT_INT] = "whole number",    [MG_OPT_DOUBLE] = "number",
-    [MG_OPT_BOOL] = "true or false", [MG_OPT_DURATION_MS] = "duration", [MG_OPT_SIZE] = "size",
-    [MG_OPT_ENUM] = "choice",       [MG_OPT_URL] = "URL",             [MG_OPT_TEMPLATE] = "template",
-    [MG_OPT_SECRET] = "secret",     [MG_OPT_FILE] = "path",           [MG_OPT_PAIRS] = "map of templates",
-    [MG_OPT_MAP] = "map",           [MG_OPT_TREE] = "YAML",
+    [MG_OPT_TEXT] = "text",
+    [MG_OPT_INT] = "whole number",
+    [MG_OPT_DOUBLE] = "number",
+    [MG_OPT_BOOL] = "true or false",
+    [MG_OPT_DURATION_MS] = "duration",
+    [MG_OPT_SIZE] = "size",
+    [MG_OPT_ENUM] = "choice",
+    [MG_OPT_URL] = "URL",
+    [MG_OPT_TEMPLATE] = "template",
+    [MG_OPT_SECRET] = "secret",
+    [MG_OPT_FILE] = "path",
+    [MG_OPT_PAIRS] = "map of templates",
+    [MG_OPT_MAP] = "map",
+    [MG_OPT_TREE] = "YAML",
 };
 
 /* A cell must not end its row or its column. */
@@ -114,7 +123,8 @@ static void put_rows(FILE *out, const struct mg_option *options, const char *pre
         fputs(" |\n", out);
         char dotted[256];
         if (o->type == MG_OPT_MAP) {
-            snprintf(dotted, sizeof dotted, "%s%s%s.", prefix, o->name, o->flags & MG_OPT_LIST ? "[]" : "");
+            snprintf(dotted, sizeof dotted, "%s%s%s.", prefix, o->name,
+                     o->flags & MG_OPT_LIST ? "[]" : "");
             put_rows(out, o->inside, dotted);
         }
     }

@@ -27,8 +27,8 @@ static size_t distance(const char *a, size_t na, const char *b, size_t nb)
                 best = last[k] + 1;
             if (row[k - 1] + 1 < best)
                 best = row[k - 1] + 1;
-            if (i > 1 && k > 1 && fold(a[i - 1]) == fold(b[k - 2]) && fold(a[i - 2]) == fold(b[k - 1]) &&
-                before[k - 2] + 1 < best)
+            if (i > 1 && k > 1 && fold(a[i - 1]) == fold(b[k - 2]) &&
+                fold(a[i - 2]) == fold(b[k - 1]) && before[k - 2] + 1 < best)
                 best = before[k - 2] + 1;
             row[k] = best;
         }

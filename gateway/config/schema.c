@@ -8,7 +8,8 @@
 /* Every scalar may come from the environment or a file. */
 static json_t *or_replaced(json_t *schema)
 {
-    return json_pack("{s:[o, {s:s, s:s}]}", "anyOf", schema, "type", "string", "pattern", "\\$\\{(env|file):");
+    return json_pack("{s:[o, {s:s, s:s}]}", "anyOf", schema, "type", "string", "pattern",
+                     "\\$\\{(env|file):");
 }
 
 static json_t *number(const struct mg_option *o, const char *type)
@@ -64,7 +65,8 @@ static json_t *of_type(const struct mg_option *o)
         return or_replaced(json_pack("{s:s}", "type", "boolean"));
     case MG_OPT_DURATION_MS:
         return json_pack("{s:[o, {s:i}]}", "anyOf",
-                         pattern("^([0-9]+(\\.[0-9]+)? *(ms|s|m|h|d)|0)$|\\$\\{(env|file):"), "const", 0);
+                         pattern("^([0-9]+(\\.[0-9]+)? *(ms|s|m|h|d)|0)$|\\$\\{(env|file):"),
+                         "const", 0);
     case MG_OPT_SIZE:
         return json_pack("{s:[{s:s, s:i}, o]}", "anyOf", "type", "integer", "minimum", 0,
                          pattern("^[0-9]+(\\.[0-9]+)? *([kKMGT]B|[KMGT]iB|B)?$|\\$\\{(env|file):"));
@@ -73,8 +75,8 @@ static json_t *of_type(const struct mg_option *o)
     case MG_OPT_URL:
         return pattern("^[a-z0-9+.-]+://\\S+$|\\$\\{(env|file):");
     case MG_OPT_PAIRS:
-        return json_pack("{s:[s,s], s:{s:[s,s,s]}}", "type", "object", "null", "additionalProperties", "type",
-                         "string", "number", "boolean");
+        return json_pack("{s:[s,s], s:{s:[s,s,s]}}", "type", "object", "null",
+                         "additionalProperties", "type", "string", "number", "boolean");
     case MG_OPT_MAP:
         return gw_schema_of_options(o->inside);
     case MG_OPT_TREE:
@@ -122,7 +124,8 @@ static json_t *of_option(const struct mg_option *o)
 
 int gw_schema_add_options(json_t *schema, const struct mg_option *options)
 {
-    json_t *properties = json_object_get(schema, "properties"), *required = json_object_get(schema, "required");
+    json_t *properties = json_object_get(schema, "properties"),
+           *required = json_object_get(schema, "required");
     for (const struct mg_option *o = options; o && o->name; o++) {
         if (json_object_set_new(properties, o->name, of_option(o)))
             return -ENOMEM;
@@ -140,7 +143,8 @@ int gw_schema_add_options(json_t *schema, const struct mg_option *options)
 
 json_t *gw_schema_of_options(const struct mg_option *options)
 {
-    json_t *schema = json_pack("{s:s, s:{}, s:b}", "type", "object", "properties", "additionalProperties", 0);
+    json_t *schema =
+        json_pack("{s:s, s:{}, s:b}", "type", "object", "properties", "additionalProperties", 0);
     if (schema && gw_schema_add_options(schema, options)) {
         json_decref(schema);
         return NULL;

@@ -94,7 +94,8 @@ void gw_tree_redact(const struct mg_node *node, char *text, size_t size)
         gw_tree_redact(node->items[i], text, size);
 }
 
-const struct mg_node *gw_tree_scalar(struct gw_arena *arena, const struct mg_node *place, const char *text)
+const struct mg_node *gw_tree_scalar(struct gw_arena *arena, const struct mg_node *place,
+                                     const char *text)
 {
     struct gw_tree_node *n = gw_arena_alloc(arena, sizeof *n);
     char *copy = gw_arena_copy(arena, text, strlen(text));
@@ -141,8 +142,8 @@ void gw_tree_error(struct gw_diags *diags, const struct gw_tree_node *at, const 
     gw_diag_add(diags, GW_DIAG_ERROR, at->node.file, line, column, "%s", text);
 }
 
-int gw_tree_set_items(struct gw_arena *arena, struct gw_tree_node *node, struct gw_tree_node *const *items,
-                      size_t count)
+int gw_tree_set_items(struct gw_arena *arena, struct gw_tree_node *node,
+                      struct gw_tree_node *const *items, size_t count)
 {
     const struct mg_node **copy = gw_arena_alloc(arena, (count + 1) * sizeof *copy);
     if (!copy)

@@ -9,7 +9,8 @@
 
 enum { TOP_KEYS_MAX = 100 }; /* merging compares each with all */
 
-static const struct mg_node *load_file(struct gw_arena *arena, const char *path, struct gw_diags *diags)
+static const struct mg_node *load_file(struct gw_arena *arena, const char *path,
+                                       struct gw_diags *diags)
 {
     char *text = NULL;
     size_t length = 0;
@@ -122,7 +123,8 @@ static int merge_tops(struct gw_arena *arena, struct gw_tree_node **entries, siz
         if (!entries[i] || entries[i]->node.type == MG_NODE_NULL)
             continue;
         if (left == TOP_KEYS_MAX) {
-            gw_tree_error(diags, entries[i], "more than %d different keys at the top", TOP_KEYS_MAX);
+            gw_tree_error(diags, entries[i], "more than %d different keys at the top",
+                          TOP_KEYS_MAX);
             break;
         }
         size_t part_count = 0;
@@ -147,7 +149,8 @@ static int merge_tops(struct gw_arena *arena, struct gw_tree_node **entries, siz
 }
 
 static const struct mg_node *merge(struct gw_arena *arena, const char *folder,
-                                   const struct mg_node *const *files, size_t count, struct gw_diags *diags)
+                                   const struct mg_node *const *files, size_t count,
+                                   struct gw_diags *diags)
 {
     size_t total = 0, used = 0, weight = 0;
     for (size_t i = 0; i < count; i++) {
@@ -155,7 +158,8 @@ static const struct mg_node *merge(struct gw_arena *arena, const char *folder,
         weight += ((const struct gw_tree_node *)(const void *)files[i])->weight;
     }
     if (weight > GW_TREE_NODES_MAX) {
-        gw_diag_add(diags, GW_DIAG_ERROR, folder, 0, 0, "more than %d values in all files", GW_TREE_NODES_MAX);
+        gw_diag_add(diags, GW_DIAG_ERROR, folder, 0, 0, "more than %d values in all files",
+                    GW_TREE_NODES_MAX);
         return NULL;
     }
     struct gw_tree_node **entries = calloc(total + 1, sizeof(*entries));
@@ -179,7 +183,8 @@ static const struct mg_node *merge(struct gw_arena *arena, const char *folder,
     return error ? NULL : &root->node;
 }
 
-static const struct mg_node *load_folder(struct gw_arena *arena, const char *folder, struct gw_diags *diags)
+static const struct mg_node *load_folder(struct gw_arena *arena, const char *folder,
+                                         struct gw_diags *diags)
 {
     char **names = NULL;
     size_t count = 0;

@@ -11,7 +11,7 @@ struct gw_tree_value {
 struct gw_tree_node {
     struct mg_node node; /* first: the SDK's pointer is ours */
     uint32_t key_line, key_column;
-    const char *origin; /* the scalar as written, where something in it was replaced */
+    const char *origin;           /* the scalar as written, where something in it was replaced */
     struct gw_tree_value *values; /* what was put in */
     bool broken;
     size_t weight;   /* nodes in it, aliases expanded */
@@ -26,8 +26,8 @@ void gw_tree_error(struct gw_diags *diags, const struct gw_tree_node *at, const 
 int gw_tree_replace(struct gw_arena *arena, struct gw_tree_node *scalar, struct gw_diags *diags);
 
 /* Sets the entries of a map or the items of a list, and weight and height.  -ENOMEM. */
-int gw_tree_set_items(struct gw_arena *arena, struct gw_tree_node *node, struct gw_tree_node *const *items,
-                      size_t count);
+int gw_tree_set_items(struct gw_arena *arena, struct gw_tree_node *node,
+                      struct gw_tree_node *const *items, size_t count);
 
 /* Says which names come twice among the entries of a map and drops the later ones; `scope` goes in
  * front of the name ("bridges." or ""). Returns how many are left, or -ENOMEM. */

@@ -32,8 +32,8 @@ struct reader {
 
 static int fail(struct reader *r, yaml_mark_t mark, const char *text)
 {
-    gw_diag_add(r->diags, GW_DIAG_ERROR, r->file, (uint32_t)mark.line + 1, (uint32_t)mark.column + 1, "%s",
-                text);
+    gw_diag_add(r->diags, GW_DIAG_ERROR, r->file, (uint32_t)mark.line + 1,
+                (uint32_t)mark.column + 1, "%s", text);
     return -EINVAL;
 }
 
@@ -97,7 +97,8 @@ static int new_node(struct reader *r, uint32_t type, struct gw_tree_node **ret)
     return 0;
 }
 
-static int add_anchor(struct reader *r, const yaml_char_t *name, struct gw_tree_node *node, bool open)
+static int add_anchor(struct reader *r, const yaml_char_t *name, struct gw_tree_node *node,
+                      bool open)
 {
     if (!name)
         return 0;
@@ -127,7 +128,8 @@ static int read_alias(struct reader *r, uint32_t depth, struct gw_tree_node **re
         if (strcmp(a->name, name))
             continue;
         if (a->open) {
-            snprintf(text, sizeof text, "*%s stands inside its own anchor", gw_tree_shown(shown, name));
+            snprintf(text, sizeof text, "*%s stands inside its own anchor",
+                     gw_tree_shown(shown, name));
             return fail(r, r->event.start_mark, text);
         }
         if (depth + a->node->height > GW_TREE_DEPTH_MAX)
@@ -146,7 +148,8 @@ static int read_alias(struct reader *r, uint32_t depth, struct gw_tree_node **re
         *ret = n;
         return 0;
     }
-    snprintf(text, sizeof text, "there is no anchor &%s before this; quote a text that begins with *",
+    snprintf(text, sizeof text,
+             "there is no anchor &%s before this; quote a text that begins with *",
              gw_tree_shown(shown, name));
     return fail(r, r->event.start_mark, text);
 }
@@ -161,7 +164,8 @@ static int check_tag(struct reader *r, const yaml_char_t *tag)
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             if (!strcmp(name + sizeof prefix - 1, known[i]))
                 return 0;
-    return fail(r, r->event.start_mark, "a tag means nothing here; quote a text that begins with !");
+    return fail(r, r->event.start_mark,
+                "a tag means nothing here; quote a text that begins with !");
 }
 
 static bool is_null(const char *text)
@@ -181,7 +185,8 @@ static int read_scalar(struct reader *r, struct gw_tree_node **ret)
     if (error)
         return error;
     struct gw_tree_node *n = *ret;
-    n->node.quoted = r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE || (tag && strstr(tag, ":str"));
+    n->node.quoted =
+        r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE || (tag && strstr(tag, ":str"));
     if (!n->node.quoted && is_null(text))
         n->node.type = MG_NODE_NULL;
     n->node.text = gw_arena_copy(r->arena, text, length);
@@ -236,8 +241,8 @@ static int read_entry(struct reader *r, uint32_t depth, struct gw_tree_node **re
 {
     char *key = NULL;
     yaml_mark_t mark = r->event.start_mark;
-    bool plain = r->event.type == YAML_SCALAR_EVENT &&
-                 r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    bool plain =
+        r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     int error = read_key(r, &key);
     if (!error)
         error = next_event(r);
@@ -258,11 +263,13 @@ static int read_entry(struct reader *r, uint32_t depth, struct gw_tree_node **re
     return push(r, value);
 }
 
-static int finish_map(struct reader *r, size_t start, struct gw_tree_node *map, struct gw_tree_node *merge)
+static int finish_map(struct reader *r, size_t start, struct gw_tree_node *map,
+                      struct gw_tree_node *merge)
 {
-    ptrdiff_t left = r->stack_count > start ? gw_tree_drop_duplicates(r->stack + start, r->stack_count - start,
-                                                                      "", r->diags)
-                                            : 0;
+    ptrdiff_t left =
+        r->stack_count > start
+            ? gw_tree_drop_duplicates(r->stack + start, r->stack_count - start, "", r->diags)
+            : 0;
     if (left < 0)
         return (int)left;
     r->stack_count = start + (size_t)left;
@@ -272,15 +279,18 @@ static int finish_map(struct reader *r, size_t start, struct gw_tree_node *map, 
     int error = merge ? merge_entries(r, start, merge) : 0;
     if (error == -EINVAL)
         return fail(r, r->event.start_mark, "<< takes one map, or one list of maps");
-    return error ? error : gw_tree_set_items(r->arena, map, r->stack + start, r->stack_count - start);
+    return error ? error
+                 : gw_tree_set_items(r->arena, map, r->stack + start, r->stack_count - start);
 }
 
 static int read_collection(struct reader *r, uint32_t depth, struct gw_tree_node **ret)
 {
     bool map = r->event.type == YAML_MAPPING_START_EVENT;
     yaml_event_type_t end = map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
-    const yaml_char_t *tag = map ? r->event.data.mapping_start.tag : r->event.data.sequence_start.tag;
-    const yaml_char_t *anchor = map ? r->event.data.mapping_start.anchor : r->event.data.sequence_start.anchor;
+    const yaml_char_t *tag =
+        map ? r->event.data.mapping_start.tag : r->event.data.sequence_start.tag;
+    const yaml_char_t *anchor =
+        map ? r->event.data.mapping_start.anchor : r->event.data.sequence_start.anchor;
     if (depth >= GW_TREE_DEPTH_MAX)
         return too_deep(r);
     size_t slot = r->anchor_count, start = r->stack_count;
@@ -352,8 +362,8 @@ static int read_stream(struct reader *r, struct gw_tree_node **ret)
     return error;
 }
 
-const struct mg_node *gw_tree_parse(struct gw_arena *arena, const char *file, const char *text, size_t length,
-                                    struct gw_diags *diags)
+const struct mg_node *gw_tree_parse(struct gw_arena *arena, const char *file, const char *text,
+                                    size_t length, struct gw_diags *diags)
 {
     struct reader r = {.arena = arena, .diags = diags, .text = text, .length = length};
     struct gw_tree_node *root = NULL;

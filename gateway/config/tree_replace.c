@@ -67,12 +67,12 @@ const char *gw_tree_relative(struct gw_arena *arena, const char *file, const cha
     return gw_arena_printf(arena, "%.*s/%s", (int)(slash - file), file, path);
 }
 
-static int refuse(struct gw_tree_node *n, struct gw_diags *diags, const char *what, const char *name,
-                  const char *why)
+static int refuse(struct gw_tree_node *n, struct gw_diags *diags, const char *what,
+                  const char *name, const char *why)
 {
     char shown[GW_SHOWN_BYTES];
-    gw_diag_add(diags, GW_DIAG_ERROR, n->node.file, n->node.line, n->node.column, "${%s%s}: %s", what,
-                gw_tree_shown(shown, name), why);
+    gw_diag_add(diags, GW_DIAG_ERROR, n->node.file, n->node.line, n->node.column, "${%s%s}: %s",
+                what, gw_tree_shown(shown, name), why);
     n->broken = true;
     return 0;
 }
@@ -85,14 +85,16 @@ static int from_env(struct gw_arena *arena, struct gw_tree_node *n, const char *
     char *name = gw_arena_copy(arena, inside, length);
     if (!name)
         return -ENOMEM;
-    if (!length || strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != length)
+    if (!length ||
+        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != length)
         return refuse(n, diags, "env:", inside, "a variable's name has letters, digits and _ only");
     const char *value = getenv(name);
     if (fallback && (!value || !*value))
         value = fallback + 2;
     if (!value)
         return refuse(n, diags, "env:", name,
-                      "the environment has no such variable; set it, or give a default: ${env:NAME:-default}");
+                      "the environment has no such variable; set it, or give a default: "
+                      "${env:NAME:-default}");
     if (!gw_utf8_valid(value, strlen(value)))
         return refuse(n, diags, "env:", name, "its value is not valid UTF-8");
     *ret_value = value;
@@ -139,12 +141,14 @@ static int look_up(struct gw_arena *arena, struct gw_tree_node *n, const char *i
         return from_env(arena, n, inside + 4, diags, ret_value);
     if (!strncmp(inside, "file:", 5))
         return from_file(arena, n, inside + 5, diags, ret_value);
-    return refuse(n, diags, "", inside,
-                  "not known; there are ${env:NAME}, ${env:NAME:-default} and ${file:PATH}, and $${ is a "
-                  "literal ${");
+    return refuse(
+        n, diags, "", inside,
+        "not known; there are ${env:NAME}, ${env:NAME:-default} and ${file:PATH}, and $${ is a "
+        "literal ${");
 }
 
-static int remember(struct gw_arena *arena, struct gw_tree_node *n, const char *value, const char *inside)
+static int remember(struct gw_arena *arena, struct gw_tree_node *n, const char *value,
+                    const char *inside)
 {
     struct gw_tree_value *v = gw_arena_alloc(arena, sizeof *v);
     if (!v)

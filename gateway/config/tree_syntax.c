@@ -15,8 +15,8 @@ struct source {
 
 static int fail(const struct source *s, yaml_mark_t mark, const char *text)
 {
-    gw_diag_add(s->diags, GW_DIAG_ERROR, s->file, (uint32_t)mark.line + 1, (uint32_t)mark.column + 1, "%s",
-                text);
+    gw_diag_add(s->diags, GW_DIAG_ERROR, s->file, (uint32_t)mark.line + 1,
+                (uint32_t)mark.column + 1, "%s", text);
     return -EINVAL;
 }
 
@@ -28,21 +28,26 @@ static const struct {
     {"did not find expected '-' indicator", "block collection",
      "this does not fit the list it stands in: every item begins with - in the same column"},
     {"mapping values are not allowed in this context", "",
-     "a : where none can stand: wrong indentation, a key without a blank after its :, or a text with ': ' in it "
+     "a : where none can stand: wrong indentation, a key without a blank after its :, or a text "
+     "with ': ' in it "
      "that must be quoted"},
-    {"did not find expected alphabetic or numeric character", "", "a text that begins with * or & must be quoted"},
+    {"did not find expected alphabetic or numeric character", "",
+     "a text that begins with * or & must be quoted"},
     {"block sequence entries are not allowed in this context", "",
      "a list cannot begin here: put it on the next line, indented"},
     {"could not find expected ':'", "", "a key without its ':'"},
     {"did not find expected ',' or '}'", "",
-     "inside { }, a ',' or the closing } is missing; a text with { } [ ] , or : in it must be quoted there"},
+     "inside { }, a ',' or the closing } is missing; a text with { } [ ] , or : in it must be "
+     "quoted there"},
     {"did not find expected ',' or ']'", "",
-     "inside [ ], a ',' or the closing ] is missing; a text with { } [ ] , or : in it must be quoted there"},
+     "inside [ ], a ',' or the closing ] is missing; a text with { } [ ] , or : in it must be "
+     "quoted there"},
     {"found unexpected end of stream", "quoted scalar", "the closing quote is missing"},
     {"found unexpected document indicator", "quoted scalar", "the closing quote is missing"},
     {"found unknown escape character", "",
      "unknown escape after \\ in double quotes; write \\\\ for a backslash, or use single quotes"},
-    {"found character that cannot start any token", "", "a text that begins like this must be quoted"},
+    {"found character that cannot start any token", "",
+     "a text that begins like this must be quoted"},
     {"did not find expected node content", "flow", "a value is missing here"},
 };
 
@@ -77,13 +82,14 @@ static bool indented_by_tab(const struct source *s, size_t line, size_t *ret_col
     return false;
 }
 
-int gw_tree_syntax_error(const struct yaml_parser_s *p, const char *file, const char *text, size_t length,
-                         struct gw_diags *diags)
+int gw_tree_syntax_error(const struct yaml_parser_s *p, const char *file, const char *text,
+                         size_t length, struct gw_diags *diags)
 {
     const struct source *s = &(struct source){file, text, length, diags};
     if (p->error == YAML_MEMORY_ERROR)
         return -ENOMEM;
-    const char *problem = p->problem ? p->problem : "not valid YAML", *context = p->context ? p->context : "";
+    const char *problem = p->problem ? p->problem : "not valid YAML",
+               *context = p->context ? p->context : "";
     yaml_mark_t mark = p->problem_mark;
     if (p->error == YAML_READER_ERROR) {
         /* The reader knows a byte only. */

@@ -20,7 +20,8 @@ int gw_model_load_gateway(struct gw_arena *arena, const struct mg_node *root,
     if (!error && !gateway.name) {
         char host[254] = "";
         gethostname(host, sizeof host - 1);
-        gateway.name = gw_arena_copy(arena, *host ? host : "meshgate", strlen(*host ? host : "meshgate"));
+        gateway.name =
+            gw_arena_copy(arena, *host ? host : "meshgate", strlen(*host ? host : "meshgate"));
         if (!gateway.name)
             error = -ENOMEM;
     }
@@ -39,10 +40,12 @@ static void load_gateway(struct gw_loading *m, const struct mg_node *root)
         bool known = false;
         for (size_t k = 0; k < m->diags->count && !known; k++) {
             const struct gw_diag *e = &m->diags->items[k];
-            known = e->line == d->line && e->column == d->column && e->text && d->text && !strcmp(e->text, d->text);
+            known = e->line == d->line && e->column == d->column && e->text && d->text &&
+                    !strcmp(e->text, d->text);
         }
         if (!known)
-            gw_diag_add(m->diags, d->level, d->file, d->line, d->column, "%s", d->text ? d->text : "out of memory");
+            gw_diag_add(m->diags, d->level, d->file, d->line, d->column, "%s",
+                        d->text ? d->text : "out of memory");
     }
     gw_diags_fini(&found);
 }
@@ -60,13 +63,15 @@ static const struct mg_node *find_option(const struct mg_node *map, const char *
     return at;
 }
 
-static void hide_secrets(const struct mg_option *options, const struct mg_node *map, char *text, size_t size)
+static void hide_secrets(const struct mg_option *options, const struct mg_node *map, char *text,
+                         size_t size)
 {
     for (const struct mg_option *o = options; o && o->name; o++) {
         const struct mg_node *node = gw_tree_get(map, o->name);
         if (node && node->type == MG_NODE_SCALAR && o->type == MG_OPT_SECRET)
             gw_tree_hide(text, size, node->text, "(secret)");
-        for (size_t i = 0; node && node->type == MG_NODE_LIST && o->type == MG_OPT_SECRET && i < node->count; i++)
+        for (size_t i = 0;
+             node && node->type == MG_NODE_LIST && o->type == MG_OPT_SECRET && i < node->count; i++)
             if (node->items[i]->type == MG_NODE_SCALAR)
                 gw_tree_hide(text, size, node->items[i]->text, "(secret)");
         if (o->type == MG_OPT_MAP && node)
@@ -74,8 +79,9 @@ static void hide_secrets(const struct mg_option *options, const struct mg_node *
     }
 }
 
-void gw_model_refused(struct gw_loading *m, const struct mg_node *map, const struct gw_bridge_config *bridge,
-                      const struct mg_module *module, const struct mg_err *err)
+void gw_model_refused(struct gw_loading *m, const struct mg_node *map,
+                      const struct gw_bridge_config *bridge, const struct mg_module *module,
+                      const struct mg_err *err)
 {
     char text[512];
     snprintf(text, sizeof text, "%s%s%s", err->option ? err->option : "", err->option ? ": " : "",
@@ -110,8 +116,8 @@ const void *gw_model_bind_module(struct gw_loading *m, const struct mg_option *o
     return error ? NULL : settings;
 }
 
-void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char *what, const char *name,
-                      const char *const *names, size_t count, const char *cure)
+void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char *what,
+                      const char *name, const char *const *names, size_t count, const char *cure)
 {
     char list[512] = "", shown[GW_SHOWN_BYTES];
     size_t used = 0;
@@ -121,10 +127,11 @@ void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char
     /* The name may be what a secret stands for. */
     gw_tree_shown(shown, gw_tree_origin(at) ? gw_tree_origin(at) : name);
     if (nearest)
-        gw_bind_error(&m->bind, at, "there is no %s \"%s\"; did you mean \"%s\"?", what, shown, nearest);
+        gw_bind_error(&m->bind, at, "there is no %s \"%s\"; did you mean \"%s\"?", what, shown,
+                      nearest);
     else
-        gw_bind_error(&m->bind, at, "there is no %s \"%s\"; %s%s%s", what, shown, count ? "there are: " : cure, list,
-                      count > 12 ? ", ..." : "");
+        gw_bind_error(&m->bind, at, "there is no %s \"%s\"; %s%s%s", what, shown,
+                      count ? "there are: " : cure, list, count > 12 ? ", ..." : "");
 }
 
 static bool valid_name(struct gw_loading *m, const struct mg_node *entry, const char *what)
@@ -135,20 +142,24 @@ static bool valid_name(struct gw_loading *m, const struct mg_node *entry, const 
         strspn(entry->key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == n)
         return true;
     m->bind.what = NULL;
-    gw_bind_error_at_key(&m->bind, entry, "\"%s\" is no name for a %s: 1 to 64 of A-Z, a-z, 0-9, _ and -",
+    gw_bind_error_at_key(&m->bind, entry,
+                         "\"%s\" is no name for a %s: 1 to 64 of A-Z, a-z, 0-9, _ and -",
                          gw_tree_shown(shown, entry->key), what);
     return false;
 }
 
-static const struct mg_module *find_bridge_module(struct gw_loading *m, const struct mg_node *map, const char *type)
+static const struct mg_module *find_bridge_module(struct gw_loading *m, const struct mg_node *map,
+                                                  const char *type)
 {
     const struct mg_module *module = gw_registry_find(m->registry, MG_BRIDGE, type);
     if (module)
         return module;
     for (uint32_t kind = MG_FILTER; kind <= MG_TRANSLATOR; kind++) {
         if (gw_registry_find(m->registry, kind, type)) {
-            gw_bind_error(&m->bind, gw_tree_get(map, "type"), "%s is no bridge, but a %s: it belongs under steps: of a "
-                          "route", type, gw_kind_name(kind));
+            gw_bind_error(&m->bind, gw_tree_get(map, "type"),
+                          "%s is no bridge, but a %s: it belongs under steps: of a "
+                          "route",
+                          type, gw_kind_name(kind));
             return NULL;
         }
     }
@@ -163,7 +174,8 @@ static const struct mg_module *find_bridge_module(struct gw_loading *m, const st
     return NULL;
 }
 
-static bool load_bridge(struct gw_loading *m, const struct mg_node *map, struct gw_bridge_config *bridge)
+static bool load_bridge(struct gw_loading *m, const struct mg_node *map,
+                        struct gw_bridge_config *bridge)
 {
     static const char *const core_keys[] = {"type", "shard", NULL};
     struct gw_bridge_settings core = {.shard = -1};
@@ -188,7 +200,8 @@ static bool load_bridge(struct gw_loading *m, const struct mg_node *map, struct 
                       (long long)core.shard, (long long)m->model.gateway.shards);
     bridge->shard = core.shard;
     size_t first = m->bind.template_count;
-    bridge->settings = gw_model_bind_module(m, module->options, module->settings_size, core_keys, map);
+    bridge->settings =
+        gw_model_bind_module(m, module->options, module->settings_size, core_keys, map);
     for (size_t i = first; i < m->bind.template_count; i++) {
         const char *name = gw_template_capture(m->bind.templates[i].compiled, 0);
         if (name)
@@ -229,7 +242,8 @@ static int load_bridges(struct gw_loading *m, const struct mg_node *map)
     m->model.bridge_count = map->count;
     for (size_t i = 0; i < map->count; i++) {
         struct gw_bridge_config *bridge = &m->model.bridges[i];
-        *bridge = (struct gw_bridge_config){.name = map->items[i]->key, .node = map->items[i], .shard = -1};
+        *bridge = (struct gw_bridge_config){
+            .name = map->items[i]->key, .node = map->items[i], .shard = -1};
         valid_name(m, map->items[i], "bridge");
         m->bind.what = gw_arena_printf(m->arena, "bridge %s", bridge->name);
         m->bridge_whole[i] = load_bridge(m, map->items[i], bridge);
@@ -241,7 +255,7 @@ static int load_ends(struct gw_loading *m, const struct gw_route_settings *setti
                      struct gw_route_config *route, struct gw_route_extra *extra)
 {
     const struct mg_node *const *from = settings->from.items, *const *steps = settings->steps.items,
-                         *const *to = settings->to.items;
+                                *const *to = settings->to.items;
     route->sources = gw_arena_alloc(m->arena, (settings->from.count + 1) * sizeof *route->sources);
     route->steps = gw_arena_alloc(m->arena, (settings->steps.count + 1) * sizeof *route->steps);
     route->sinks = gw_arena_alloc(m->arena, (settings->to.count + 1) * sizeof *route->sinks);
@@ -266,8 +280,8 @@ static int load_ends(struct gw_loading *m, const struct gw_route_settings *setti
     return 0;
 }
 
-static int load_route(struct gw_loading *m, const struct mg_node *map, struct gw_route_config *route,
-                      struct gw_route_extra *extra)
+static int load_route(struct gw_loading *m, const struct mg_node *map,
+                      struct gw_route_config *route, struct gw_route_extra *extra)
 {
     struct gw_route_settings settings = {0};
     *route = (struct gw_route_config){.name = map->key, .node = map};
@@ -304,12 +318,14 @@ static int load_routes(struct gw_loading *m, const struct mg_node *map)
         return -ENOMEM;
     int error = 0;
     for (size_t i = 0; i < map->count && !error; i++)
-        error = load_route(m, map->items[i], &m->model.routes[m->model.route_count++], &m->extra[i]);
+        error =
+            load_route(m, map->items[i], &m->model.routes[m->model.route_count++], &m->extra[i]);
     return error;
 }
 
-int gw_model_load(struct gw_arena *arena, const struct mg_node *root, const struct gw_registry *registry,
-                  struct gw_model **ret_model, struct gw_diags *diags)
+int gw_model_load(struct gw_arena *arena, const struct mg_node *root,
+                  const struct gw_registry *registry, struct gw_model **ret_model,
+                  struct gw_diags *diags)
 {
     struct gw_loading *m = gw_arena_alloc(arena, sizeof *m);
     if (!m)

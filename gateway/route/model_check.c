@@ -30,8 +30,8 @@ static struct gw_diag place_of(const struct mg_node *node, const char *name)
     return place;
 }
 
-static void check_capture(struct gw_loading *m, const struct gw_route_config *route, const struct mg_node *node,
-                          const char *name)
+static void check_capture(struct gw_loading *m, const struct gw_route_config *route,
+                          const struct mg_node *node, const char *name)
 {
     const struct gw_source_config *without = NULL;
     for (size_t i = 0; i < route->source_count && !without; i++)
@@ -53,12 +53,12 @@ static void check_capture(struct gw_loading *m, const struct gw_route_config *ro
                  "the source in line %u captures nothing: give it a match: pattern with {%s} in it",
                  without->node->line, shown_name);
     else
-        snprintf(text, sizeof text, "the source in line %u, \"%s\", does not capture it%s%s%s", without->node->line,
-                 gw_tree_shown(shown, without->match->text), nearest ? "; did you mean {" : "",
-                 nearest ? nearest : "", nearest ? "}?" : "");
+        snprintf(text, sizeof text, "the source in line %u, \"%s\", does not capture it%s%s%s",
+                 without->node->line, gw_tree_shown(shown, without->match->text),
+                 nearest ? "; did you mean {" : "", nearest ? nearest : "", nearest ? "}?" : "");
     gw_tree_redact(without->node, text, sizeof text);
-    gw_diag_add(m->diags, GW_DIAG_ERROR, node->file, place.line, place.column, "route %s: {%s}: %s", route->name,
-                shown_name, text);
+    gw_diag_add(m->diags, GW_DIAG_ERROR, node->file, place.line, place.column, "route %s: {%s}: %s",
+                route->name, shown_name, text);
 }
 
 void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config *route,
@@ -90,25 +90,30 @@ void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config 
     if (route->delivery.guarantee != GW_DIRECT)
         return;
     const struct mg_node *delivery = gw_tree_get(route->node, "delivery");
-    const char *direct = gw_tree_get(delivery, "guarantee") ? "guarantee: direct" : "guarantee: direct (the default)";
+    const char *direct = gw_tree_get(delivery, "guarantee") ? "guarantee: direct"
+                                                            : "guarantee: direct (the default)";
     for (size_t i = 0; i < route->source_count; i++) {
         const struct gw_source_config *s = &route->sources[i];
         const struct gw_bridge_config *b = &m->model.bridges[s->bridge];
         if (!(s->end.abilities & MG_DEFERS_ACK))
-            gw_bind_error(&m->bind, s->node,
-                          "%s needs a source that is acknowledged only after the sinks have confirmed; bridge %s (%s) "
-                          "acknowledges by itself, so an event in hand would be lost with the gateway. Write "
-                          "delivery: { guarantee: best-effort }, or use a bridge, or a client of it, that can defer",
-                          direct, b->name, b->module->name);
+            gw_bind_error(
+                &m->bind, s->node,
+                "%s needs a source that is acknowledged only after the sinks have confirmed; "
+                "bridge %s (%s) "
+                "acknowledges by itself, so an event in hand would be lost with the gateway. Write "
+                "delivery: { guarantee: best-effort }, or use a bridge, or a client of it, that "
+                "can defer",
+                direct, b->name, b->module->name);
     }
     for (size_t i = 0; i < route->sink_count; i++) {
         const struct gw_sink_config *s = &route->sinks[i];
         const struct gw_bridge_config *b = &m->model.bridges[s->bridge];
         if (!(s->end.abilities & MG_CONFIRMS))
-            gw_bind_error(&m->bind, s->node,
-                          "%s needs sinks that confirm; bridge %s (%s) does not here. Write "
-                          "delivery: { guarantee: best-effort }, or configure this end so that it confirms",
-                          direct, b->name, b->module->name);
+            gw_bind_error(
+                &m->bind, s->node,
+                "%s needs sinks that confirm; bridge %s (%s) does not here. Write "
+                "delivery: { guarantee: best-effort }, or configure this end so that it confirms",
+                direct, b->name, b->module->name);
     }
 }
 
@@ -130,8 +135,8 @@ void gw_model_check_unused(struct gw_loading *m)
         uint32_t line, column;
         gw_tree_key_place(node, &line, &column);
         if (!used[i])
-            gw_diag_add(m->diags, GW_DIAG_WARNING, node->file, line, column, "bridge %s is used by no route",
-                        m->model.bridges[i].name);
+            gw_diag_add(m->diags, GW_DIAG_WARNING, node->file, line, column,
+                        "bridge %s is used by no route", m->model.bridges[i].name);
     }
 }
 
@@ -179,9 +184,9 @@ void gw_model_check_collisions(struct gw_loading *m)
         const struct mg_node *node = m->model.routes[second->route].sinks[second->sink].node;
         char shown[GW_SHOWN_BYTES];
         gw_diag_add(m->diags, GW_DIAG_NOTE, node->file, node->line, node->column,
-                    "routes %s and %s both send to \"%s\" of bridge %s", m->model.routes[first->route].name,
-                    m->model.routes[second->route].name, gw_tree_shown(shown, second->address),
-                    m->model.bridges[second->bridge].name);
+                    "routes %s and %s both send to \"%s\" of bridge %s",
+                    m->model.routes[first->route].name, m->model.routes[second->route].name,
+                    gw_tree_shown(shown, second->address), m->model.bridges[second->bridge].name);
     }
     free(all);
 }

@@ -33,7 +33,8 @@ static bool find_bridge(struct gw_loading *m, const struct mg_node *map, size_t 
         if (names)
             names[i] = m->model.bridges[i].name;
     }
-    gw_model_unknown(m, node, "bridge", name, names, names ? m->model.bridge_count : 0, "there are none");
+    gw_model_unknown(m, node, "bridge", name, names, names ? m->model.bridge_count : 0,
+                     "there are none");
     free(names);
     return false;
 }
@@ -45,7 +46,8 @@ static const struct mg_node *find_address(struct gw_loading *m, const struct mg_
     if (!topic && !address)
         gw_bind_error(&m->bind, map, "topic (or address, the same) is missing");
     else if (topic && address)
-        gw_bind_error_at_key(&m->bind, address, "topic and address are the same; write one of them");
+        gw_bind_error_at_key(&m->bind, address,
+                             "topic and address are the same; write one of them");
     return topic && address ? NULL : topic ? topic : address;
 }
 
@@ -57,14 +59,16 @@ static bool is_map(struct gw_loading *m, const struct mg_node *node)
     return false;
 }
 
-static bool ask_end(struct gw_loading *m, const struct mg_node *map, const struct gw_bridge_config *bridge,
-                    uint32_t direction, const char *address, const void *settings, struct mg_end *ret_end)
+static bool ask_end(struct gw_loading *m, const struct mg_node *map,
+                    const struct gw_bridge_config *bridge, uint32_t direction, const char *address,
+                    const void *settings, struct mg_end *ret_end)
 {
     const struct mg_bridge_ops *ops = bridge->module->ops;
     struct mg_err err = {0};
     if (!(ops->abilities & direction)) {
-        gw_bind_error(&m->bind, gw_tree_get(map, "bridge"), "bridge %s (%s) cannot be a %s", bridge->name,
-                      bridge->module->name, direction == MG_SOURCE ? "source" : "sink");
+        gw_bind_error(&m->bind, gw_tree_get(map, "bridge"), "bridge %s (%s) cannot be a %s",
+                      bridge->name, bridge->module->name,
+                      direction == MG_SOURCE ? "source" : "sink");
         return false;
     }
     if (!ops->end) {
@@ -81,9 +85,9 @@ static bool ask_end(struct gw_loading *m, const struct mg_node *map, const struc
 }
 
 /* match:, or the topic itself where it is a topic filter. */
-static bool choose_pattern(struct gw_loading *m, const struct mg_node *map, const struct mg_node *address,
-                           struct gw_pattern *pattern, const struct mg_err *pattern_err,
-                           struct gw_source_config *source)
+static bool choose_pattern(struct gw_loading *m, const struct mg_node *map,
+                           const struct mg_node *address, struct gw_pattern *pattern,
+                           const struct mg_err *pattern_err, struct gw_source_config *source)
 {
     const struct mg_node *match = gw_tree_get(map, "match");
     bool filters = source->end.abilities & MG_FILTERS;
@@ -96,7 +100,8 @@ static bool choose_pattern(struct gw_loading *m, const struct mg_node *map, cons
     }
     if (!filters && (pattern ? pattern->capture_count > 0 : strchr(address->text, '{') != NULL)) {
         gw_bind_error(&m->bind, address,
-                      "%s: addresses of this bridge are no topic filters, so nothing is captured in them; put the "
+                      "%s: addresses of this bridge are no topic filters, so nothing is captured "
+                      "in them; put the "
                       "pattern with {captures} under match:",
                       address->key);
         right = false;
@@ -119,7 +124,8 @@ static bool choose_pattern(struct gw_loading *m, const struct mg_node *map, cons
     return right;
 }
 
-bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node, struct gw_source_config *ret)
+bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node,
+                          struct gw_source_config *ret)
 {
     *ret = (struct gw_source_config){.node = node};
     if (gw_tree_broken(node) || !is_map(m, node))
@@ -134,7 +140,8 @@ bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node, stru
     if (!module)
         return false;
     size_t first = m->bind.template_count;
-    ret->settings = gw_model_bind_module(m, module->source_options, module->source_settings_size, source_keys, node);
+    ret->settings = gw_model_bind_module(m, module->source_options, module->source_settings_size,
+                                         source_keys, node);
     if (!ret->settings || !right || !m->bridge_whole[ret->bridge])
         return false;
     struct gw_pattern *pattern = NULL;
@@ -147,13 +154,14 @@ bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node, stru
     for (size_t i = first; i < m->bind.template_count; i++) {
         const char *name = gw_template_capture(m->bind.templates[i].compiled, 0);
         if (name)
-            gw_bind_error(&m->bind, m->bind.templates[i].node, "{%s}: nothing is captured before an event comes",
-                          name);
+            gw_bind_error(&m->bind, m->bind.templates[i].node,
+                          "{%s}: nothing is captured before an event comes", name);
     }
     return right;
 }
 
-bool gw_model_read_sink(struct gw_loading *m, const struct mg_node *node, struct gw_sink_config *ret)
+bool gw_model_read_sink(struct gw_loading *m, const struct mg_node *node,
+                        struct gw_sink_config *ret)
 {
     *ret = (struct gw_sink_config){.node = node};
     if (gw_tree_broken(node) || !is_map(m, node))
@@ -178,10 +186,12 @@ bool gw_model_read_sink(struct gw_loading *m, const struct mg_node *node, struct
     const struct mg_module *module = bridge->module;
     if (!module)
         return false;
-    ret->settings = gw_model_bind_module(m, module->sink_options, module->sink_settings_size, sink_keys, node);
+    ret->settings =
+        gw_model_bind_module(m, module->sink_options, module->sink_settings_size, sink_keys, node);
     if (!ret->settings || !right || !m->bridge_whole[ret->bridge])
         return false;
-    return ask_end(m, node, bridge, MG_SINK, gw_template_text(ret->address), ret->settings, &ret->end);
+    return ask_end(m, node, bridge, MG_SINK, gw_template_text(ret->address), ret->settings,
+                   &ret->end);
 }
 
 static const struct {
@@ -190,15 +200,16 @@ static const struct {
 } step_kinds[] = {{"filter", MG_FILTER}, {"enrich", MG_ENRICHER}, {"translate", MG_TRANSLATOR}};
 enum { STEP_KINDS = sizeof step_kinds / sizeof step_kinds[0] };
 
-static const struct mg_module *find_step_module(struct gw_loading *m, const struct mg_node *at, uint32_t kind,
-                                                const char *key, const char *type)
+static const struct mg_module *find_step_module(struct gw_loading *m, const struct mg_node *at,
+                                                uint32_t kind, const char *key, const char *type)
 {
     const struct mg_module *module = gw_registry_find(m->registry, kind, type);
     if (module)
         return module;
     for (size_t i = 0; i < STEP_KINDS; i++) {
         if (gw_registry_find(m->registry, step_kinds[i].kind, type)) {
-            gw_bind_error(&m->bind, at, "%s is a module for %s:, not for %s:", type, step_kinds[i].key, key);
+            gw_bind_error(&m->bind, at, "%s is a module for %s:, not for %s:", type,
+                          step_kinds[i].key, key);
             return NULL;
         }
     }
@@ -241,14 +252,15 @@ static size_t find_kind(struct gw_loading *m, const struct mg_node *node)
     }
     char shown[GW_SHOWN_BYTES];
     const char *nearest = gw_nearest(entry->key, names, STEP_KINDS);
-    gw_bind_error_at_key(&m->bind, entry, "\"%s\" is no kind of step; there are filter, enrich and translate%s%s%s",
-                         gw_tree_shown(shown, entry->key), nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                         nearest ? "\"?" : "");
+    gw_bind_error_at_key(&m->bind, entry,
+                         "\"%s\" is no kind of step; there are filter, enrich and translate%s%s%s",
+                         gw_tree_shown(shown, entry->key), nearest ? "; did you mean \"" : "",
+                         nearest ? nearest : "", nearest ? "\"?" : "");
     return STEP_KINDS;
 }
 
-bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node, const struct gw_route_config *route,
-                        struct gw_step_config *ret)
+bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node,
+                        const struct gw_route_config *route, struct gw_step_config *ret)
 {
     static const char *const keys[] = {"type", NULL};
     *ret = (struct gw_step_config){.node = node};
@@ -272,8 +284,10 @@ bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node, const 
     if (!ret->module)
         return false;
     ret->name = step_name(m, key, type, route, ret->module);
-    m->bind.what = gw_arena_printf(m->arena, "route %s, %s", route->name, ret->name ? ret->name : key);
-    ret->settings = gw_model_bind_module(m, ret->module->options, ret->module->settings_size, keys, map);
+    m->bind.what =
+        gw_arena_printf(m->arena, "route %s, %s", route->name, ret->name ? ret->name : key);
+    ret->settings =
+        gw_model_bind_module(m, ret->module->options, ret->module->settings_size, keys, map);
     struct mg_err err = {0};
     if (ret->settings && ret->module->check && ret->module->check(ret->settings, &err)) {
         gw_model_refused(m, map, NULL, ret->module, &err);

@@ -34,7 +34,8 @@ static void report_leg(const struct gw_model *model, const struct gw_route_confi
     size_t used = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && used < sizeof list; i++)
         if (lost & kinds[i].flag)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", kinds[i].words);
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "",
+                                     kinds[i].words);
     if (used)
         gw_diag_add(diags, GW_DIAG_NOTE, sink->node->file, sink->node->line, sink->node->column,
                     "route %s, from bridge %s to bridge %s: not carried: %s", route->name,

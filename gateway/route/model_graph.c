@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Overlaps that are looked at; beyond, the configuration is one great overlap and a warning says so. */
+/* Overlaps that are looked at; beyond, the configuration is one great overlap and a warning says
+ * so. */
 enum { OVERLAPS_MAX = 2000000, NAMED_MAX = 8, URLS_MAX = 32 };
 
 struct source_ref {
@@ -45,7 +46,8 @@ static bool same_peer(const struct gw_bridge_config *a, const struct gw_bridge_c
         return false;
     const struct mg_node *const *left = x->type == MG_NODE_LIST ? x->items : &x,
                                 *const *right = y->type == MG_NODE_LIST ? y->items : &y;
-    size_t left_count = x->type == MG_NODE_LIST ? x->count : 1, right_count = y->type == MG_NODE_LIST ? y->count : 1;
+    size_t left_count = x->type == MG_NODE_LIST ? x->count : 1,
+           right_count = y->type == MG_NODE_LIST ? y->count : 1;
     for (size_t i = 0; i < left_count && i < URLS_MAX; i++)
         for (size_t k = 0; k < right_count && k < URLS_MAX; k++)
             if (left[i]->type == MG_NODE_SCALAR && right[k]->type == MG_NODE_SCALAR &&
@@ -54,7 +56,8 @@ static bool same_peer(const struct gw_bridge_config *a, const struct gw_bridge_c
     return false;
 }
 
-static int compare_exact(const struct graph *g, size_t place, const char *address, const struct source_ref *ref)
+static int compare_exact(const struct graph *g, size_t place, const char *address,
+                         const struct source_ref *ref)
 {
     size_t other = g->places[ref->bridge];
     if (place != other)
@@ -64,14 +67,16 @@ static int compare_exact(const struct graph *g, size_t place, const char *addres
 
 static int compare_refs(const void *a, const void *b, void *arg)
 {
-    const struct source_ref *x = *(const struct source_ref *const *)a, *y = *(const struct source_ref *const *)b;
+    const struct source_ref *x = *(const struct source_ref *const *)a,
+                            *y = *(const struct source_ref *const *)b;
     const struct graph *g = arg;
     int order = compare_exact(g, g->places[x->bridge], x->source->address, y);
     return order ? order : (x > y) - (x < y);
 }
 
 /* Calls found for each exact source of a place with that address. */
-static void find_exact(struct graph *g, size_t place, const char *address, bool (*found)(void *, size_t))
+static void find_exact(struct graph *g, size_t place, const char *address,
+                       bool (*found)(void *, size_t))
 {
     size_t low = 0, high = g->exact_count;
     while (low < high) {
@@ -211,8 +216,10 @@ static void find_edges(struct graph *g, size_t route)
 
 static void report_loop(struct graph *g, const size_t *path, size_t count)
 {
-    const char *cure = "Let them send to addresses that nothing of theirs receives, use an MQTT 5 bridge with no_local "
-                       "where one connection does both, or write loops: allow on a route that ends it otherwise";
+    const char *cure =
+        "Let them send to addresses that nothing of theirs receives, use an MQTT 5 bridge with "
+        "no_local "
+        "where one connection does both, or write loops: allow on a route that ends it otherwise";
     const struct gw_route_config *routes = g->m->model.routes, *first = &routes[path[0]];
     char names[600] = "";
     size_t used = 0;
@@ -225,11 +232,13 @@ static void report_loop(struct graph *g, const size_t *path, size_t count)
     }
     if (count == 1)
         gw_bind_error_at_key(&g->m->bind, first->node,
-                             "route %s receives again what it sends, an endless loop. %s", first->name, cure);
-    else
-        gw_bind_error_at_key(&g->m->bind, first->node,
-                             "routes %s%s: each receives what the one before it sends, an endless loop. %s", names,
+                             "route %s receives again what it sends, an endless loop. %s",
                              first->name, cure);
+    else
+        gw_bind_error_at_key(
+            &g->m->bind, first->node,
+            "routes %s%s: each receives what the one before it sends, an endless loop. %s", names,
+            first->name, cure);
 }
 
 /* Depth first, without recursion: a path may be as long as there are routes. */
@@ -307,19 +316,24 @@ static void warn_shared(struct graph *g, size_t owner, const size_t *members, si
     char names[600] = "";
     size_t used = 0;
     for (size_t i = 0; i < count && i < NAMED_MAX && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", routes[members[i]].name);
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                                 routes[members[i]].name);
     if (count > NAMED_MAX && used < sizeof names)
         snprintf(names + used, sizeof names - used, " and %zu more", count - NAMED_MAX);
     if (count > 1)
-        gw_diag_add(g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
-                    "routes %s share events of bridge %s: under direct, a dead sink of one in the end holds the "
-                    "source's window and with it the others; give each a bridge of its own, or sinks under "
-                    "require: any",
-                    names, g->m->model.bridges[r->sources[0].bridge].name);
+        gw_diag_add(
+            g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
+            "routes %s share events of bridge %s: under direct, a dead sink of one in the end "
+            "holds the "
+            "source's window and with it the others; give each a bridge of its own, or sinks under "
+            "require: any",
+            names, g->m->model.bridges[r->sources[0].bridge].name);
     else if (r->sink_count > 1 && r->delivery.require == GW_REQUIRE_ALL)
         gw_diag_add(g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
-                    "route %s: under direct and require: all, one dead sink of its %zu in the end holds the source's "
-                    "window and with it the others; give each a route and a bridge of its own, or write require: any",
+                    "route %s: under direct and require: all, one dead sink of its %zu in the end "
+                    "holds the source's "
+                    "window and with it the others; give each a route and a bridge of its own, or "
+                    "write require: any",
                     r->name, r->sink_count);
 }
 
@@ -372,6 +386,7 @@ void gw_model_check_graph(struct gw_loading *m)
         gw_diag_add(m->diags, GW_DIAG_ERROR, NULL, 0, 0, "out of memory");
     else if (!all)
         gw_diag_add(m->diags, GW_DIAG_WARNING, NULL, 0, 0,
-                    "more than %d pairs of routes overlap; not all were checked for loops", OVERLAPS_MAX);
+                    "more than %d pairs of routes overlap; not all were checked for loops",
+                    OVERLAPS_MAX);
     tear_down(&g);
 }

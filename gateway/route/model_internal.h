@@ -4,8 +4,9 @@
 #include "config/bind.h"
 #include "route/model.h"
 
-extern const struct mg_option gw_root_options[], gw_gateway_options[], gw_bridge_options[], gw_route_options[],
-    gw_source_options[], gw_sink_options[], gw_delivery_options[], gw_step_options[];
+extern const struct mg_option gw_root_options[], gw_gateway_options[], gw_bridge_options[],
+    gw_route_options[], gw_source_options[], gw_sink_options[], gw_delivery_options[],
+    gw_step_options[];
 
 struct gw_root_settings {
     const struct mg_node *gateway, *bridges, *routes;
@@ -46,20 +47,24 @@ struct gw_loading {
 };
 
 /* model_ends.c: each fills one entry and says what is wrong; false: it is not usable. */
-bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node, struct gw_source_config *ret);
-bool gw_model_read_sink(struct gw_loading *m, const struct mg_node *node, struct gw_sink_config *ret);
-bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node, const struct gw_route_config *route,
-                        struct gw_step_config *ret);
-/* model.c: says what check() or end() refused, less secrets; err.option leads to the place inside map.
- * bridge: of an end, else NULL; module: whose options map has, where that is no bridge's end. */
-void gw_model_refused(struct gw_loading *m, const struct mg_node *map, const struct gw_bridge_config *bridge,
-                      const struct mg_module *module, const struct mg_err *err);
+bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node,
+                          struct gw_source_config *ret);
+bool gw_model_read_sink(struct gw_loading *m, const struct mg_node *node,
+                        struct gw_sink_config *ret);
+bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node,
+                        const struct gw_route_config *route, struct gw_step_config *ret);
+/* model.c: says what check() or end() refused, less secrets; err.option leads to the place inside
+ * map. bridge: of an end, else NULL; module: whose options map has, where that is no bridge's end.
+ */
+void gw_model_refused(struct gw_loading *m, const struct mg_node *map,
+                      const struct gw_bridge_config *bridge, const struct mg_module *module,
+                      const struct mg_err *err);
 /* map: the YAML of a module's settings, without the keys `others`.  NULL: refused, and said. */
 const void *gw_model_bind_module(struct gw_loading *m, const struct mg_option *options, size_t size,
                                  const char *const *others, const struct mg_node *map);
 /* "bridge", with the nearest name and all names there are, for a name that is none. */
-void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char *what, const char *name,
-                      const char *const *names, size_t count, const char *cure);
+void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char *what,
+                      const char *name, const char *const *names, size_t count, const char *cure);
 
 /* model_check.c: the rules across a route, and across routes. */
 void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config *route,
@@ -77,5 +82,5 @@ void gw_overlaps_destroy(struct gw_overlaps *set); /* NULL is fine */
 /* filter is borrowed until destroy.  -ENOMEM. */
 int gw_overlaps_add(struct gw_overlaps *set, const char *filter, size_t id);
 /* Calls found for each that overlaps, until it returns false. */
-void gw_overlaps_find(const struct gw_overlaps *set, const char *filter, bool (*found)(void *arg, size_t id),
-                      void *arg);
+void gw_overlaps_find(const struct gw_overlaps *set, const char *filter,
+                      bool (*found)(void *arg, size_t id), void *arg);

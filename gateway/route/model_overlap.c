@@ -43,8 +43,8 @@ static bool same(struct mg_str a, struct mg_str b)
 static size_t *slot_of(const struct gw_overlaps *set, size_t parent, struct mg_str text)
 {
     size_t i = hash(parent, text) & (set->slot_count - 1);
-    while (set->slots[i] &&
-           (set->levels[set->slots[i]].parent != parent || !same(set->levels[set->slots[i]].text, text)))
+    while (set->slots[i] && (set->levels[set->slots[i]].parent != parent ||
+                             !same(set->levels[set->slots[i]].text, text)))
         i = (i + 1) & (set->slot_count - 1);
     return &set->slots[i];
 }
@@ -119,7 +119,8 @@ static ptrdiff_t add_level(struct gw_overlaps *set, size_t parent, struct mg_str
         set->level_capacity *= 2;
     }
     size_t index = set->level_count++;
-    set->levels[index] = (struct level){.text = text, .parent = parent, .sibling = set->levels[parent].child};
+    set->levels[index] =
+        (struct level){.text = text, .parent = parent, .sibling = set->levels[parent].child};
     set->levels[parent].child = index;
     *slot = index;
     return (ptrdiff_t)index;
@@ -200,8 +201,8 @@ static bool search(const struct search *s, size_t level, const char *rest)
     return (!one || search(s, one, after)) && (!literal || search(s, literal, after));
 }
 
-void gw_overlaps_find(const struct gw_overlaps *set, const char *filter, bool (*found)(void *arg, size_t id),
-                      void *arg)
+void gw_overlaps_find(const struct gw_overlaps *set, const char *filter,
+                      bool (*found)(void *arg, size_t id), void *arg)
 {
     struct search s = {set, filter, found, arg};
     search(&s, 0, less_share(filter));

@@ -8,6 +8,6 @@
  * NULL: out of memory. */
 json_t *gw_model_schema(const struct gw_registry *registry);
 
-/* The core's table of that section: gateway, bridge, route, from, to, step or delivery; NULL: no such
- * section. */
+/* The core's table of that section: gateway, bridge, route, from, to, step or delivery; NULL: no
+ * such section. */
 const struct mg_option *gw_model_section(const char *name);

@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gw_arena *arena = gw_arena_create();
     struct gw_diags diags = {0};
     struct gw_model *model = NULL;
-    const struct mg_node *root = arena ? gw_tree_parse(arena, "fuzz/c.yaml", (const char *)data, size, &diags) : NULL;
+    const struct mg_node *root =
+        arena ? gw_tree_parse(arena, "fuzz/c.yaml", (const char *)data, size, &diags) : NULL;
     /* Without a tree, and without a model, somebody must have been told why. */
     if (arena && !root && !diags.errors)
         abort();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Binding: every type of option, its bounds and its messages; nearest names; schema and Markdown. */
+/* Binding: every type of option, its bounds and its messages; nearest names; schema and Markdown.
+ */
 #include "../kit/unit.h"
 #include "config/bind.h"
 #include "config/schema.h"
@@ -26,8 +27,16 @@ struct all {
 static const char *const modes[] = {"keep", "set", "clear", NULL};
 #define AT(field) .offset = offsetof(struct all, field)
 static const struct mg_option inner_options[] = {
-    {.name = "ca", .type = MG_OPT_FILE, .flags = MG_OPT_REQUIRED, .doc = "CA.", .offset = offsetof(struct inner, ca)},
-    {.name = "verify", .type = MG_OPT_BOOL, .value = "true", .doc = "V.", .offset = offsetof(struct inner, verify)},
+    {.name = "ca",
+     .type = MG_OPT_FILE,
+     .flags = MG_OPT_REQUIRED,
+     .doc = "CA.",
+     .offset = offsetof(struct inner, ca)},
+    {.name = "verify",
+     .type = MG_OPT_BOOL,
+     .value = "true",
+     .doc = "V.",
+     .offset = offsetof(struct inner, verify)},
     {0},
 };
 static const struct mg_option options[] = {
@@ -35,19 +44,45 @@ static const struct mg_option options[] = {
     {.name = "url", .type = MG_OPT_URL, .flags = MG_OPT_REQUIRED, .doc = "U.", AT(url)},
     {.name = "secret", .type = MG_OPT_SECRET, .most = 8, .doc = "S.", AT(secret)},
     {.name = "file", .type = MG_OPT_FILE, .doc = "F.", AT(file)},
-    {.name = "whole", .type = MG_OPT_INT, .value = "7", .least = -3, .most = 300, .doc = "I.", AT(whole)},
-    {.name = "wait", .type = MG_OPT_DURATION_MS, .value = "10s", .least = 1, .most = 60000, .doc = "W.", AT(wait_ms)},
+    {.name = "whole",
+     .type = MG_OPT_INT,
+     .value = "7",
+     .least = -3,
+     .most = 300,
+     .doc = "I.",
+     AT(whole)},
+    {.name = "wait",
+     .type = MG_OPT_DURATION_MS,
+     .value = "10s",
+     .least = 1,
+     .most = 60000,
+     .doc = "W.",
+     AT(wait_ms)},
     {.name = "size", .type = MG_OPT_SIZE, .value = "64KiB", .doc = "Z.", AT(size)},
     {.name = "real", .type = MG_OPT_DOUBLE, .doc = "R.", AT(real)},
     {.name = "flag", .type = MG_OPT_BOOL, .doc = "B.", AT(flag)},
     {.name = "mode", .type = MG_OPT_ENUM, .value = "set", .choices = modes, .doc = "M.", AT(mode)},
     {.name = "address", .type = MG_OPT_TEMPLATE, .doc = "T.", AT(address)},
-    {.name = "words", .type = MG_OPT_TEXT, .flags = MG_OPT_LIST, .value = "[a, b]", .doc = "L.", AT(words)},
+    {.name = "words",
+     .type = MG_OPT_TEXT,
+     .flags = MG_OPT_LIST,
+     .value = "[a, b]",
+     .doc = "L.",
+     AT(words)},
     {.name = "numbers", .type = MG_OPT_INT, .flags = MG_OPT_LIST, .doc = "N.", AT(numbers)},
     {.name = "pairs", .type = MG_OPT_PAIRS, .doc = "P.", AT(pairs)},
-    {.name = "servers", .type = MG_OPT_MAP, .flags = MG_OPT_LIST, .inside = inner_options,
-     .inside_size = sizeof(struct inner), .doc = "X.", AT(servers)},
-    {.name = "tls", .type = MG_OPT_MAP, .inside = inner_options, .inside_size = sizeof(struct inner), .doc = "Y.",
+    {.name = "servers",
+     .type = MG_OPT_MAP,
+     .flags = MG_OPT_LIST,
+     .inside = inner_options,
+     .inside_size = sizeof(struct inner),
+     .doc = "X.",
+     AT(servers)},
+    {.name = "tls",
+     .type = MG_OPT_MAP,
+     .inside = inner_options,
+     .inside_size = sizeof(struct inner),
+     .doc = "Y.",
      AT(tls)},
     {.name = "tree", .type = MG_OPT_TREE, .doc = "Q.", AT(tree)},
     {0},
@@ -91,10 +126,11 @@ static bool refuses(const char *text, uint32_t line, uint32_t column, const char
 
 static void binds_every_type(void)
 {
-    CU_ASSERT_TRUE_FATAL(loads("text: 12345\nurl: a+b://h\nsecret: \"s \"\nfile: x/y\nwhole: -3\nwait: 1.5s\nsize: 2MiB\n"
-                               "real: 1e3\nflag: Yes\nmode: clear\naddress: \"a/{x}\"\nwords: one\nnumbers: [1, 2]\n"
-                               "pairs: {n: \"{x}\", m: 2}\nservers: [{ca: /a}, {ca: b, verify: off}]\n"
-                               "tls: {ca: -}\ntree: {a: [1]}\n"));
+    CU_ASSERT_TRUE_FATAL(loads(
+        "text: 12345\nurl: a+b://h\nsecret: \"s \"\nfile: x/y\nwhole: -3\nwait: 1.5s\nsize: 2MiB\n"
+        "real: 1e3\nflag: Yes\nmode: clear\naddress: \"a/{x}\"\nwords: one\nnumbers: [1, 2]\n"
+        "pairs: {n: \"{x}\", m: 2}\nservers: [{ca: /a}, {ca: b, verify: off}]\n"
+        "tls: {ca: -}\ntree: {a: [1]}\n"));
     CU_ASSERT_STRING_EQUAL(settings.text, "12345");
     CU_ASSERT_STRING_EQUAL(settings.secret, "s ");
     CU_ASSERT_STRING_EQUAL(settings.file, "dir/x/y");
@@ -132,7 +168,8 @@ static void fills_defaults(void)
     CU_ASSERT_EQUAL(settings.mode, 1);
     CU_ASSERT_EQUAL(settings.words.count, 2);
     CU_ASSERT_EQUAL(settings.numbers.count, 0);
-    CU_ASSERT_TRUE(settings.tls.verify); /* a map left away has its defaults, and nothing is missing */
+    CU_ASSERT_TRUE(
+        settings.tls.verify); /* a map left away has its defaults, and nothing is missing */
     CU_ASSERT_PTR_NULL(settings.tls.ca);
 }
 
@@ -144,21 +181,26 @@ static void says_what_does_not_fit(void)
         const char *message;
     } cases[] = {
         {"text: x\n", 1, 1, "thing: url is missing"},
-        {"url: localhost\n", 1, 6, "thing: url: \"localhost\" is not a URL; it is written like scheme://host:port"},
-        {"url: user:pw@host\n", 1, 6, "thing: url: the value is not a URL; it is written like scheme://host:port"},
+        {"url: localhost\n", 1, 6,
+         "thing: url: \"localhost\" is not a URL; it is written like scheme://host:port"},
+        {"url: user:pw@host\n", 1, 6,
+         "thing: url: the value is not a URL; it is written like scheme://host:port"},
         {"url: a://h\nwhole: x\n", 2, 8, "thing: whole: \"x\" is not a whole number"},
         {"url: a://h\nwhole: 1.5\n", 2, 8, "thing: whole: \"1.5\" is not a whole number"},
         {"url: a://h\nwhole: 301\n", 2, 8, "thing: whole: \"301\" is out of bounds: -3 to 300"},
-        {"url: a://h\nwhole: 99999999999999999999\n", 2, 8, "thing: whole: \"99999999999999999999\" is too large"},
+        {"url: a://h\nwhole: 99999999999999999999\n", 2, 8,
+         "thing: whole: \"99999999999999999999\" is too large"},
         {"url: a://h\nwhole: \"5\"\n", 2, 8,
          "thing: whole: \"5\" is in quotes, which make it a text; leave the quotes away"},
         {"url: a://h\nwhole: [5]\n", 2, 8, "thing: whole must be one value, not a list"},
         {"url: a://h\nwhole:\n", 2, 1, "thing: whole has no value; leave the key away"},
-        {"url: a://h\nwait: 10\n", 2, 7, "thing: wait: \"10\" is a duration without its unit: ms, s, m, h or d"},
+        {"url: a://h\nwait: 10\n", 2, 7,
+         "thing: wait: \"10\" is a duration without its unit: ms, s, m, h or d"},
         {"url: a://h\nwait: 10sec\n", 2, 7,
          "thing: wait: \"10sec\" is not a duration; it is written like 250ms, 10s, 5m, 2h or 1d"},
         {"url: a://h\nwait: 2m\n", 2, 7, "thing: wait: \"2m\" is out of bounds: 1ms to 1m"},
-        {"url: a://h\nwait: 99999999999999999d\n", 2, 7, "thing: wait: \"99999999999999999d\" is too large"},
+        {"url: a://h\nwait: 99999999999999999d\n", 2, 7,
+         "thing: wait: \"99999999999999999d\" is too large"},
         {"url: a://h\nsize: 5 apples\n", 2, 7,
          "thing: size: \"5 apples\" is not a size; it is written like 4096, 64KiB or 1MB"},
         {"url: a://h\nreal: 0x10\n", 2, 7, "thing: real: \"0x10\" is not a number"},
@@ -168,17 +210,20 @@ static void says_what_does_not_fit(void)
          "thing: flag: \"true\" is in quotes, which make it a text; leave the quotes away"},
         {"url: a://h\nmode: kep\n", 2, 7,
          "thing: mode: \"kep\" is not one of: keep, set, clear; did you mean \"keep\"?"},
-        {"url: a://h\ntext: abcdef\n", 2, 7, "thing: text: \"abcdef\" has 6 bytes; 1 to 5 are allowed"},
+        {"url: a://h\ntext: abcdef\n", 2, 7,
+         "thing: text: \"abcdef\" has 6 bytes; 1 to 5 are allowed"},
         {"url: a://h\nsecret: hunter2hunter2\n", 2, 9,
          "thing: secret: the value has 14 bytes; 0 to 8 are allowed"},
         {"url: a://h\ntext: \"a\\0b\"\n", 2, 7, "thing: text has a NUL byte in it; a text cannot"},
-        {"url: a://h\naddress: \"{x\"\n", 2, 10, "thing: address: { without its }; a literal brace is written {{"},
+        {"url: a://h\naddress: \"{x\"\n", 2, 10,
+         "thing: address: { without its }; a literal brace is written {{"},
         {"url: a://h\naddress: {x}\n", 2, 10,
          "thing: address must be one value, not a map; quote a text that begins with {"},
         {"url: a://h\npairs: [a]\n", 2, 8, "thing: pairs must be a map of names to texts"},
         {"url: a://h\ntls: on\n", 2, 6, "thing: tls must be a map: tls: { ca: ... }"},
         {"url: a://h\ntls: {}\n", 2, 1, "thing: ca is missing"},
-        {"url: a://h\ntls: {ca: x, verfy: on}\n", 2, 14, "thing: unknown key \"verfy\"; did you mean \"verify\"?"},
+        {"url: a://h\ntls: {ca: x, verfy: on}\n", 2, 14,
+         "thing: unknown key \"verfy\"; did you mean \"verify\"?"},
         {"url: a://h\nnumbers: [1, x]\n", 2, 14, "thing: numbers: \"x\" is not a whole number"},
         {"url: a://h\nULR: x\n", 2, 1, "thing: unknown key \"ULR\"; did you mean \"url\"?"},
         {"- url\n", 1, 1, "thing: this must be a map of keys to values"},
@@ -192,14 +237,16 @@ static void lists_the_keys_where_none_is_near(void)
     CU_ASSERT_EQUAL(load("url: a://h\nzzzzzzzz: 1\n"), -EINVAL);
     CU_ASSERT_EQUAL(diags.count, 1);
     CU_ASSERT_STRING_EQUAL(diags.items[0].text,
-                           "thing: unknown key \"zzzzzzzz\"; there are: text, url, secret, file, whole, wait, size, real, "
+                           "thing: unknown key \"zzzzzzzz\"; there are: text, url, secret, file, "
+                           "whole, wait, size, real, "
                            "flag, mode, address, words, numbers, pairs, servers, tls, ...");
 }
 
 static void a_number_may_come_from_the_environment(void)
 {
     setenv("MESHGATE_TEST", "5", 1);
-    CU_ASSERT_TRUE_FATAL(loads("url: a://h\nwhole: \"${env:MESHGATE_TEST}\"\nflag: \"${env:MESHGATE_NONE:-true}\"\n"));
+    CU_ASSERT_TRUE_FATAL(loads(
+        "url: a://h\nwhole: \"${env:MESHGATE_TEST}\"\nflag: \"${env:MESHGATE_NONE:-true}\"\n"));
     CU_ASSERT_EQUAL(settings.whole, 5);
     CU_ASSERT_TRUE(settings.flag);
     setenv("MESHGATE_TEST", "hunter2", 1);
@@ -220,7 +267,8 @@ static void other_keys_are_left_alone(void)
     memset(&settings, 0, sizeof settings);
     CU_ASSERT_EQUAL(gw_bind_settings(&bind, options, root, root, &settings), -EINVAL);
     CU_ASSERT_EQUAL(diags.count, 1);
-    CU_ASSERT_STRING_EQUAL(diags.items[0].text, "thing: unknown key \"tpye\"; did you mean \"type\"?");
+    CU_ASSERT_STRING_EQUAL(diags.items[0].text,
+                           "thing: unknown key \"tpye\"; did you mean \"type\"?");
     CU_ASSERT_PTR_NULL(settings.text);
     bind.others = NULL;
 }
@@ -229,9 +277,18 @@ static void finds_the_nearest_name(void)
 {
     static const char *const names[] = {"url", "client_id", "keep_alive", "topic", "to"};
     static const char *const pairs[][2] = {
-        {"ulr", "url"},       {"client-id", "client_id"}, {"clientid", "client_id"}, {"keepalive", "keep_alive"},
-        {"TOPIC", "topic"},   {"topics", "topic"},        {"tpoic", "topic"},        {"t", "to"},
-        {"password", NULL},   {"x", NULL},                {"", NULL},                {"topography", NULL},
+        {"ulr", "url"},
+        {"client-id", "client_id"},
+        {"clientid", "client_id"},
+        {"keepalive", "keep_alive"},
+        {"TOPIC", "topic"},
+        {"topics", "topic"},
+        {"tpoic", "topic"},
+        {"t", "to"},
+        {"password", NULL},
+        {"x", NULL},
+        {"", NULL},
+        {"topography", NULL},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         const char *found = gw_nearest(pairs[i][0], names, 5);
@@ -249,7 +306,8 @@ static void generates_a_schema(void)
     json_t *properties = json_object_get(schema, "properties");
     CU_ASSERT_EQUAL(json_object_size(properties), 17);
     CU_ASSERT_TRUE(json_is_false(json_object_get(schema, "additionalProperties")));
-    CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(json_object_get(schema, "required"), 0)), "url");
+    CU_ASSERT_STRING_EQUAL(
+        json_string_value(json_array_get(json_object_get(schema, "required"), 0)), "url");
     CU_ASSERT_EQUAL(json_array_size(json_object_get(schema, "required")), 1);
     json_t *whole = json_object_get(properties, "whole");
     CU_ASSERT_EQUAL(json_integer_value(json_object_get(whole, "default")), 7);

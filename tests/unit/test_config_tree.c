@@ -20,8 +20,8 @@ static const struct mg_node *parse(const char *text)
 /* Is there this one diagnosis, and no other? */
 static bool only(uint32_t line, uint32_t column, const char *part)
 {
-    bool right = diags.count == 1 && diags.items[0].line == line && diags.items[0].column == column &&
-                 strstr(diags.items[0].text, part);
+    bool right = diags.count == 1 && diags.items[0].line == line &&
+                 diags.items[0].column == column && strstr(diags.items[0].text, part);
     if (!right)
         gw_diags_print(&diags, stderr);
     return right;
@@ -79,7 +79,8 @@ static void refuses_a_billion_laughs(void)
     char text[4096] = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
     for (int i = 1; i < 12; i++) {
         char line[128];
-        snprintf(line, sizeof line, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1,
+        snprintf(line, sizeof line,
+                 "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1,
                  i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
         strncat(text, line, sizeof text - strlen(text) - 1);
     }
@@ -140,7 +141,8 @@ static void replaces_environment_and_files(void)
     setenv("MESHGATE_EMPTY", "", 1);
     unsetenv("MESHGATE_UNSET");
     snprintf(text, sizeof text,
-             "a: \"x${env:MESHGATE_TEST}y\"\nb: ${file:%s}\nc: $${env:X}\nd: ${env:MESHGATE_UNSET:-dflt}\n"
+             "a: \"x${env:MESHGATE_TEST}y\"\nb: ${file:%s}\nc: $${env:X}\nd: "
+             "${env:MESHGATE_UNSET:-dflt}\n"
              "e: ${env:MESHGATE_EMPTY}\nf: $5 {x}\n",
              path);
     const struct mg_node *root = parse(text);
@@ -165,8 +167,9 @@ static void replaces_environment_and_files(void)
 static void says_what_cannot_be_replaced_and_goes_on(void)
 {
     unsetenv("MESHGATE_UNSET");
-    const struct mg_node *root = parse("a: ${env:MESHGATE_UNSET}\nb: ${file:/nonexistent/x}\nc: ${vault:x}\n"
-                                       "d: \"${env:X\"\ne: ${file:/dev/null}\nf: ${file:/tmp}\n");
+    const struct mg_node *root =
+        parse("a: ${env:MESHGATE_UNSET}\nb: ${file:/nonexistent/x}\nc: ${vault:x}\n"
+              "d: \"${env:X\"\ne: ${file:/dev/null}\nf: ${file:/tmp}\n");
     CU_ASSERT_PTR_NOT_NULL_FATAL(root);
     CU_ASSERT_EQUAL(diags.errors, 6);
     static const char *const parts[] = {
@@ -215,7 +218,8 @@ static void merges_a_folder_and_names_both_files(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(root);
     CU_ASSERT_EQUAL(gw_tree_get(root, "bridges")->count, 3);
     CU_ASSERT_STRING_EQUAL(text_at(gw_tree_get(gw_tree_get(root, "bridges"), "a"), "type"), "t");
-    snprintf(expected, sizeof expected, "bridges.a is here twice; the first is at %s/10-a.yaml:3:3", folder);
+    snprintf(expected, sizeof expected, "bridges.a is here twice; the first is at %s/10-a.yaml:3:3",
+             folder);
     CU_ASSERT_EQUAL(diags.count, 1);
     CU_ASSERT_STRING_EQUAL(diags.items[0].text, expected);
     CU_ASSERT_EQUAL(diags.items[0].line, 3);

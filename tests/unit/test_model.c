@@ -51,25 +51,27 @@ static bool loads(const char *text, size_t others)
     return right;
 }
 
-#define PEERS                                                                                                          \
-    "bridges:\n"                                                                                                       \
-    "  q: { type: quick, url: 'mqtt://h' }\n"                                                                          \
-    "  l: { type: late }\n"                                                                                            \
-    "  b: { type: bus }\n"                                                                                             \
-    "  n: { type: bus, no_local: true }\n"                                                                             \
-    "  o: { type: out }\n"                                                                                             \
+#define PEERS                                                                                      \
+    "bridges:\n"                                                                                   \
+    "  q: { type: quick, url: 'mqtt://h' }\n"                                                      \
+    "  l: { type: late }\n"                                                                        \
+    "  b: { type: bus }\n"                                                                         \
+    "  n: { type: bus, no_local: true }\n"                                                         \
+    "  o: { type: out }\n"                                                                         \
     "routes:\n" /* line 8 is the first of a route */
 
 /* Uses every bridge, so that no warning disturbs. */
-#define USED                                                                                                           \
-    "  used: { from: { bridge: n, topic: used/n }, to: [ { bridge: o, topic: x }, { bridge: q, topic: x },\n"          \
-    "    { bridge: l, topic: /x }, { bridge: b, topic: x } ],\n"                                                       \
+#define USED                                                                                       \
+    "  used: { from: { bridge: n, topic: used/n }, to: [ { bridge: o, topic: x }, { bridge: q, "   \
+    "topic: x },\n"                                                                                \
+    "    { bridge: l, topic: /x }, { bridge: b, topic: x } ],\n"                                   \
     "    delivery: { guarantee: best-effort } }\n"
 
 static void binds_the_whole_of_a_configuration(void)
 {
     static const char text[] =
-        "gateway: { name: g1, shards: 2, log: { format: json, level: debug }, modules: m, report: 5s }\n"
+        "gateway: { name: g1, shards: 2, log: { format: json, level: debug }, modules: m, report: "
+        "5s }\n"
         "bridges:\n"
         "  in: { type: late, shard: 1, password: x, user: 5 }\n"
         "  out: { type: quick, url: \"mqtt://h\", client_id: c }\n"
@@ -81,7 +83,8 @@ static void binds_the_whole_of_a_configuration(void)
         "      - filter: { type: changed, key: \"{line}\" }\n"
         "      - translate: { type: map, fields: { a: b } }\n"
         "    to:\n"
-        "      - { bridge: out, topic: \"x/{line}\", qos: 2, properties: { from: \"{route.name}\", n: 1 } }\n"
+        "      - { bridge: out, topic: \"x/{line}\", qos: 2, properties: { from: \"{route.name}\", "
+        "n: 1 } }\n"
         "    delivery: { window: 7, ttl: 1m, retry: { max_attempts: 3 } }\n";
     CU_ASSERT_TRUE_FATAL(loads(text, 0));
     CU_ASSERT_STRING_EQUAL(model->gateway.name, "g1");
@@ -128,40 +131,45 @@ static void a_topic_filter_is_its_own_pattern(void)
 
 static void a_missing_name_is_the_host_s(void)
 {
-    CU_ASSERT_TRUE_FATAL(loads("bridges: { b: { type: bus } }\n"
-                               "routes: { r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z } } }\n",
-                               0));
+    CU_ASSERT_TRUE_FATAL(
+        loads("bridges: { b: { type: bus } }\n"
+              "routes: { r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z } } }\n",
+              0));
     CU_ASSERT_PTR_NOT_NULL_FATAL(model->gateway.name);
     CU_ASSERT_TRUE(strlen(model->gateway.name) > 0);
 }
 
 static void all_errors_come_at_once(void)
 {
-    CU_ASSERT_NOT_EQUAL(load("gatway: { name: x }\n"
-                             "gateway: { shards: 0, nmae: x }\n"
-                             "bridges:\n"
-                             "  a b: { type: quick, url: 'mqtt://h' }\n"
-                             "  c: { type: quik }\n"
-                             "  d: { type: quick, keepalive: 1s }\n"
-                             "  e: [ 1 ]\n"
-                             "  f: { type: changed }\n"
-                             "  g: { url: 'x://y' }\n"
-                             "routes:\n"
-                             "  r: { from: { bridge: cc, topic: a }, to: { bridge: zzzzz, topic: a, qos: 3 } }\n"
-                             "  s: { form: { bridge: c, topic: a }, steps: [ { filtr: { type: x } } ] }\n"),
-                        0);
+    CU_ASSERT_NOT_EQUAL(
+        load("gatway: { name: x }\n"
+             "gateway: { shards: 0, nmae: x }\n"
+             "bridges:\n"
+             "  a b: { type: quick, url: 'mqtt://h' }\n"
+             "  c: { type: quik }\n"
+             "  d: { type: quick, keepalive: 1s }\n"
+             "  e: [ 1 ]\n"
+             "  f: { type: changed }\n"
+             "  g: { url: 'x://y' }\n"
+             "routes:\n"
+             "  r: { from: { bridge: cc, topic: a }, to: { bridge: zzzzz, topic: a, qos: 3 } }\n"
+             "  s: { form: { bridge: c, topic: a }, steps: [ { filtr: { type: x } } ] }\n"),
+        0);
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 1, 1, "unknown key \"gatway\"; did you mean \"gateway\"?"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 2, 20, "shards: \"0\" is out of bounds: 1 to 64"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 2, 23, "unknown key \"nmae\"; did you mean \"name\"?"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 4, 3, "\"a b\" is no name for a bridge"));
-    CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 5, 14, "there is no bridge module \"quik\"; did you mean \"quick\"?"));
-    CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 6, 21, "unknown key \"keepalive\"; did you mean \"keep_alive\"?"));
+    CU_ASSERT_TRUE(
+        says(GW_DIAG_ERROR, 5, 14, "there is no bridge module \"quik\"; did you mean \"quick\"?"));
+    CU_ASSERT_TRUE(
+        says(GW_DIAG_ERROR, 6, 21, "unknown key \"keepalive\"; did you mean \"keep_alive\"?"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 6, 3, "url is missing"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 7, 3, "a bridge is a map"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 8, 14, "changed is no bridge, but a filter"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 9, 3, "type is missing"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 11, 24, "there is no bridge \"cc\"; there are: a b, c"));
-    CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 11, 54, "there is no bridge \"zzzzz\"; there are: a b, c, d"));
+    CU_ASSERT_TRUE(
+        says(GW_DIAG_ERROR, 11, 54, "there is no bridge \"zzzzz\"; there are: a b, c, d"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 12, 8, "unknown key \"form\"; did you mean \"from\"?"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 12, 3, "to is missing"));
     CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 12, 50, "\"filtr\" is no kind of step"));
@@ -169,53 +177,71 @@ static void all_errors_come_at_once(void)
 
 static void names_the_capture_that_a_source_lacks(void)
 {
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: \"a/{line}\" }, to: { bridge: b, topic: \"z/{lime}\" } }\n",
-                           8, 75, "{lime}: the source in line 8, \"a/{line}\", does not capture it; did you mean {line}?"));
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r: { from: { bridge: b, topic: \"a/{line}\" }, to: { bridge: b, topic: "
+              "\"z/{lime}\" } }\n",
+        8, 75,
+        "{lime}: the source in line 8, \"a/{line}\", does not capture it; did you mean {line}?"));
     CU_ASSERT_TRUE(refuses(PEERS "  r:\n    from:\n      - { bridge: b, topic: \"a/{x}\" }\n"
                                  "      - { bridge: b, topic: \"b/{y}\" }\n"
                                  "    to: { bridge: b, topic: z, properties: { p: \"{x}\" } }\n",
                            12, 50, "{x}: the source in line 11"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: l, address: /q }, to: { bridge: b, topic: \"z/{x}\" } }\n", 8, 69,
-                           "captures nothing: give it a match: pattern with {x}"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: l, address: \"/q/{x}\" }, to: { bridge: b, topic: z } }\n", 8,
-                           36, "nothing is captured in them"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: \"a/x{x}\" }, to: { bridge: b, topic: z } }\n", 8, 34,
-                           "a capture must fill its level"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: a }, steps: [ enrich: { type: lookup, key: \"{x}\" } ],"
-                                 " to: { bridge: b, topic: z } }\n",
-                           8, 78, "{x}: the source in line 8"));
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r: { from: { bridge: l, address: /q }, to: { bridge: b, topic: \"z/{x}\" } }\n", 8,
+        69, "captures nothing: give it a match: pattern with {x}"));
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r: { from: { bridge: l, address: \"/q/{x}\" }, to: { bridge: b, topic: z } }\n", 8,
+        36, "nothing is captured in them"));
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r: { from: { bridge: b, topic: \"a/x{x}\" }, to: { bridge: b, topic: z } }\n", 8,
+        34, "a capture must fill its level"));
+    CU_ASSERT_TRUE(refuses(
+        PEERS
+        "  r: { from: { bridge: b, topic: a }, steps: [ enrich: { type: lookup, key: \"{x}\" } ],"
+        " to: { bridge: b, topic: z } }\n",
+        8, 78, "{x}: the source in line 8"));
 }
 
 static void refuses_direct_where_it_cannot_be_kept(void)
 {
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: q, topic: a }, to: { bridge: b, topic: z } }\n", 8, 14,
-                           "guarantee: direct (the default) needs a source that is acknowledged only after"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: o, topic: z },\n"
-                                 "       delivery: { guarantee: direct } }\n",
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r: { from: { bridge: q, topic: a }, to: { bridge: b, topic: z } }\n", 8, 14,
+        "guarantee: direct (the default) needs a source that is acknowledged only after"));
+    CU_ASSERT_TRUE(refuses(PEERS
+                           "  r: { from: { bridge: b, topic: a }, to: { bridge: o, topic: z },\n"
+                           "       delivery: { guarantee: direct } }\n",
                            8, 43, "guarantee: direct needs sinks that confirm; bridge o (out)"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: q, topic: z, qos: 0 } }\n", 8, 43,
-                           "needs sinks that confirm"));
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: q, topic: a }, to: { bridge: o, topic: z },"
-                                    " delivery: { guarantee: best-effort } }\n",
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: q, topic: z, qos: 0 } }\n", 8,
+        43, "needs sinks that confirm"));
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r: { from: { bridge: q, topic: a }, to: { bridge: o, topic: z },"
+                         " delivery: { guarantee: best-effort } }\n",
                          0));
 }
 
 static void a_module_s_refusal_lands_on_its_key(void)
 {
-    CU_ASSERT_TRUE(refuses("bridges:\n  l: { type: late, sasl: plain }\n"
-                           "routes: { r: { from: { bridge: l, topic: /a }, to: { bridge: l, topic: /b } } }\n",
-                           2, 20, "bridge l (late): sasl: plain needs a user and a password"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: l, topic: a }, to: { bridge: b, topic: z } }\n", 8, 27,
-                           "route r, from: topic: an address begins with /: a"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: q, address: a//b } }\n", 8, 56,
-                           "address: an empty level: a//b"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z },\n"
-                                 "       steps: [ translate: { type: map, fields: [ 1 ] } ] }\n",
+    CU_ASSERT_TRUE(
+        refuses("bridges:\n  l: { type: late, sasl: plain }\n"
+                "routes: { r: { from: { bridge: l, topic: /a }, to: { bridge: l, topic: /b } } }\n",
+                2, 20, "bridge l (late): sasl: plain needs a user and a password"));
+    CU_ASSERT_TRUE(refuses(PEERS
+                           "  r: { from: { bridge: l, topic: a }, to: { bridge: b, topic: z } }\n",
+                           8, 27, "route r, from: topic: an address begins with /: a"));
+    CU_ASSERT_TRUE(
+        refuses(PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: q, address: a//b } }\n",
+                8, 56, "address: an empty level: a//b"));
+    CU_ASSERT_TRUE(refuses(PEERS
+                           "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z },\n"
+                           "       steps: [ translate: { type: map, fields: [ 1 ] } ] }\n",
                            9, 41, "fields: must be: a map"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: o, topic: a }, to: { bridge: b, topic: z } }\n", 8, 24,
-                           "bridge o (out) cannot be a source"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z },\n"
-                                 "       steps: [ filter: { type: lookup } ] }\n",
+    CU_ASSERT_TRUE(refuses(PEERS
+                           "  r: { from: { bridge: o, topic: a }, to: { bridge: b, topic: z } }\n",
+                           8, 24, "bridge o (out) cannot be a source"));
+    CU_ASSERT_TRUE(refuses(PEERS
+                           "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z },\n"
+                           "       steps: [ filter: { type: lookup } ] }\n",
                            9, 33, "lookup is a module for enrich:, not for filter:"));
 }
 
@@ -229,10 +255,14 @@ static void never_shows_what_a_secret_stands_for(void)
         "bridges:\n  l: { type: late, sasl: \"${env:MESHGATE_TEST}\" }\n",
         "bridges:\n  l: { type: \"${env:MESHGATE_TEST}\" }\n",
         "bridges:\n  l: { type: late, password: [ hunter2 ], user: { hunter2: 1 } }\n",
-        PEERS "  r: { from: { bridge: \"${env:MESHGATE_TEST}\", topic: a }, to: { bridge: b, topic: a } }\n",
-        PEERS "  r: { from: { bridge: l, topic: \"${env:MESHGATE_TEST}\" }, to: { bridge: b, topic: a } }\n",
-        PEERS "  r: { from: { bridge: l, topic: /a, match: \"x${env:MESHGATE_TEST}{\" }, to: { bridge: b, topic: a } }\n",
-        PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: \"{${env:MESHGATE_TEST}}\" } }\n",
+        PEERS "  r: { from: { bridge: \"${env:MESHGATE_TEST}\", topic: a }, to: { bridge: b, "
+              "topic: a } }\n",
+        PEERS "  r: { from: { bridge: l, topic: \"${env:MESHGATE_TEST}\" }, to: { bridge: b, "
+              "topic: a } }\n",
+        PEERS "  r: { from: { bridge: l, topic: /a, match: \"x${env:MESHGATE_TEST}{\" }, to: { "
+              "bridge: b, topic: a } }\n",
+        PEERS "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: "
+              "\"{${env:MESHGATE_TEST}}\" } }\n",
     };
     setenv("MESHGATE_TEST", "hunter2", 1);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -251,49 +281,65 @@ static void never_shows_what_a_secret_stands_for(void)
 
 static void finds_loops_over_several_routes(void)
 {
-    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: b, topic: \"a/#\" }, to: { bridge: b, topic: a/x } }\n", 8, 3,
-                           "route r receives again what it sends, an endless loop"));
-    CU_ASSERT_TRUE(refuses(PEERS "  r1: { from: { bridge: b, topic: \"a/#\" }, to: { bridge: l, address: /q } }\n"
-                                 "  r2: { from: { bridge: l, address: /q, match: \"{all...}\" },"
-                                 " to: { bridge: b, topic: \"a/{all}\" } }\n",
-                           8, 3, "routes r1 -> r2 -> r1: each receives what the one before it sends"));
-    CU_ASSERT_TRUE(refuses("bridges:\n  x: { type: quick, url: 'mqtt://h' }\n  y: { type: quick, url: 'mqtt://h' }\n"
-                           "routes:\n"
-                           "  r: { from: { bridge: x, topic: a }, to: { bridge: y, topic: a },"
-                           " delivery: { guarantee: best-effort } }\n",
-                           5, 3, "an endless loop"));
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r: { from: { bridge: b, topic: \"a/#\" }, to: { bridge: b, topic: a/x } }\n", 8, 3,
+        "route r receives again what it sends, an endless loop"));
+    CU_ASSERT_TRUE(refuses(
+        PEERS "  r1: { from: { bridge: b, topic: \"a/#\" }, to: { bridge: l, address: /q } }\n"
+              "  r2: { from: { bridge: l, address: /q, match: \"{all...}\" },"
+              " to: { bridge: b, topic: \"a/{all}\" } }\n",
+        8, 3, "routes r1 -> r2 -> r1: each receives what the one before it sends"));
+    CU_ASSERT_TRUE(refuses(
+        "bridges:\n  x: { type: quick, url: 'mqtt://h' }\n  y: { type: quick, url: 'mqtt://h' }\n"
+        "routes:\n"
+        "  r: { from: { bridge: x, topic: a }, to: { bridge: y, topic: a },"
+        " delivery: { guarantee: best-effort } }\n",
+        5, 3, "an endless loop"));
 }
 
 static void no_loop_where_none_is(void)
 {
     /* no_local keeps a connection from hearing itself. */
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: n, topic: \"a/#\" }, to: { bridge: n, topic: a/x } }\n", 0));
+    CU_ASSERT_TRUE(loads(
+        PEERS USED "  r: { from: { bridge: n, topic: \"a/#\" }, to: { bridge: n, topic: a/x } }\n",
+        0));
     /* Addresses that do not overlap. */
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: b, topic: \"a/{x}\" }, to: { bridge: b, topic: \"b/{x}\" } }\n", 0));
+    CU_ASSERT_TRUE(loads(
+        PEERS USED
+        "  r: { from: { bridge: b, topic: \"a/{x}\" }, to: { bridge: b, topic: \"b/{x}\" } }\n",
+        0));
     /* A chain is not a loop. */
-    CU_ASSERT_TRUE(loads(PEERS USED "  r1: { from: { bridge: b, topic: a }, to: { bridge: b, topic: b } }\n"
-                                    "  r2: { from: { bridge: b, topic: b }, to: { bridge: b, topic: c } }\n",
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r1: { from: { bridge: b, topic: a }, to: { bridge: b, topic: b } }\n"
+                         "  r2: { from: { bridge: b, topic: b }, to: { bridge: b, topic: c } }\n",
                          0));
     /* Somebody knows better. */
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: a }, loops: allow }\n", 0));
+    CU_ASSERT_TRUE(
+        loads(PEERS USED
+              "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: a }, loops: allow }\n",
+              0));
 }
 
 static void warns_where_one_dead_sink_holds_others(void)
 {
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: l, address: /q }, to: { bridge: b, topic: y } }\n"
-                                    "  s: { from: { bridge: l, address: /q }, to: { bridge: b, topic: z } }\n",
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r: { from: { bridge: l, address: /q }, to: { bridge: b, topic: y } }\n"
+                         "  s: { from: { bridge: l, address: /q }, to: { bridge: b, topic: z } }\n",
                          1));
     CU_ASSERT_TRUE(says(GW_DIAG_WARNING, 11, 14, "routes r, s share events of bridge l"));
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: b, topic: a/b }, to: { bridge: b, topic: y } }\n"
-                                    "  s: { from: { bridge: b, topic: a/+ }, to: { bridge: b, topic: z } }\n",
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r: { from: { bridge: b, topic: a/b }, to: { bridge: b, topic: y } }\n"
+                         "  s: { from: { bridge: b, topic: a/+ }, to: { bridge: b, topic: z } }\n",
                          1));
     CU_ASSERT_TRUE(says(GW_DIAG_WARNING, 11, 14, "routes r, s share events of bridge b"));
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: b, topic: a },"
-                                    " to: [ { bridge: b, topic: y }, { bridge: l, topic: /z } ] }\n",
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r: { from: { bridge: b, topic: a },"
+                         " to: [ { bridge: b, topic: y }, { bridge: l, topic: /z } ] }\n",
                          1));
     CU_ASSERT_TRUE(says(GW_DIAG_WARNING, 11, 14, "one dead sink of its 2"));
-    CU_ASSERT_TRUE(loads(PEERS USED "  r: { from: { bridge: b, topic: a }, delivery: { require: any },"
-                                    " to: [ { bridge: b, topic: y }, { bridge: l, topic: /z } ] }\n",
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r: { from: { bridge: b, topic: a }, delivery: { require: any },"
+                         " to: [ { bridge: b, topic: y }, { bridge: l, topic: /z } ] }\n",
                          0));
 }
 
@@ -310,17 +356,20 @@ static void warns_of_an_unused_bridge_and_notes_a_collision(void)
 
 static void reports_what_a_leg_cannot_carry(void)
 {
-    CU_ASSERT_TRUE_FATAL(loads("bridges:\n  q: { type: quick, url: 'mqtt://h' }\n  l: { type: late }\n  b: { type: bus }\n"
-                               "routes:\n"
-                               "  r: { from: { bridge: q, topic: a }, delivery: { guarantee: best-effort },\n"
-                               "       to: [ { bridge: l, topic: /z }, { bridge: b, topic: z } ] }\n"
-                               "  s: { from: { bridge: b, topic: y }, to: { bridge: q, topic: q } }\n",
-                               0));
+    CU_ASSERT_TRUE_FATAL(loads(
+        "bridges:\n  q: { type: quick, url: 'mqtt://h' }\n  l: { type: late }\n  b: { type: bus }\n"
+        "routes:\n"
+        "  r: { from: { bridge: q, topic: a }, delivery: { guarantee: best-effort },\n"
+        "       to: [ { bridge: l, topic: /z }, { bridge: b, topic: z } ] }\n"
+        "  s: { from: { bridge: b, topic: y }, to: { bridge: q, topic: q } }\n",
+        0));
     gw_model_report_fidelity(model, &diags);
     CU_ASSERT_EQUAL(diags.count, 2);
-    CU_ASSERT_TRUE(says(GW_DIAG_NOTE, 7, 14, "route r, from bridge q to bridge l: not carried: the retain flag"));
-    CU_ASSERT_TRUE(says(GW_DIAG_NOTE, 7, 40,
-                        "from bridge q to bridge b: not carried: properties, the expiry, the retain flag"));
+    CU_ASSERT_TRUE(says(GW_DIAG_NOTE, 7, 14,
+                        "route r, from bridge q to bridge l: not carried: the retain flag"));
+    CU_ASSERT_TRUE(
+        says(GW_DIAG_NOTE, 7, 40,
+             "from bridge q to bridge b: not carried: properties, the expiry, the retain flag"));
 }
 
 static void ten_thousand_routes_are_checked_in_time(void)
@@ -328,9 +377,11 @@ static void ten_thousand_routes_are_checked_in_time(void)
     enum { ROUTES = 10000 };
     char *text = malloc(ROUTES * 128 + 256), *at = text;
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    at += sprintf(at, "bridges: { b: { type: bus } }\nroutes:\n");
+    at += snprintf(at, 128, "bridges: { b: { type: bus } }\nroutes:\n");
     for (int i = 0; i < ROUTES; i++)
-        at += snprintf(at, 128, "  r%d: { from: { bridge: b, topic: \"in/%d/{x}\" }, to: { bridge: b, topic: \"out/%d/{x}\" } }\n",
+        at += snprintf(at, 128,
+                       "  r%d: { from: { bridge: b, topic: \"in/%d/{x}\" }, to: { bridge: b, "
+                       "topic: \"out/%d/{x}\" } }\n",
                        i, i, i);
     CU_ASSERT_TRUE_FATAL(loads(text, 0));
     CU_ASSERT_EQUAL(model->route_count, ROUTES);
@@ -342,9 +393,12 @@ static void a_great_overlap_ends(void)
     enum { ROUTES = 2000 };
     char *text = malloc(ROUTES * 128 + 256), *at = text;
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    at += sprintf(at, "bridges: { b: { type: bus } }\nroutes:\n");
+    at += snprintf(at, 128, "bridges: { b: { type: bus } }\nroutes:\n");
     for (int i = 0; i < ROUTES; i++)
-        at += snprintf(at, 128, "  r%d: { from: { bridge: b, topic: \"#\" }, to: { bridge: b, topic: \"x/%d\" } }\n", i, i);
+        at += snprintf(
+            at, 128,
+            "  r%d: { from: { bridge: b, topic: \"#\" }, to: { bridge: b, topic: \"x/%d\" } }\n", i,
+            i);
     CU_ASSERT_NOT_EQUAL(load(text), 0);
     CU_ASSERT_TRUE(diags.errors > 0);
     free(text);
@@ -364,7 +418,8 @@ int main(void)
         {"finds loops over several routes", finds_loops_over_several_routes},
         {"no loop where none is", no_loop_where_none_is},
         {"warns where one dead sink holds others", warns_where_one_dead_sink_holds_others},
-        {"warns of an unused bridge and notes a collision", warns_of_an_unused_bridge_and_notes_a_collision},
+        {"warns of an unused bridge and notes a collision",
+         warns_of_an_unused_bridge_and_notes_a_collision},
         {"reports what a leg cannot carry", reports_what_a_leg_cannot_carry},
         {"ten thousand routes are checked in time", ten_thousand_routes_are_checked_in_time},
         {"a great overlap ends", a_great_overlap_ends},

@@ -66,7 +66,7 @@ void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config 
 {
     /* Of a source that did not load, nobody knows what it captures. */
     for (size_t i = 0; i < route->source_count; i++)
-        if (!route->sources[i].end.abilities)
+        if (!route->sources[i].end.abilities && !route->sources[i].match)
             return;
     if (!route->source_count)
         return;

@@ -106,6 +106,7 @@ static bool choose_pattern(struct gw_loading *m, const struct mg_node *map,
                       address->key);
         right = false;
     }
+    source->match = NULL;
     if (!match) {
         source->match = filters ? pattern : NULL;
         return right;
@@ -124,6 +125,19 @@ static bool choose_pattern(struct gw_loading *m, const struct mg_node *map,
     return right;
 }
 
+/* Where the bridge is not known, captures still say what was meant, so that what uses them can be
+ * checked in the same run. */
+static void guess_pattern(struct gw_loading *m, const struct mg_node *map, const char *topic,
+                          struct gw_source_config *source)
+{
+    const struct mg_node *match = gw_tree_get(map, "match");
+    const char *text = match && match->type == MG_NODE_SCALAR ? match->text : topic;
+    struct mg_err unused = {0};
+    struct gw_pattern *pattern = NULL;
+    if (text && !gw_pattern_compile(m->arena, text, &pattern, &unused) && pattern->capture_count)
+        source->match = pattern;
+}
+
 bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node,
                           struct gw_source_config *ret)
 {
@@ -133,6 +147,7 @@ bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node,
     const struct mg_node *address = find_address(m, node);
     const char *text = NULL;
     bool right = address && !gw_bind_text(&m->bind, address->key, address, &text);
+    guess_pattern(m, node, text, ret);
     if (!find_bridge(m, node, &ret->bridge))
         return false;
     const struct gw_bridge_config *bridge = &m->model.bridges[ret->bridge];
@@ -151,6 +166,9 @@ bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node,
     ret->address = pattern ? pattern->filter : text;
     right = ask_end(m, node, bridge, MG_SOURCE, ret->address, ret->settings, &ret->end) &&
             choose_pattern(m, node, address, pattern, &err, ret);
+    /* Unknown ends are left out of what is checked across ends. */
+    if (!right)
+        ret->end = (struct mg_end){0};
     for (size_t i = first; i < m->bind.template_count; i++) {
         const char *name = gw_template_capture(m->bind.templates[i].compiled, 0);
         if (name)

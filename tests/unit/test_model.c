@@ -202,6 +202,20 @@ static void names_the_capture_that_a_source_lacks(void)
         8, 78, "{x}: the source in line 8"));
 }
 
+static void a_broken_end_hides_nothing_and_adds_nothing(void)
+{
+    /* The bridge is unknown; what its topic captures is not. */
+    CU_ASSERT_NOT_EQUAL(load(PEERS "  r: { from: { bridge: zzz, topic: \"a/{line}\" },\n"
+                                   "       to: { bridge: b, topic: \"z/{lime}/{line}\" } }\n"),
+                        0);
+    CU_ASSERT_EQUAL(diags.errors, 2);
+    CU_ASSERT_TRUE(says(GW_DIAG_ERROR, 9, 35, "{lime}: the source in line 8"));
+    /* A match that does not compile is one error, not one for each capture. */
+    CU_ASSERT_TRUE(refuses(PEERS "  r: { from: { bridge: l, topic: /q, match: \"a/{x\" },\n"
+                                 "       to: { bridge: b, topic: \"z/{x}\" } }\n",
+                           8, 45, "match: a capture must fill its level"));
+}
+
 static void refuses_direct_where_it_cannot_be_kept(void)
 {
     CU_ASSERT_TRUE(refuses(
@@ -412,6 +426,8 @@ int main(void)
         {"a missing name is the host's", a_missing_name_is_the_host_s},
         {"all errors come at once", all_errors_come_at_once},
         {"names the capture that a source lacks", names_the_capture_that_a_source_lacks},
+        {"a broken end hides nothing and adds nothing",
+         a_broken_end_hides_nothing_and_adds_nothing},
         {"refuses direct where it cannot be kept", refuses_direct_where_it_cannot_be_kept},
         {"a module's refusal lands on its key", a_module_s_refusal_lands_on_its_key},
         {"never shows what a secret stands for", never_shows_what_a_secret_stands_for},

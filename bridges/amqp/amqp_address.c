@@ -61,17 +61,41 @@ size_t amqp_key_to_topic(struct mg_str key, char *buffer, size_t size)
     return permute(key, false, buffer, size);
 }
 
-size_t amqp_uri_escape(struct mg_str text, char *buffer, size_t size)
+/* How many bytes of text from i on are "%" "25"* "2F"; 0: none. */
+static size_t staircase(struct mg_str text, size_t i)
 {
-    static const char hex[] = "0123456789ABCDEF";
+    size_t at = i + 1;
+    if (text.at[i] != '%')
+        return 0;
+    while (text.len - at >= 2 && memcmp(text.at + at, "25", 2) == 0)
+        at += 2;
+    return text.len - at >= 2 && memcmp(text.at + at, "2F", 2) == 0 ? at + 2 - i : 0;
+}
+
+size_t amqp_segment_escape(struct mg_str text, char *buffer, size_t size)
+{
     struct output o = {buffer, size, 0};
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.at[i];
-        if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-            (byte && strchr("-._~!$&'()*,;=:@#", byte)))
-            put(&o, text.at + i, 1);
+        if (text.at[i] == '/')
+            put(&o, "%2F", 3);
+        else if (staircase(text, i))
+            put(&o, "%25", 3);
         else
-            put(&o, (const char[]){'%', hex[byte >> 4], hex[byte & 15]}, 3);
+            put(&o, text.at + i, 1);
+    }
+    return o.len;
+}
+
+size_t amqp_segment_unescape(struct mg_str text, char *buffer, size_t size)
+{
+    struct output o = {buffer, size, 0};
+    for (size_t i = 0; i < text.len; i++) {
+        size_t stairs = staircase(text, i);
+        if (stairs == 3)
+            put(&o, "/", 1);
+        else
+            put(&o, text.at + i, 1);
+        i += stairs ? 2 : 0;
     }
     return o.len;
 }

@@ -10,9 +10,12 @@ enum { AMQP_KEY_MAX = 255 }; /* AMQP 0-9-1 shortstr, which RabbitMQ keeps keys i
 size_t amqp_topic_to_key(struct mg_str topic, char *buffer, size_t size);
 size_t amqp_key_to_topic(struct mg_str key, char *buffer, size_t size);
 
-/* Percent-encodes what may not stand in a URI path segment; the inverse is the peer's decoding. */
-size_t amqp_uri_escape(struct mg_str text, char *buffer, size_t size);
-/* Undoes percent-encoding; a stray '%' stands for itself. */
+/* One segment of a RabbitMQ address.  RabbitMQ 3 turns "%2F" into '/' and leaves all else alone, so
+ * '/' becomes "%2F", and "%2F" one step up, "%252F", and so on.  As above. */
+size_t amqp_segment_escape(struct mg_str text, char *buffer, size_t size);
+size_t amqp_segment_unescape(struct mg_str text, char *buffer, size_t size);
+
+/* Undoes a URI's percent-encoding; a stray '%' stands for itself.  As above. */
 size_t amqp_uri_unescape(struct mg_str text, char *buffer, size_t size);
 
 /* RabbitMQ's forms (rabbitmq_amqp1_0, 3.x). */

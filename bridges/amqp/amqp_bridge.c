@@ -128,13 +128,12 @@ static int bridge_end(const void *settings, uint32_t direction, const char *addr
     return 0;
 }
 
-/* A captured text in an address of RabbitMQ: a level becomes a word of the routing key, and what a
- * URI cannot hold is percent-encoded (RabbitMQ decodes it once). */
+/* A captured text in an address of RabbitMQ: levels become words of the routing key. */
 static size_t bridge_escape(const char *address_template, struct mg_str value, char *buffer, size_t size)
 {
     struct amqp_address a = amqp_address_parse((struct mg_str){address_template, strlen(address_template)});
     if (a.kind == AMQP_ADDRESS_QUEUE)
-        return amqp_uri_escape(value, buffer, size);
+        return amqp_segment_escape(value, buffer, size);
     if (a.kind == AMQP_ADDRESS_PLAIN) {
         for (size_t i = 0; i < value.len && i < size; i++)
             buffer[i] = value.at[i];
@@ -144,7 +143,7 @@ static size_t bridge_escape(const char *address_template, struct mg_str value, c
     if (!key)
         return SIZE_MAX / 2; /* too long for any buffer: the event is tried again */
     size_t len = amqp_topic_to_key(value, key, value.len * 3);
-    size_t need = amqp_uri_escape((struct mg_str){key, len}, buffer, size);
+    size_t need = amqp_segment_escape((struct mg_str){key, len}, buffer, size);
     free(key);
     return need;
 }

@@ -225,12 +225,13 @@ static void link_lost(pn_link_t *pn, const char *otherwise)
 {
     struct amqp_link *link = pn_link_get_context(pn);
     char why[AMQP_WHY_MAX];
+    if (!link)
+        return; /* freed when we detached it */
     condition_words(pn_link_remote_condition(pn), otherwise, why, sizeof why);
     pn_link_set_context(pn, NULL);
     pn_link_close(pn);
     pn_link_free(pn); /* the event keeps it until it has been handled */
-    if (link)
-        link->ops->lost(link, why);
+    link->ops->lost(link, why);
 }
 
 /* RabbitMQ ends the session where others would detach the link. */

@@ -369,7 +369,7 @@ static int plan_course(struct amqp_sink *s, struct mg_str address, struct course
     for (char *p = ret->address + (a.key.at - ret->address); *p; p++)
         if (*p == '/')
             *p = '.';
-    size_t len = amqp_uri_unescape(a.key, ret->key, sizeof ret->key);
+    size_t len = amqp_segment_unescape(a.key, ret->key, sizeof ret->key);
     if (len > AMQP_KEY_MAX) {
         snprintf(err->text, sizeof err->text, "the routing key has %zu bytes, AMQP 0-9-1 allows %d", len, AMQP_KEY_MAX);
         return -EINVAL;

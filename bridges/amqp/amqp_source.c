@@ -73,7 +73,7 @@ static char *default_address(const struct amqp_source *s)
     if (!s->rabbitmq || !a.key.at || amqp_key_is_pattern(a.key))
         return strdup(s->address);
     char *key = malloc(a.key.len + 1);
-    size_t len = key ? amqp_uri_unescape(a.key, key, a.key.len) : 0;
+    size_t len = key ? amqp_segment_unescape(a.key, key, a.key.len) : 0;
     size_t size = key ? amqp_key_to_topic((struct mg_str){key, len}, NULL, 0) : 0;
     char *topic = key ? malloc(size + 1) : NULL;
     if (topic) {

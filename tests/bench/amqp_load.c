@@ -128,8 +128,10 @@ static void open_link(pn_connection_t *connection)
     pn_connection_open(connection);
     pn_session_open(session);
     pn_link_t *link = options.sends ? pn_sender(session, "load") : pn_receiver(session, "load");
-    pn_terminus_set_address(options.sends ? pn_link_target(link) : pn_link_source(link),
-                            options.address);
+    pn_terminus_t *end = options.sends ? pn_link_target(link) : pn_link_source(link);
+    pn_terminus_set_address(end, options.address);
+    pn_terminus_set_durability(end,
+                               PN_DELIVERIES); /* RabbitMQ: a durable queue, as others declare */
     pn_link_open(link);
     if (!options.sends)
         pn_link_flow(link, (int)options.window);
@@ -191,6 +193,10 @@ static void on_event(pn_event_t *event, pn_proactor_t *proactor)
             on_settled(pn_event_delivery(event));
         else
             on_message(pn_event_delivery(event));
+        break;
+    case PN_SESSION_REMOTE_CLOSE:
+        if (!options.listens && !finished)
+            fail("the session was ended", pn_session_remote_condition(pn_event_session(event)));
         break;
     case PN_LINK_REMOTE_CLOSE:
         if (!options.listens && !finished)

@@ -76,6 +76,8 @@ class Bench:
                 try:
                     subject = start()
                     samples[name].append(measure(subject))
+                    if not samples[name][-1]["rate"]:
+                        raise RuntimeError("nothing arrived")
                     say(f"  {group}: {name}, round {number + 1}: "
                         f"{samples[name][-1]['rate']:,.0f} events/s")
                 except Exception as error:  # pylint: disable=broad-except

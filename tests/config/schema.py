@@ -7,6 +7,7 @@ and `meshgate check`; wrong configurations that a schema can see do not pass it.
 import glob
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -35,6 +36,17 @@ class Tests:
         return 1 if self.failed or not self.passed else 0
 
 
+def variables(path, document):
+    """Something for each variable that an example takes from outside; URLs by the bridge's type."""
+    with open(path, encoding="utf-8") as f:
+        names = dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", f.read()), "x")
+    for bridge in (document.get("bridges") or {}).values():
+        found = re.fullmatch(r"\$\{env:(\w+)\}", str(bridge.get("url")))
+        if found:
+            names[found[1]] = f"{bridge['type']}://127.0.0.1"
+    return names
+
+
 def main(build, *words):
     build, tests = os.path.abspath(build), Tests()
     found = glob.glob(f"{build}/bridges/*/*.so") + glob.glob(f"{build}/plugins/*/*.so")
@@ -59,11 +71,13 @@ def main(build, *words):
     schema = json.loads(printed)
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    for path in sorted(glob.glob(f"{ROOT}/config/*.yaml")) if whole else []:
+    examples = sorted(glob.glob(f"{ROOT}/config/*.yaml") + glob.glob(f"{ROOT}/docker/meshgate/*.yaml"))
+    for path in examples if whole else []:
         with open(path, encoding="utf-8") as f:
-            errors = [f"{list(e.absolute_path)}: {e.message}" for e in validator.iter_errors(yaml.safe_load(f))]
+            document = yaml.safe_load(f)
+        errors = [f"{list(e.absolute_path)}: {e.message}" for e in validator.iter_errors(document)]
         tests.expect(not errors, f"{path} does not pass the schema: {errors[:3]}")
-        done = subprocess.run([meshgate, "check", "-c", path], env=dict(env, RMQ_USER="u", RMQ_PASSWORD="p"),
+        done = subprocess.run([meshgate, "check", "-c", path], env=dict(env, **variables(path, document)),
                               capture_output=True, text=True, check=False)
         tests.expect(done.returncode == 0, f"{path} does not pass check:\n{done.stdout}{done.stderr}")
     for name in SEEN_BY_SCHEMA:

@@ -69,6 +69,16 @@ int file_source_ingest(struct file_source *s, const struct mg_message *message, 
     return error;
 }
 
+/* The same event, marked as a repetition, as MQTT's DUP and AMQP's delivery count do. */
+static mg_event *repetition(const struct mg_host *host, const mg_event *event)
+{
+    mg_edit *edit = host->edit_new(event);
+    if (!edit)
+        return NULL;
+    host->edit_head(edit)->duplicate = true;
+    return host->edit_publish(edit);
+}
+
 bool file_source_give_again(struct file_source *s)
 {
     if (!s->again_count)
@@ -80,7 +90,7 @@ bool file_source_give_again(struct file_source *s)
         struct outstanding *o = at(s, cookie);
         if (!o->again)
             continue;
-        mg_event *event = host->event_ref(o->event);
+        mg_event *event = repetition(host, o->event);
         if (!event)
             return false;
         o->again = false;

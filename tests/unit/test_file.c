@@ -293,6 +293,8 @@ static void what_was_released_comes_again(void)
     CU_ASSERT_TRUE_FATAL(come(5));
     CU_ASSERT_TRUE(payload_at(3, "1"));
     CU_ASSERT_TRUE(payload_at(4, "3"));
+    CU_ASSERT_TRUE(table->event_head(kit_ingested(host, 4)->event)->duplicate);
+    CU_ASSERT_FALSE(table->event_head(kit_ingested(host, 2)->event)->duplicate);
     kit_settle(host, 3, MG_ACCEPTED, NULL);
     kit_settle(host, 4, MG_REJECTED, NULL);
     kit_clock_advance_ms(host, 5000);

@@ -61,7 +61,7 @@ routes:
     delivery: {{ guarantee: direct }}
 """)
     gw.wait_up()
-    plain = Process(["mosquitto_sub", "-p", b.port, "-h", "127.0.0.1", "-q", "1", "-t", "out/#", "-v", "-d"],
+    plain = Process(["stdbuf", "-oL", "mosquitto_sub", "-p", b.port, "-h", "127.0.0.1", "-q", "1", "-t", "out/#", "-v", "-d"],
                     os.path.join(rig.folder, "sub.out"))
     rig.own(plain)
     plain.start()

@@ -3,15 +3,22 @@
 import collections
 import threading
 
-from proton import Delivery, Endpoint, Link, Message
+from proton import Condition, Delivery, Endpoint, Message, Terminus
 from proton.handlers import MessagingHandler
-from proton.reactor import AtMostOnce, ApplicationEvent, Container, EventInjector
+from proton.reactor import AtMostOnce, ApplicationEvent, Container, EventInjector, LinkOption
 
 from .waiting import free_port, require, until
 
 OUTCOMES = {Delivery.ACCEPTED: "accepted", Delivery.REJECTED: "rejected",
             Delivery.RELEASED: "released", Delivery.MODIFIED: "modified"}
 _RETRY_S = 0.2
+
+
+class Durable(LinkOption):
+    """RabbitMQ declares the queue of /queue/NAME as durable as the first link's terminus is."""
+
+    def apply(self, link):
+        (link.target if link.is_sender else link.source).durability = Terminus.DELIVERIES
 
 
 class _Client(MessagingHandler):
@@ -55,6 +62,10 @@ class _Client(MessagingHandler):
     def on_link_error(self, event):
         self.errors.append(str(event.link.remote_condition))
         self.lost()
+
+    def on_session_error(self, event):
+        self.errors.append(str(event.session.remote_condition))
+        event.connection.close()
 
     def on_connection_error(self, event):
         self.errors.append(str(event.connection.remote_condition))
@@ -102,7 +113,8 @@ class Receiver(_Client):
         self.begin()
 
     def attach(self, event):
-        self.receiver = event.container.create_receiver(event.connection, self.address)
+        self.receiver = event.container.create_receiver(event.connection, self.address,
+                                                         options=Durable())
         self.receiver.flow(self.credit)
 
     def on_link_opened(self, event):
@@ -158,7 +170,7 @@ class Sender(_Client):
         self.begin()
 
     def attach(self, event):
-        options = AtMostOnce() if self.presettled else None
+        options = [Durable()] + [AtMostOnce()] * self.presettled
         self.sender = event.container.create_sender(event.connection, self.address, options=options)
 
     def on_link_opened(self, event):
@@ -302,7 +314,6 @@ class Peer(MessagingHandler):
         self.injector.trigger(ApplicationEvent("more"))
 
     def on_detach(self, event):
-        from proton import Condition
         for link in list(self.senders) + list(self.receivers):
             link.condition = Condition("amqp:resource-deleted", "the test detached this link")
             link.close()

@@ -14,7 +14,8 @@ rhea.on("disconnected", (context) => {
     }
 });
 if (what === "receive") {
-    connection.open_receiver({ source: address, credit_window: 500 });
+    // Durable, since RabbitMQ declares the queue as the link says.
+    connection.open_receiver({ source: { address, durable: 2 }, credit_window: 500 });
     rhea.on("receiver_open", () => console.log("ready"));
     rhea.on("message", ({ message }) => {
         const body = message.body && message.body.content !== undefined ? message.body.content : message.body;
@@ -27,7 +28,7 @@ if (what === "receive") {
 } else {
     let sent = 0;
     let settled = 0;
-    connection.open_sender(address);
+    connection.open_sender({ target: { address, durable: 2 } });
     rhea.on("sender_open", () => console.log("ready"));
     rhea.on("sendable", ({ sender }) => {
         while (sent < Number(count) && sender.sendable()) {

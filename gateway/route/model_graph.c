@@ -324,15 +324,17 @@ static void warn_shared(struct graph *g, size_t owner, const size_t *members, si
         gw_diag_add(
             g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
             "routes %s share events of bridge %s: under direct, a dead sink of one in the end "
-            "holds the source's window and with it the others; give each a bridge (and a queue, where "
+            "holds the source's window and with it the others; give each a bridge (and a queue, "
+            "where "
             "that is the source) of its own, or several sinks under require: any",
             names, g->m->model.bridges[r->sources[0].bridge].name);
     else if (r->sink_count > 1 && r->delivery.require == GW_REQUIRE_ALL)
-        gw_diag_add(g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
-                    "route %s: under direct and require: all, one dead sink of its %zu in the end "
-                    "holds the source's window and with it the others; give each a route with a "
-                    "bridge (and a queue, where that is the source) of its own, or write require: any",
-                    r->name, r->sink_count);
+        gw_diag_add(
+            g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
+            "route %s: under direct and require: all, one dead sink of its %zu in the end "
+            "holds the source's window and with it the others; give each a route with a "
+            "bridge (and a queue, where that is the source) of its own, or write require: any",
+            r->name, r->sink_count);
 }
 
 static void check_shared(struct graph *g)

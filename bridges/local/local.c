@@ -292,12 +292,21 @@ static void settled(void *context, void *source, uint64_t cookie, uint32_t outco
         line->bus->host->settle(token, outcome, reason);
 }
 
+/* A text, so that every protocol behind the bus carries it as it is. */
 static uint64_t hops_of(const struct mg_host *host, const mg_event *event)
 {
     struct mg_value value;
-    if (!host->event_find(event, HOPS, &value))
+    if (!host->event_find(event, HOPS, &value) || value.type != MG_TEXT || !value.as.text.len ||
+        value.as.text.len > 3)
         return 0;
-    return value.type == MG_UINT ? value.as.u : value.type == MG_INT && value.as.i > 0 ? (uint64_t)value.as.i : 0;
+    uint64_t hops = 0;
+    for (size_t i = 0; i < value.as.text.len; i++) {
+        char digit = value.as.text.at[i];
+        if (digit < '0' || digit > '9')
+            return 0;
+        hops = hops * 10 + (uint64_t)(digit - '0');
+    }
+    return hops;
 }
 
 static int send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr)
@@ -319,7 +328,9 @@ static int send(void *context, void *sink, const struct mg_delivery *delivery, s
         return -EINVAL;
     }
     mg_edit *edit = host->edit_new(delivery->event);
-    struct mg_value next = {.type = MG_UINT, .width = 8, .as.u = hops + 1};
+    char text[24];
+    int length = snprintf(text, sizeof text, "%llu", (unsigned long long)hops + 1);
+    struct mg_value next = {.type = MG_TEXT, .as.text = {text, (size_t)length}};
     mg_event *event = NULL;
     if (edit) {
         host->edit_head(edit)->address = delivery->address;

@@ -30,7 +30,7 @@ struct context {
 };
 
 static const char *const modes[] = {"replace", "merge", NULL};
-static const char *const missings[] = {"omit", "null", "reject", NULL};
+static const char *const missings[] = {"omit", "set-null", "reject", NULL};
 
 #define AT(field) offsetof(struct settings, field)
 static const struct mg_option options[] = {
@@ -44,7 +44,7 @@ static const struct mg_option options[] = {
     {.name = "remove", .doc = "Paths to take out of the payload, with mode: merge.", .type = MG_OPT_TEXT,
      .flags = MG_OPT_LIST, .least = 1, .most = 1024, .offset = AT(remove)},
     {.name = "on_missing", .value = "omit",
-     .doc = "A field whose source the event has not, and that has no default: left out, null, or the event rejected.",
+     .doc = "A field whose source the event has not, and that has no default: left out, set to null, or the event rejected.",
      .type = MG_OPT_ENUM, .choices = missings, .offset = AT(on_missing)},
     {0}};
 

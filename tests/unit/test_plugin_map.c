@@ -111,7 +111,7 @@ static void conversions(void)
 static void missing_values(void)
 {
     expect("{fields: {a: a, b: b, t: '{property.none}'}}", "{\"b\":1}", "{\"b\":1}");
-    expect("{fields: {a: a, b: b}, on_missing: 'null'}", "{\"b\":1}", "{\"a\":null,\"b\":1}");
+    expect("{fields: {a: a, b: b}, on_missing: set-null}", "{\"b\":1}", "{\"a\":null,\"b\":1}");
     expect("{fields: {a: a, b: b}, on_missing: reject}", "{\"b\":1}", NULL);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "has no a"));
     expect("{fields: {a: {from: a, default: {x: 1}}, b: {from: b, type: number, default: 0}}}", "{\"b\":null}",

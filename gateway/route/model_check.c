@@ -90,6 +90,13 @@ void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config 
     if (route->delivery.guarantee != GW_DIRECT)
         return;
     const struct mg_node *delivery = gw_tree_get(route->node, "delivery");
+    const struct mg_node *overflow = gw_tree_get(delivery, "overflow");
+    if (route->delivery.overflow != GW_OVERFLOW_BLOCK && overflow)
+        gw_diag_add(
+            m->diags, GW_DIAG_WARNING, overflow->file, overflow->line, overflow->column,
+            "route %s: overflow: %s has no effect under direct, which holds the source back "
+            "and drops nothing; leave it away, or write guarantee: best-effort",
+            route->name, overflow->text);
     const char *direct = gw_tree_get(delivery, "guarantee") ? "guarantee: direct"
                                                             : "guarantee: direct (the default)";
     for (size_t i = 0; i < route->source_count; i++) {

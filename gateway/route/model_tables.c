@@ -204,7 +204,8 @@ const struct mg_option gw_delivery_options[] = {
      .type = MG_OPT_ENUM,
      .value = "block",
      .choices = overflows,
-     .doc = "What a full window does: hold the source, or drop (counted).",
+     .doc = "What a full window of a best-effort route does: hold the source back, or drop "
+            "(counted); direct always holds.",
      IN(gw_delivery_settings, overflow)},
     {.name = "window",
      .type = MG_OPT_INT,

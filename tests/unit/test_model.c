@@ -311,6 +311,20 @@ static void finds_loops_over_several_routes(void)
         5, 3, "an endless loop"));
 }
 
+static void warns_of_drops_that_direct_never_makes(void)
+{
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z },\n"
+                         "       delivery: { overflow: drop-oldest } }\n",
+                         1));
+    CU_ASSERT_TRUE(
+        says(GW_DIAG_WARNING, 12, 30, "overflow: drop-oldest has no effect under direct"));
+    CU_ASSERT_TRUE(loads(PEERS USED
+                         "  r: { from: { bridge: b, topic: a }, to: { bridge: b, topic: z },\n"
+                         "       delivery: { overflow: drop-oldest, guarantee: best-effort } }\n",
+                         0));
+}
+
 static void no_loop_where_none_is(void)
 {
     /* no_local keeps a connection from hearing itself. */
@@ -432,6 +446,7 @@ int main(void)
         {"a module's refusal lands on its key", a_module_s_refusal_lands_on_its_key},
         {"never shows what a secret stands for", never_shows_what_a_secret_stands_for},
         {"finds loops over several routes", finds_loops_over_several_routes},
+        {"warns of drops that direct never makes", warns_of_drops_that_direct_never_makes},
         {"no loop where none is", no_loop_where_none_is},
         {"warns where one dead sink holds others", warns_where_one_dead_sink_holds_others},
         {"warns of an unused bridge and notes a collision",

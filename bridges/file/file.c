@@ -8,58 +8,112 @@
 
 static const char *const formats[] = {"ndjson", "lines", NULL};
 static const char *const starts[] = {"begin", "end", NULL};
-static const char *const counters[] = {"bad_records", "oversize_lines", "other_address", "write_failed", NULL};
+static const char *const counters[] = {"bad_records", "oversize_lines", "other_address",
+                                       "write_failed", NULL};
 
 static const struct mg_option options[] = {
-    {.name = "folder", .value = ".", .doc = "Where relative paths begin; sinks never write outside it.",
-     .type = MG_OPT_FILE, .offset = offsetof(struct file_settings, folder)},
+    {.name = "folder",
+     .value = ".",
+     .doc = "Where relative paths begin; sinks never write outside it.",
+     .type = MG_OPT_FILE,
+     .offset = offsetof(struct file_settings, folder)},
     {0}};
 
 #define SOURCE(field) offsetof(struct file_source_settings, field)
 static const struct mg_option source_options[] = {
-    {.name = "path", .doc = "The file to read, below the bridge's folder unless absolute; \"-\" is the standard input.",
-     .type = MG_OPT_TEXT, .flags = MG_OPT_REQUIRED, .least = 1, .most = 4095, .offset = SOURCE(path)},
-    {.name = "format", .value = "ndjson",
+    {.name = "path",
+     .doc = "The file to read, below the bridge's folder unless absolute; \"-\" is the standard "
+            "input.",
+     .type = MG_OPT_TEXT,
+     .flags = MG_OPT_REQUIRED,
+     .least = 1,
+     .most = 4095,
+     .offset = SOURCE(path)},
+    {.name = "format",
+     .value = "ndjson",
      .doc = "ndjson: one event as a JSON object on each line; lines: each line is a payload.",
-     .type = MG_OPT_ENUM, .choices = formats, .offset = SOURCE(format)},
-    {.name = "follow", .value = "false",
+     .type = MG_OPT_ENUM,
+     .choices = formats,
+     .offset = SOURCE(format)},
+    {.name = "follow",
+     .value = "false",
      .doc = "Goes on at the end, as tail -F does, also when the file is rotated or truncated.",
-     .type = MG_OPT_BOOL, .offset = SOURCE(follow)},
-    {.name = "start", .value = "begin", .doc = "Where a file without a saved position is read from.",
-     .type = MG_OPT_ENUM, .choices = starts, .offset = SOURCE(start)},
+     .type = MG_OPT_BOOL,
+     .offset = SOURCE(follow)},
+    {.name = "start",
+     .value = "begin",
+     .doc = "Where a file without a saved position is read from.",
+     .type = MG_OPT_ENUM,
+     .choices = starts,
+     .offset = SOURCE(start)},
     {.name = "position",
-     .doc = "A file that keeps how far the events are settled, so that a restart goes on there; below the "
+     .doc = "A file that keeps how far the events are settled, so that a restart goes on there; "
+            "below the "
             "bridge's folder unless absolute.",
-     .type = MG_OPT_TEXT, .least = 1, .most = 4095, .offset = SOURCE(position)},
-    {.name = "max_line", .value = "1MiB", .doc = "Longer lines are skipped, counted and logged.",
-     .type = MG_OPT_SIZE, .least = 16, .most = 256 << 20, .offset = SOURCE(max_line)},
-    {.name = "poll", .value = "250ms", .doc = "How often a followed file is looked at when it has ended.",
-     .type = MG_OPT_DURATION_MS, .least = 10, .most = 3600000, .offset = SOURCE(poll_ms)},
-    {.name = "content_type", .doc = "The content type of events that are read as lines.", .type = MG_OPT_TEXT,
+     .type = MG_OPT_TEXT,
+     .least = 1,
+     .most = 4095,
+     .offset = SOURCE(position)},
+    {.name = "max_line",
+     .value = "1MiB",
+     .doc = "Longer lines are skipped, counted and logged.",
+     .type = MG_OPT_SIZE,
+     .least = 16,
+     .most = 256 << 20,
+     .offset = SOURCE(max_line)},
+    {.name = "poll",
+     .value = "250ms",
+     .doc = "How often a followed file is looked at when it has ended.",
+     .type = MG_OPT_DURATION_MS,
+     .least = 10,
+     .most = 3600000,
+     .offset = SOURCE(poll_ms)},
+    {.name = "content_type",
+     .doc = "The content type of events that are read as lines.",
+     .type = MG_OPT_TEXT,
      .offset = SOURCE(content_type)},
     {0}};
 
 #define SINK(field) offsetof(struct file_sink_settings, field)
 static const struct mg_option sink_options[] = {
-    {.name = "format", .value = "ndjson",
+    {.name = "format",
+     .value = "ndjson",
      .doc = "ndjson: the whole event as a JSON object on each line; lines: the payload only.",
-     .type = MG_OPT_ENUM, .choices = formats, .offset = SINK(format)},
-    {.name = "rotate_size", .value = "0",
+     .type = MG_OPT_ENUM,
+     .choices = formats,
+     .offset = SINK(format)},
+    {.name = "rotate_size",
+     .value = "0",
      .doc = "A file that would grow beyond is renamed to NAME.1, and a new one begun; 0: never.",
-     .type = MG_OPT_SIZE, .least = 0, .most = INT64_MAX, .offset = SINK(rotate_size)},
-    {.name = "keep", .value = "5", .doc = "How many rotated files to keep.", .type = MG_OPT_INT, .least = 1,
-     .most = 999, .offset = SINK(keep)},
-    {.name = "sync", .value = "false",
+     .type = MG_OPT_SIZE,
+     .least = 0,
+     .most = INT64_MAX,
+     .offset = SINK(rotate_size)},
+    {.name = "keep",
+     .value = "5",
+     .doc = "How many rotated files to keep.",
+     .type = MG_OPT_INT,
+     .least = 1,
+     .most = 999,
+     .offset = SINK(keep)},
+    {.name = "sync",
+     .value = "false",
      .doc = "Confirms an event only when it is on the disk (fdatasync, one for many events).",
-     .type = MG_OPT_BOOL, .offset = SINK(sync)},
-    {.name = "buffer", .value = "1MiB", .doc = "Bytes that may wait for a file to be written.",
-     .type = MG_OPT_SIZE, .least = 4096, .most = 1 << 30, .offset = SINK(buffer)},
+     .type = MG_OPT_BOOL,
+     .offset = SINK(sync)},
+    {.name = "buffer",
+     .value = "1MiB",
+     .doc = "Bytes that may wait for a file to be written.",
+     .type = MG_OPT_SIZE,
+     .least = 4096,
+     .most = 1 << 30,
+     .offset = SINK(buffer)},
     {0}};
 
 /* ---- instance ------------------------------------------------------------------------------- */
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     struct file_bridge *bridge = calloc(1, sizeof *bridge);
     if (!bridge) {
@@ -95,12 +149,17 @@ static int source_end(const char *address, const struct file_source_settings *s,
     if (!strncmp(address, "$share/", 7))
         return refuse(err, NULL, "a file has no shared subscriptions; leave out $share/…");
     if (s->format == FORMAT_LINES && strpbrk(address, "+#"))
-        return refuse(err, "format", "lines carry no addresses: the source's address becomes that of every "
-                                     "event and cannot have wildcards or captures (or use format: ndjson)");
+        return refuse(err, "format",
+                      "lines carry no addresses: the source's address becomes that of every "
+                      "event and cannot have wildcards or captures (or use format: ndjson)");
     if (s->content_type && s->format != FORMAT_LINES)
-        return refuse(err, "content_type", "records say their content type themselves; this is for format: lines");
+        return refuse(err, "content_type",
+                      "records say their content type themselves; this is for format: lines");
     if (is_stdin && (s->follow || s->position || s->start == START_END))
-        return refuse(err, s->follow ? "follow" : s->position ? "position" : "start",
+        return refuse(err,
+                      s->follow     ? "follow"
+                      : s->position ? "position"
+                                    : "start",
                       "the standard input can be read only once, from its beginning");
     ret->abilities = MG_SOURCE | MG_ORDERED | MG_FILTERS;
     /* What is read again after a restart may be acknowledged late. */
@@ -123,8 +182,8 @@ static int sink_end(const char *address, const struct file_sink_settings *s, str
     return 0;
 }
 
-static int end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-               struct mg_end *ret_end, struct mg_err *reterr)
+static int end(const void *settings, uint32_t direction, const char *address,
+               const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr)
 {
     (void)settings;
     return direction == MG_SOURCE ? source_end(address, end_settings, ret_end, reterr)
@@ -188,8 +247,8 @@ void file_job_done(struct file_connection *c)
 
 /* ---- connection ----------------------------------------------------------------------------- */
 
-static int connection_open(void *self, mg_connection *connection, uint32_t index, void **ret_context,
-                           struct mg_err *reterr)
+static int connection_open(void *self, mg_connection *connection, uint32_t index,
+                           void **ret_context, struct mg_err *reterr)
 {
     (void)index;
     struct file_bridge *bridge = self;
@@ -282,7 +341,8 @@ static const struct mg_module module = {
     .kind = MG_BRIDGE,
     .name = "file",
     .version = "1.0.0",
-    .summary = "Reads events from files and the standard input, writes them to files and the standard output.",
+    .summary = "Reads events from files and the standard input, writes them to files and the "
+               "standard output.",
     .options = options,
     .source_options = source_options,
     .sink_options = sink_options,

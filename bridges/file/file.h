@@ -50,8 +50,8 @@ struct file_connection {
     mg_timer *retry; /* of files that failed */
     unsigned jobs;   /* on the thread pool */
     bool begun, draining, closing, closed;
-    bool refused; /* a send was answered -EAGAIN */
-    bool dirty;   /* something waits for flush */
+    bool refused;  /* a send was answered -EAGAIN */
+    bool dirty;    /* something waits for flush */
     bool orphaned; /* destroyed while jobs ran: the last of them frees it */
 };
 
@@ -60,7 +60,8 @@ char *file_path(const struct file_bridge *bridge, const char *path);
 /* Says the first trouble of any end, or that all is well. */
 void file_status(struct file_connection *connection);
 /* Runs a job; it is counted until file_job_done.  0 or a negative errno. */
-int file_job(struct file_connection *connection, void (*job)(void *), void (*done)(void *), void *arg);
+int file_job(struct file_connection *connection, void (*job)(void *), void (*done)(void *),
+             void *arg);
 /* The last thing in done: a connection that waits for its jobs closes, or is freed. */
 void file_job_done(struct file_connection *connection);
 
@@ -70,7 +71,8 @@ int file_source_open(void *context, mg_source *source, const char *address, cons
                      void **ret_source, struct mg_err *reterr);
 void file_source_begin(struct file_source *source);
 void file_source_credit(void *context, void *source, uint32_t more);
-void file_source_settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason);
+void file_source_settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                         const char *reason);
 void file_source_close(struct file_source *source); /* starts no more jobs, but for the position */
 void file_source_quiet(struct file_source *source); /* ends its watch and timers */
 void file_source_destroy(struct file_source *source);
@@ -79,9 +81,10 @@ const char *file_source_trouble(const struct file_source *source); /* "" when th
 
 /* ---- sinks (sink.c) ------------------------------------------------------------------------- */
 
-int file_sink_open(void *context, mg_sink *sink, const char *address, const void *settings, void **ret_sink,
+int file_sink_open(void *context, mg_sink *sink, const char *address, const void *settings,
+                   void **ret_sink, struct mg_err *reterr);
+int file_sink_send(void *context, void *sink, const struct mg_delivery *delivery,
                    struct mg_err *reterr);
-int file_sink_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr);
 void file_sinks_flush(struct file_connection *connection);
 bool file_sinks_busy(const struct file_connection *connection);
 void file_sinks_close(struct file_connection *connection); /* releases what is not being written */

@@ -11,7 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ENTRIES_KEPT = 4096, BYTES_KEPT = 1 << 20, STREAM_CHUNK = 4096 /* PIPE_BUF: does not block */ };
+enum {
+    ENTRIES_KEPT = 4096,
+    BYTES_KEPT = 1 << 20,
+    STREAM_CHUNK = 4096 /* PIPE_BUF: does not block */
+};
 
 /* ---- batches -------------------------------------------------------------------------------- */
 
@@ -107,8 +111,9 @@ static int open_file(struct out_file *f)
         f->folder_fd = -1;
         return error;
     }
-    f->fd = openat(f->folder_fd, f->name,
-                   O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    f->fd =
+        openat(f->folder_fd, f->name,
+               O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
     struct stat st;
     int error = f->fd < 0 || fstat(f->fd, &st) ? -errno : 0;
     if (!error && !S_ISREG(st.st_mode))
@@ -247,9 +252,11 @@ void out_file_write_job(void *file)
     if (f->result.error == -EINVAL)
         snprintf(f->result.why, sizeof f->result.why, "%.100s: not a regular file", f->path);
     else if (f->result.error == -ELOOP)
-        snprintf(f->result.why, sizeof f->result.why, "%.100s: a symbolic link is not followed", f->path);
+        snprintf(f->result.why, sizeof f->result.why, "%.100s: a symbolic link is not followed",
+                 f->path);
     else if (f->result.error)
-        snprintf(f->result.why, sizeof f->result.why, "%.100s: %s", f->path, strerror(-f->result.error));
+        snprintf(f->result.why, sizeof f->result.why, "%.100s: %s", f->path,
+                 strerror(-f->result.error));
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

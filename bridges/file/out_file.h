@@ -45,7 +45,8 @@ struct out_file {
     atomic_bool stop; /* a write that waits for a reader gives up */
 };
 
-struct out_file *out_file_create(struct file_connection *connection, struct mg_str path); /* NULL: memory */
-void out_file_destroy(struct out_file *file); /* not while running; NULL is fine */
+struct out_file *out_file_create(struct file_connection *connection,
+                                 struct mg_str path); /* NULL: memory */
+void out_file_destroy(struct out_file *file);         /* not while running; NULL is fine */
 /* Writes file->writing and fills file->result.  On the thread pool. */
 void out_file_write_job(void *file);

@@ -21,7 +21,8 @@ int file_position_load(const char *path, uint64_t *ret_offset, uint64_t *ret_ino
         return -EIO;
     text[n] = '\0';
     int used = 0;
-    if (sscanf(text, "meshgate-position 1 %20" SCNu64 " %20" SCNu64 "%n", ret_inode, ret_offset, &used) != 2 ||
+    if (sscanf(text, "meshgate-position 1 %20" SCNu64 " %20" SCNu64 "%n", ret_inode, ret_offset,
+               &used) != 2 ||
         text[used] != '\n')
         return -EINVAL;
     return 0;
@@ -33,7 +34,8 @@ int file_position_store(const char *path, uint64_t offset, uint64_t inode)
     char *beside, text[128];
     if (asprintf(&beside, "%s.new", path) < 0)
         return -ENOMEM;
-    int n = snprintf(text, sizeof text, "meshgate-position 1 %" PRIu64 " %" PRIu64 "\n", inode, offset);
+    int n =
+        snprintf(text, sizeof text, "meshgate-position 1 %" PRIu64 " %" PRIu64 "\n", inode, offset);
     int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     int error = fd < 0 ? -errno : 0;
     if (!error && write(fd, text, (size_t)n) != n)

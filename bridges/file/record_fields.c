@@ -27,7 +27,7 @@ const struct record_field record_fields[] = {
     {0}};
 
 const char *const record_type_names[MG_SYMBOL + 1] = {
-    [MG_NULL] = "null", [MG_BOOL] = "bool",     [MG_INT] = "int",   [MG_UINT] = "uint",
-    [MG_FLOAT] = "float", [MG_DECIMAL] = "decimal", [MG_CHAR] = "char", [MG_TEXT] = "text",
-    [MG_BINARY] = "binary", [MG_TIME] = "time",   [MG_UUID] = "uuid", [MG_SYMBOL] = "symbol",
+    [MG_NULL] = "null",     [MG_BOOL] = "bool",       [MG_INT] = "int",   [MG_UINT] = "uint",
+    [MG_FLOAT] = "float",   [MG_DECIMAL] = "decimal", [MG_CHAR] = "char", [MG_TEXT] = "text",
+    [MG_BINARY] = "binary", [MG_TIME] = "time",       [MG_UUID] = "uuid", [MG_SYMBOL] = "symbol",
 };

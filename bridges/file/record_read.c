@@ -22,7 +22,8 @@ static int wrong(struct mg_err *err, const char *key, const char *what)
 static int take_base64(struct record *r, json_t *j, const void **ret_at, size_t *ret_length)
 {
     uint8_t *at = r->bytes + r->bytes_used;
-    if (!json_is_string(j) || base64_decode(json_string_value(j), json_string_length(j), at, ret_length))
+    if (!json_is_string(j) ||
+        base64_decode(json_string_value(j), json_string_length(j), at, ret_length))
         return -EINVAL;
     r->bytes_used += *ret_length;
     *ret_at = at;
@@ -39,7 +40,8 @@ static int take_uuid(json_t *j, uint8_t uuid[16])
             return -EINVAL;
         unsigned byte;
         int used = 0;
-        if (strspn(s, "0123456789abcdefABCDEF") < 2 || sscanf(s, "%2x%n", &byte, &used) != 1 || used != 2)
+        if (strspn(s, "0123456789abcdefABCDEF") < 2 || sscanf(s, "%2x%n", &byte, &used) != 1 ||
+            used != 2)
             return -EINVAL;
         uuid[i] = (uint8_t)byte;
         s += 2;
@@ -255,8 +257,10 @@ static int take_property(struct record *r, json_t *name, json_t *value, struct m
 {
     struct mg_property *p = &r->properties[r->message.property_count];
     struct mg_value v;
-    if (!name || !value || take_value(r, name, &v) || v.type != MG_TEXT || take_value(r, value, &p->value))
-        return wrong(err, "properties", "each must be a name and a plain value or {\"type\":…,\"value\":…}");
+    if (!name || !value || take_value(r, name, &v) || v.type != MG_TEXT ||
+        take_value(r, value, &p->value))
+        return wrong(err, "properties",
+                     "each must be a name and a plain value or {\"type\":…,\"value\":…}");
     p->name = v.as.text;
     r->message.property_count++;
     return 0;
@@ -275,9 +279,10 @@ static int take_properties(struct record *r, json_t *j, struct mg_err *err)
     if (json_is_array(j)) {
         for (size_t i = 0; i < count && !error; i++) {
             json_t *item = json_array_get(j, i);
-            error = json_object_size(item) == 2 ? take_property(r, json_object_get(item, "name"),
-                                                                json_object_get(item, "value"), err)
-                                                : wrong(err, "properties", "each must have a name and a value");
+            error = json_object_size(item) == 2
+                        ? take_property(r, json_object_get(item, "name"),
+                                        json_object_get(item, "value"), err)
+                        : wrong(err, "properties", "each must have a name and a value");
         }
         return error;
     }
@@ -321,7 +326,8 @@ static int take_member(struct record *r, const char *key, json_t *value, struct 
     for (const struct record_field *f = record_fields; f->name; f++)
         if (!strcmp(key, f->name))
             return take_field(r, f, value, err);
-    return wrong(err, key, "is not a field of an event (for lines that are payloads: format: lines)");
+    return wrong(err, key,
+                 "is not a field of an event (for lines that are payloads: format: lines)");
 }
 
 int record_read(const char *line, size_t length, struct record *ret_record, struct mg_err *reterr)
@@ -330,14 +336,16 @@ int record_read(const char *line, size_t length, struct record *ret_record, stru
     struct record r = {.message.head.size = sizeof r.message.head, .message.head.priority = 4};
     json_t *json = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
     if (!json) {
-        snprintf(reterr->text, sizeof reterr->text, "not JSON: %s at column %d", at.text, at.column);
+        snprintf(reterr->text, sizeof reterr->text, "not JSON: %s at column %d", at.text,
+                 at.column);
         return -EINVAL;
     }
     r.json = json;
     r.bytes = malloc(length + 4);
     int error = r.bytes ? 0 : -ENOMEM;
     if (!error && !json_is_object(json)) {
-        snprintf(reterr->text, sizeof reterr->text, "must be a JSON object with address, payload, …");
+        snprintf(reterr->text, sizeof reterr->text,
+                 "must be a JSON object with address, payload, …");
         error = -EINVAL;
     }
     if (!error)

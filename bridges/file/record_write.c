@@ -19,7 +19,11 @@ static void put_quoted(struct buffer *o, struct mg_str text)
             continue;
         buffer_put(o, text.at + start, i - start);
         start = i + 1;
-        const char *escape = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : c == '\t' ? "\\t" : NULL;
+        const char *escape = c == '"'    ? "\\\""
+                             : c == '\\' ? "\\\\"
+                             : c == '\n' ? "\\n"
+                             : c == '\t' ? "\\t"
+                                         : NULL;
         if (escape)
             buffer_put(o, escape, 2);
         else
@@ -75,7 +79,8 @@ static void put_tagged(struct buffer *o, const struct mg_value *v)
         break;
     case MG_UINT:
         /* Many readers of JSON have no integers above 2^63-1. */
-        buffer_format(o, v->as.u > INT64_MAX ? "\"value\":\"%" PRIu64 "\"" : "\"value\":%" PRIu64, v->as.u);
+        buffer_format(o, v->as.u > INT64_MAX ? "\"value\":\"%" PRIu64 "\"" : "\"value\":%" PRIu64,
+                      v->as.u);
         break;
     case MG_CHAR:
         buffer_format(o, "\"value\":%" PRIu64, v->as.u);
@@ -91,7 +96,8 @@ static void put_tagged(struct buffer *o, const struct mg_value *v)
     case MG_UUID:
         buffer_text(o, "\"value\":\"");
         for (size_t i = 0; i < 16; i++)
-            buffer_format(o, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", v->as.uuid[i]);
+            buffer_format(o, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                          v->as.uuid[i]);
         buffer_put(o, "\"", 1);
         break;
     case MG_BOOL:
@@ -207,7 +213,9 @@ static void put_properties(struct buffer *o, const struct mg_property *p, size_t
     for (size_t i = 0; i < count; i++) {
         buffer_text(o, i ? "," : "");
         buffer_text(o, object ? "" : "{\"name\":");
-        put_value(o, &(struct mg_value){.type = MG_TEXT, .as.text = {p[i].name.len ? p[i].name.at : "", p[i].name.len}});
+        put_value(
+            o, &(struct mg_value){.type = MG_TEXT,
+                                  .as.text = {p[i].name.len ? p[i].name.at : "", p[i].name.len}});
         buffer_text(o, object ? ":" : ",\"value\":");
         put_value(o, &p[i].value);
         buffer_text(o, object ? "" : "}");

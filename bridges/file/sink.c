@@ -193,14 +193,16 @@ static int refuse(struct mg_err *err, const char *why)
 }
 
 /* Appends the event's bytes; -EINVAL, -ENOMEM: as before. */
-static int encode(struct file_sink *sink, const mg_event *event, struct buffer *out, struct mg_err *err)
+static int encode(struct file_sink *sink, const mg_event *event, struct buffer *out,
+                  struct mg_err *err)
 {
     const struct mg_host *host = sink->connection->host;
     if (sink->settings->format == FORMAT_NDJSON)
         return record_write(host, event, out);
     struct mg_bytes payload = host->event_payload(event);
     if (payload.len && memchr(payload.at, '\n', payload.len))
-        return refuse(err, "the payload has a line feed in it and cannot be one line (use format: ndjson)");
+        return refuse(
+            err, "the payload has a line feed in it and cannot be one line (use format: ndjson)");
     size_t before = out->used;
     buffer_put(out, payload.at, payload.len);
     buffer_put(out, "\n", 1);
@@ -227,7 +229,8 @@ static int again_later(struct file_connection *c)
     return again(c);
 }
 
-int file_sink_send(void *context, void *end, const struct mg_delivery *delivery, struct mg_err *reterr)
+int file_sink_send(void *context, void *end, const struct mg_delivery *delivery,
+                   struct mg_err *reterr)
 {
     (void)context;
     struct file_sink *sink = end;
@@ -251,15 +254,16 @@ int file_sink_send(void *context, void *end, const struct mg_delivery *delivery,
         return again_later(c);
     if (error)
         return error;
-    f->filling.entries[f->filling.count++] = (struct batch_entry){delivery->token, f->filling.bytes.used};
+    f->filling.entries[f->filling.count++] =
+        (struct batch_entry){delivery->token, f->filling.bytes.used};
     c->dirty = true;
     return 0;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-int file_sink_open(void *context, mg_sink *core_sink, const char *address, const void *settings, void **ret_sink,
-                   struct mg_err *reterr)
+int file_sink_open(void *context, mg_sink *core_sink, const char *address, const void *settings,
+                   void **ret_sink, struct mg_err *reterr)
 {
     (void)core_sink;
     (void)address;

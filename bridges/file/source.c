@@ -100,11 +100,14 @@ static int take_line(struct file_source *s, const char *line, size_t length, uin
     if (s->settings->format == FORMAT_NDJSON)
         return take_record(s, line, length, end);
     struct mg_message message = {
-        .head = {.size = sizeof message.head, .priority = 4, .address = {s->address, strlen(s->address)}},
+        .head = {.size = sizeof message.head,
+                 .priority = 4,
+                 .address = {s->address, strlen(s->address)}},
         .payload = {line, length},
     };
     if (s->settings->content_type)
-        message.head.content_type = (struct mg_str){s->settings->content_type, strlen(s->settings->content_type)};
+        message.head.content_type =
+            (struct mg_str){s->settings->content_type, strlen(s->settings->content_type)};
     return file_source_ingest(s, &message, end);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A source: a reader on the thread pool (or a watched stream), lines, and what is not settled yet. */
+/* A source: a reader on the thread pool (or a watched stream), lines, and what is not settled yet.
+ */
 #pragma once
 #include "file.h"
 #include <sys/types.h>
@@ -47,7 +48,7 @@ struct file_source {
 
     struct read_job reader;
     bool reading;
-    mg_io *io; /* of a stream */
+    mg_io *io;       /* of a stream */
     mg_timer *timer; /* the next look at the file */
     bool ended, paused;
 
@@ -64,8 +65,8 @@ struct file_source {
     struct outstanding *ring;
     size_t ring_size, ring_first, ring_count;
     uint64_t first_cookie; /* of the oldest outstanding */
-    size_t again_count; /* entries with `again` set */
-    bool again_due;     /* the timer has fired since the last of them was released */
+    size_t again_count;    /* entries with `again` set */
+    bool again_due;        /* the timer has fired since the last of them was released */
     mg_timer *again;
 
     uint64_t settled_offset, settled_inode;
@@ -79,7 +80,8 @@ void file_source_advance(struct file_source *source);
 void file_source_say(struct file_source *source, const char *trouble); /* "": all is well */
 
 /* source_read.c */
-void file_source_read(struct file_source *source); /* starts to read more, where nothing is under way */
+void file_source_read(
+    struct file_source *source); /* starts to read more, where nothing is under way */
 
 /* source_settle.c */
 /* 0; -EAGAIN: the core takes no more now, or there is no memory; credit says when to go on. */
@@ -91,5 +93,6 @@ void file_source_reached(struct file_source *source);
 void file_source_save(struct file_source *source); /* the position, where it has moved */
 
 /* position.c; both on the thread pool */
-int file_position_load(const char *path, uint64_t *ret_offset, uint64_t *ret_inode); /* -ENOENT: none */
+int file_position_load(const char *path, uint64_t *ret_offset,
+                       uint64_t *ret_inode); /* -ENOENT: none */
 int file_position_store(const char *path, uint64_t offset, uint64_t inode);

@@ -48,7 +48,8 @@ static int open_input(struct file_source *s, struct read_job *r)
     uint64_t offset, inode;
     if (!r->tried && s->settings->start == START_END)
         r->offset = (uint64_t)st.st_size;
-    if (!r->positioned && s->position_path && !file_position_load(s->position_path, &offset, &inode))
+    if (!r->positioned && s->position_path &&
+        !file_position_load(s->position_path, &offset, &inode))
         r->offset = inode == r->inode && offset <= (uint64_t)st.st_size ? offset : 0;
     r->positioned = true;
     return 0;
@@ -60,7 +61,8 @@ static void look_for_rotation(struct file_source *s, struct read_job *r)
     if (fstat(r->fd, &ours))
         return;
     r->truncated = (uint64_t)ours.st_size < r->offset;
-    r->replaced = !stat(s->path, &by_name) && (by_name.st_ino != ours.st_ino || by_name.st_dev != ours.st_dev);
+    r->replaced = !stat(s->path, &by_name) &&
+                  (by_name.st_ino != ours.st_ino || by_name.st_dev != ours.st_dev);
 }
 
 static void read_job(void *arg)
@@ -208,7 +210,8 @@ static void took_chunk(struct file_source *s)
         s->last = true; /* what is left without a line feed is a line, too */
         file_source_advance(s);
     } else if (r->truncated) {
-        c->host->log(c->bridge->instance, MG_INFO, "%s: truncated, read from its beginning", s->path);
+        c->host->log(c->bridge->instance, MG_INFO, "%s: truncated, read from its beginning",
+                     s->path);
         begin_anew(s);
         file_source_read(s);
     } else {

@@ -160,7 +160,8 @@ void file_source_reached(struct file_source *s)
     save_soon(s);
 }
 
-void file_source_settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason)
+void file_source_settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                         const char *reason)
 {
     (void)context;
     (void)reason;

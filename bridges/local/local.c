@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The local bridge: a bus inside the gateway that joins the sinks of some routes to the sources of
  * others, with settlement passed through from end to end. */
+#include "flights.h"
 #include "meshgate/plugin.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { IN_FLIGHT_MAX = 1 << 20 };
 
 struct settings {
     int64_t queue;
@@ -25,13 +24,6 @@ struct queued {
     mg_token token;
 };
 
-/* A delivery that was handed to the sources and waits for their outcome. */
-struct flight {
-    mg_token token;      /* 0: the slot is free */
-    uint32_t generation; /* part of the cookie, so that a late settlement of an old one is seen */
-    uint32_t next_free;
-};
-
 /* One connection.  Everything in it belongs to its shard. */
 struct line {
     struct bus *bus;
@@ -39,10 +31,9 @@ struct line {
     mg_wake *wake;
     struct queued *queue; /* a ring */
     size_t capacity, first, count;
-    struct flight *flights;
-    uint32_t flight_count, free_flight; /* free_flight: index + 1, 0: none */
-    bool blocked;                       /* the sources' window is full until credit is called */
-    bool refused;                       /* a send was answered -EAGAIN */
+    struct flights flights;
+    bool blocked; /* the sources' window is full until credit is called */
+    bool refused; /* a send was answered -EAGAIN */
     bool draining;
 };
 
@@ -53,17 +44,27 @@ static const char *const counters[] = {"looped", NULL};
 enum { COUNT_LOOPED };
 
 static const struct mg_option options[] = {
-    {.name = "queue", .value = "1000", .doc = "Events that may wait for the bus's sources; beyond, sinks hold back.",
-     .type = MG_OPT_INT, .least = 1, .most = 1000000, .offset = offsetof(struct settings, queue)},
-    {.name = "max_hops", .value = "16",
-     .doc = "How often one event may pass local bridges before it is taken for a loop and rejected.",
-     .type = MG_OPT_INT, .least = 1, .most = 255, .offset = offsetof(struct settings, max_hops)},
+    {.name = "queue",
+     .value = "1000",
+     .doc = "Events that may wait for the bus's sources; beyond, sinks hold back.",
+     .type = MG_OPT_INT,
+     .least = 1,
+     .most = 1000000,
+     .offset = offsetof(struct settings, queue)},
+    {.name = "max_hops",
+     .value = "16",
+     .doc =
+         "How often one event may pass local bridges before it is taken for a loop and rejected.",
+     .type = MG_OPT_INT,
+     .least = 1,
+     .most = 255,
+     .offset = offsetof(struct settings, max_hops)},
     {0}};
 
 /* ---- instance ------------------------------------------------------------------------------- */
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     struct bus *bus = calloc(1, sizeof *bus);
     if (!bus) {
@@ -80,63 +81,23 @@ static void destroy(void *self)
     free(self);
 }
 
-static int end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-               struct mg_end *ret_end, struct mg_err *reterr)
+static int end(const void *settings, uint32_t direction, const char *address,
+               const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr)
 {
     (void)settings;
     (void)end_settings;
     if (direction == MG_SOURCE && !strncmp(address, "$share/", 7)) {
         snprintf(reterr->text, sizeof reterr->text,
-                 "a local bridge has no shared subscriptions: every source whose filter matches gets the "
+                 "a local bridge has no shared subscriptions: every source whose filter matches "
+                 "gets the "
                  "event; leave out $share/…");
         return -EINVAL;
     }
-    ret_end->abilities = direction == MG_SOURCE ? MG_SOURCE | MG_FILTERS | MG_DEFERS_ACK | MG_ORDERED
-                                                : MG_SINK | MG_CONFIRMS | MG_ORDERED;
+    ret_end->abilities = direction == MG_SOURCE
+                             ? MG_SOURCE | MG_FILTERS | MG_DEFERS_ACK | MG_ORDERED
+                             : MG_SINK | MG_CONFIRMS | MG_ORDERED;
     ret_end->carries = UINT32_MAX;
     return 0;
-}
-
-/* ---- deliveries in flight ------------------------------------------------------------------- */
-
-/* The cookie for a token; 0 where the table cannot grow. */
-static uint64_t flight_add(struct line *line, mg_token token)
-{
-    if (!line->free_flight) {
-        uint32_t more = line->flight_count ? line->flight_count * 2 : 64;
-        if (more > IN_FLIGHT_MAX)
-            return 0;
-        struct flight *flights = realloc(line->flights, more * sizeof *flights);
-        if (!flights)
-            return 0;
-        memset(flights + line->flight_count, 0, (more - line->flight_count) * sizeof *flights);
-        for (uint32_t i = line->flight_count; i < more; i++)
-            flights[i].next_free = i + 1 < more ? i + 2 : 0;
-        line->free_flight = line->flight_count + 1;
-        line->flights = flights;
-        line->flight_count = more;
-    }
-    struct flight *f = &line->flights[line->free_flight - 1];
-    uint64_t cookie = (uint64_t)++f->generation << 32 | line->free_flight;
-    line->free_flight = f->next_free;
-    f->token = token;
-    return cookie;
-}
-
-/* The token of a cookie, taken out of the table; 0: it is not there any more. */
-static mg_token flight_take(struct line *line, uint64_t cookie)
-{
-    uint32_t index = (uint32_t)cookie;
-    if (!index || index > line->flight_count)
-        return 0;
-    struct flight *f = &line->flights[index - 1];
-    if (f->generation != (uint32_t)(cookie >> 32))
-        return 0;
-    mg_token token = f->token;
-    f->token = 0;
-    f->next_free = line->free_flight;
-    line->free_flight = index;
-    return token;
 }
 
 /* ---- the queue ------------------------------------------------------------------------------ */
@@ -163,9 +124,10 @@ static bool deliver_first(struct line *line)
     struct queued *q = &line->queue[line->first];
     uint64_t cookie = 0;
     if (q->token) {
-        cookie = flight_add(line, q->token);
+        cookie = flights_add(&line->flights, q->token);
         if (!cookie) {
-            give_up(line, take_first(line), MG_RELEASED, "too many events in flight on the local bus");
+            give_up(line, take_first(line), MG_RELEASED,
+                    "too many events in flight on the local bus");
             return true;
         }
     }
@@ -176,7 +138,7 @@ static bool deliver_first(struct line *line)
     if (!error)
         return true;
     if (cookie)
-        flight_take(line, cookie);
+        flights_take(&line->flights, cookie);
     if (error == -EAGAIN) {
         line->first = (line->first + line->capacity - 1) % line->capacity;
         line->queue[line->first] = taken;
@@ -215,13 +177,13 @@ static void connection_destroy(void *context)
         line->bus->host->event_unref(take_first(line).event);
     if (line->wake)
         line->bus->host->wake_free(line->wake);
-    free(line->flights);
+    flights_fini(&line->flights);
     free(line->queue);
     free(line);
 }
 
-static int connection_open(void *self, mg_connection *connection, uint32_t index, void **ret_context,
-                           struct mg_err *reterr)
+static int connection_open(void *self, mg_connection *connection, uint32_t index,
+                           void **ret_context, struct mg_err *reterr)
 {
     (void)index;
     struct bus *bus = self;
@@ -255,8 +217,8 @@ static int open_source(void *context, mg_source *source, const char *address, co
     return 0;
 }
 
-static int open_sink(void *context, mg_sink *sink, const char *address, const void *settings, void **ret_sink,
-                     struct mg_err *reterr)
+static int open_sink(void *context, mg_sink *sink, const char *address, const void *settings,
+                     void **ret_sink, struct mg_err *reterr)
 {
     (void)sink;
     (void)address;
@@ -283,11 +245,12 @@ static void credit(void *context, void *source, uint32_t more)
         line->bus->host->wake(line->wake);
 }
 
-static void settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason)
+static void settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                    const char *reason)
 {
     (void)source;
     struct line *line = context;
-    mg_token token = flight_take(line, cookie);
+    mg_token token = flights_take(&line->flights, cookie);
     if (token)
         line->bus->host->settle(token, outcome, reason);
 }
@@ -309,7 +272,8 @@ static uint64_t hops_of(const struct mg_host *host, const mg_event *event)
     return hops;
 }
 
-static int send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr)
+static int send(void *context, void *sink, const struct mg_delivery *delivery,
+                struct mg_err *reterr)
 {
     (void)sink;
     struct line *line = context;
@@ -344,7 +308,8 @@ static int send(void *context, void *sink, const struct mg_delivery *delivery, s
         host->wake(line->wake);
         return -EAGAIN;
     }
-    line->queue[(line->first + line->count) % line->capacity] = (struct queued){event, delivery->token};
+    line->queue[(line->first + line->count) % line->capacity] =
+        (struct queued){event, delivery->token};
     line->count++;
     return 0;
 }
@@ -368,12 +333,8 @@ static void connection_close(void *context)
 {
     struct line *line = context;
     drain(line);
-    for (uint32_t i = 0; i < line->flight_count; i++) {
-        mg_token token = line->flights[i].token;
-        line->flights[i].token = 0;
-        if (token)
-            line->bus->host->settle(token, MG_RELEASED, "the gateway stops");
-    }
+    for (mg_token token; (token = flights_take_any(&line->flights)) != 0;)
+        line->bus->host->settle(token, MG_RELEASED, "the gateway stops");
     line->bus->host->status(line->connection, false, "closed");
     line->bus->host->closed(line->connection);
 }

@@ -13,14 +13,15 @@ struct json_path {
     char *parts[];
 };
 
-int json_path_compile(const char *text, bool of_event, struct json_path **ret_path, struct mg_err *reterr)
+int json_path_compile(const char *text, bool of_event, struct json_path **ret_path,
+                      struct mg_err *reterr)
 {
     size_t length = strlen(text), parts = 1;
     for (const char *c = text; *c; c++)
         parts += *c == '.';
     if (!length || parts > JSON_PATH_PARTS_MAX) {
-        snprintf(reterr->text, sizeof reterr->text, length ? "a path of more than %d parts" : "an empty path",
-                 JSON_PATH_PARTS_MAX);
+        snprintf(reterr->text, sizeof reterr->text,
+                 length ? "a path of more than %d parts" : "an empty path", JSON_PATH_PARTS_MAX);
         return -EINVAL;
     }
     struct json_path *p = calloc(1, sizeof *p + parts * sizeof p->parts[0] + 2 * (length + 1));
@@ -48,8 +49,8 @@ int json_path_compile(const char *text, bool of_event, struct json_path **ret_pa
     for (size_t i = 0; i < p->count; i++) {
         if (*p->parts[i])
             continue;
-        snprintf(reterr->text, sizeof reterr->text, "\"%.120s\" has an empty part (a dot in a name is written \\.)",
-                 text);
+        snprintf(reterr->text, sizeof reterr->text,
+                 "\"%.120s\" has an empty part (a dot in a name is written \\.)", text);
         free(p);
         return -EINVAL;
     }

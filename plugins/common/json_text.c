@@ -10,12 +10,14 @@ json_t *json_of_payload(const struct mg_host *host, const mg_event *event, struc
 {
     struct mg_bytes payload = host->event_payload(event);
     json_error_t at;
-    json_t *json = json_loadb(payload.len ? payload.at : "", payload.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
+    json_t *json = json_loadb(payload.len ? payload.at : "", payload.len,
+                              JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
     if (!json && !payload.len)
         snprintf(reterr->text, sizeof reterr->text, "the payload is empty, not JSON");
     else if (!json)
-        snprintf(reterr->text, sizeof reterr->text, "the payload is not JSON: %.160s at line %d, column %d", at.text,
-                 at.line, at.column);
+        snprintf(reterr->text, sizeof reterr->text,
+                 "the payload is not JSON: %.160s at line %d, column %d", at.text, at.line,
+                 at.column);
     return json;
 }
 

@@ -55,10 +55,12 @@ static int classify(struct part *p, struct mg_err *err)
         return 0;
     }
     p->kind = CAPTURE;
-    if (name.len && name.len <= NAME_BYTES_MAX && strspn(name.at, "abcdefghijklmnopqrstuvwxyz0123456789_") >= name.len)
+    if (name.len && name.len <= NAME_BYTES_MAX &&
+        strspn(name.at, "abcdefghijklmnopqrstuvwxyz0123456789_") >= name.len)
         return 0;
     snprintf(err->text, sizeof err->text,
-             "{%.*s} is not known: a capture like {line}, {event.address}, {property.NAME}, {route.name} or "
+             "{%.*s} is not known: a capture like {line}, {event.address}, {property.NAME}, "
+             "{route.name} or "
              "{gateway.name}; literal braces are {{ and }}",
              (int)(name.len < 64 ? name.len : 64), name.at);
     return -EINVAL;
@@ -91,7 +93,8 @@ static int read_part(char *text, struct part *ret, char **ret_next, struct mg_er
     return 0;
 }
 
-int text_template_compile(const char *text, struct text_template **ret_template, struct mg_err *reterr)
+int text_template_compile(const char *text, struct text_template **ret_template,
+                          struct mg_err *reterr)
 {
     size_t length = strlen(text);
     struct text_template *t = calloc(1, sizeof *t + length + 1);
@@ -156,8 +159,8 @@ static struct mg_str value_text(const struct mg_value *v, char *scratch, size_t 
     case MG_UUID:
         n = 0;
         for (size_t i = 0; i < 16; i++)
-            n += snprintf(scratch + n, size - (size_t)n, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-                          v->as.uuid[i]);
+            n += snprintf(scratch + n, size - (size_t)n, "%s%02x",
+                          i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", v->as.uuid[i]);
         break;
     default:
         return (struct mg_str){0};
@@ -165,8 +168,9 @@ static struct mg_str value_text(const struct mg_value *v, char *scratch, size_t 
     return (struct mg_str){scratch, (size_t)n};
 }
 
-static struct mg_str part_text(const struct part *p, const struct mg_host *host, const mg_instance *instance,
-                               const struct mg_step_call *call, char *scratch, size_t size)
+static struct mg_str part_text(const struct part *p, const struct mg_host *host,
+                               const mg_instance *instance, const struct mg_step_call *call,
+                               char *scratch, size_t size)
 {
     const struct mg_head *head = host->event_head(call->event);
     const void *field = (const char *)head + p->offset;
@@ -194,9 +198,9 @@ static struct mg_str part_text(const struct part *p, const struct mg_host *host,
     return p->text;
 }
 
-int text_template_expand(const struct text_template *t, const struct mg_host *host, const mg_instance *instance,
-                         const struct mg_step_call *call, char **ret_text, size_t *ret_length,
-                         struct mg_err *reterr)
+int text_template_expand(const struct text_template *t, const struct mg_host *host,
+                         const mg_instance *instance, const struct mg_step_call *call,
+                         char **ret_text, size_t *ret_length, struct mg_err *reterr)
 {
     char *text = malloc(1);
     size_t length = 0;

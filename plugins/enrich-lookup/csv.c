@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CSV by RFC 4180: quoted cells with doubled quotes and line breaks, CRLF or LF, blank lines skipped. */
+/* CSV by RFC 4180: quoted cells with doubled quotes and line breaks, CRLF or LF, blank lines
+ * skipped. */
 #include "table.h"
 #include <errno.h>
 #include <stdio.h>
@@ -43,9 +44,9 @@ static void read_plain(struct csv *csv, struct csv_cell *cell)
 static void skip_blank_lines(struct csv *csv)
 {
     for (;;) {
-        size_t n = csv->at < csv->end && *csv->at == '\n'                                         ? 1
+        size_t n = csv->at < csv->end && *csv->at == '\n'                               ? 1
                    : csv->at + 1 < csv->end && csv->at[0] == '\r' && csv->at[1] == '\n' ? 2
-                                                                                                  : 0;
+                                                                                        : 0;
         if (!n)
             return;
         csv->at += n;

@@ -49,8 +49,8 @@ static struct load *load_new(struct context *c)
     l->context = c;
     l->host = c->lookup->host;
     l->columns = calloc(s->columns.count + 1, sizeof *l->columns);
-    bool copied = l->columns && copy_text(&l->path, s->table) && copy_text(&l->key_column, s->key_column) &&
-                  copy_text(&l->column, s->column);
+    bool copied = l->columns && copy_text(&l->path, s->table) &&
+                  copy_text(&l->key_column, s->key_column) && copy_text(&l->column, s->column);
     l->options.column_count = l->columns ? s->columns.count : 0;
     for (size_t i = 0; copied && i < s->columns.count; i++)
         copied = copy_text(&l->columns[i], ((const char *const *)s->columns.items)[i]);
@@ -113,7 +113,8 @@ static void take_result(struct context *c, struct load *l)
         bool has_old = atomic_load(&p->generation) != 0;
         p->host->count(p->instance, COUNT_LOADS_FAILED, 1);
         p->host->log(p->instance, MG_ERROR, "%s: %s%s", l->path, l->err.text,
-                     has_old ? "; the table as it was stays in use" : "; events wait until it can be read");
+                     has_old ? "; the table as it was stays in use"
+                             : "; events wait until it can be read");
         return;
     }
     p->host->count(p->instance, COUNT_LOADS, 1);

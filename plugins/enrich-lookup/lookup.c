@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Enricher "lookup": puts what a table says about an event into its payload or its properties. */
 #include "lookup.h"
-#include "json_text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,35 +13,91 @@ static const char *const counters[] = {"missing", "loads", "loads_failed", NULL}
 
 #define AT(field) offsetof(struct settings, field)
 static const struct mg_option options[] = {
-    {.name = "table", .doc = "The file: CSV with a line of column names, or JSON (an object of rows, or a list of them).",
-     .type = MG_OPT_FILE, .flags = MG_OPT_REQUIRED, .offset = AT(table)},
-    {.name = "key", .doc = "What is looked up, as \"{machine}\" or \"{property.device}\".", .type = MG_OPT_TEMPLATE,
-     .flags = MG_OPT_REQUIRED, .offset = AT(key)},
+    {.name = "table",
+     .doc = "The file: CSV with a line of column names, or JSON (an object of rows, or a list of "
+            "them).",
+     .type = MG_OPT_FILE,
+     .flags = MG_OPT_REQUIRED,
+     .offset = AT(table)},
+    {.name = "key",
+     .doc = "What is looked up, as \"{machine}\" or \"{property.device}\".",
+     .type = MG_OPT_TEMPLATE,
+     .flags = MG_OPT_REQUIRED,
+     .offset = AT(key)},
     {.name = "into",
-     .doc = "Where the row goes: a path in the JSON payload (machine, data.machine), or property:NAME.",
-     .type = MG_OPT_TEXT, .flags = MG_OPT_REQUIRED, .least = 1, .most = 1024, .offset = AT(into)},
-    {.name = "column", .doc = "Only this column; its value itself goes there.", .type = MG_OPT_TEXT, .least = 1,
-     .most = 1024, .offset = AT(column)},
-    {.name = "columns", .doc = "Only these columns; unset: all but the key's.", .type = MG_OPT_TEXT,
-     .flags = MG_OPT_LIST, .least = 1, .most = 1024, .offset = AT(columns)},
-    {.name = "key_column", .doc = "The column of the keys; unset: the first of a CSV table.", .type = MG_OPT_TEXT,
-     .least = 1, .most = 1024, .offset = AT(key_column)},
-    {.name = "on_missing", .value = "pass",
-     .doc = "What happens to an event whose key the table has not: it passes unchanged, is dropped or rejected.",
-     .type = MG_OPT_ENUM, .choices = missings, .offset = AT(on_missing)},
-    {.name = "format", .value = "auto", .doc = "auto: JSON where the file's name ends in .json, else CSV.",
-     .type = MG_OPT_ENUM, .choices = formats, .offset = AT(format)},
-    {.name = "delimiter", .value = "\",\"", .doc = "What stands between the cells of a CSV table, one character.",
-     .type = MG_OPT_TEXT, .least = 1, .most = 1, .offset = AT(delimiter)},
-    {.name = "typed", .value = "false",
-     .doc = "CSV cells that are not quoted and are a number, true, false or null become such instead of text.",
-     .type = MG_OPT_BOOL, .offset = AT(typed)},
-    {.name = "reload", .value = "2s", .doc = "How often to see whether the file has changed; 0s: never.",
-     .type = MG_OPT_DURATION_MS, .least = 0, .most = 86400000, .offset = AT(reload_ms)},
-    {.name = "max_size", .value = "64MiB", .doc = "A larger file is refused.", .type = MG_OPT_SIZE, .least = 1,
-     .most = 1 << 30, .offset = AT(most_bytes)},
-    {.name = "waiting", .value = "1000", .doc = "Events that may wait on each shard until the table is there.",
-     .type = MG_OPT_INT, .least = 1, .most = 1000000, .offset = AT(waiting)},
+     .doc = "Where the row goes: a path in the JSON payload (machine, data.machine), or "
+            "property:NAME.",
+     .type = MG_OPT_TEXT,
+     .flags = MG_OPT_REQUIRED,
+     .least = 1,
+     .most = 1024,
+     .offset = AT(into)},
+    {.name = "column",
+     .doc = "Only this column; its value itself goes there.",
+     .type = MG_OPT_TEXT,
+     .least = 1,
+     .most = 1024,
+     .offset = AT(column)},
+    {.name = "columns",
+     .doc = "Only these columns; unset: all but the key's.",
+     .type = MG_OPT_TEXT,
+     .flags = MG_OPT_LIST,
+     .least = 1,
+     .most = 1024,
+     .offset = AT(columns)},
+    {.name = "key_column",
+     .doc = "The column of the keys; unset: the first of a CSV table.",
+     .type = MG_OPT_TEXT,
+     .least = 1,
+     .most = 1024,
+     .offset = AT(key_column)},
+    {.name = "on_missing",
+     .value = "pass",
+     .doc = "What happens to an event whose key the table has not: it passes unchanged, is dropped "
+            "or rejected.",
+     .type = MG_OPT_ENUM,
+     .choices = missings,
+     .offset = AT(on_missing)},
+    {.name = "format",
+     .value = "auto",
+     .doc = "auto: JSON where the file's name ends in .json, else CSV.",
+     .type = MG_OPT_ENUM,
+     .choices = formats,
+     .offset = AT(format)},
+    {.name = "delimiter",
+     .value = "\",\"",
+     .doc = "What stands between the cells of a CSV table, one character.",
+     .type = MG_OPT_TEXT,
+     .least = 1,
+     .most = 1,
+     .offset = AT(delimiter)},
+    {.name = "typed",
+     .value = "false",
+     .doc = "CSV cells that are not quoted and are a number, true, false or null become such "
+            "instead of text.",
+     .type = MG_OPT_BOOL,
+     .offset = AT(typed)},
+    {.name = "reload",
+     .value = "2s",
+     .doc = "How often to see whether the file has changed; 0s: never.",
+     .type = MG_OPT_DURATION_MS,
+     .least = 0,
+     .most = 86400000,
+     .offset = AT(reload_ms)},
+    {.name = "max_size",
+     .value = "64MiB",
+     .doc = "A larger file is refused.",
+     .type = MG_OPT_SIZE,
+     .least = 1,
+     .most = 1 << 30,
+     .offset = AT(most_bytes)},
+    {.name = "waiting",
+     .value = "1000",
+     .doc = "Events that may wait on each shard until the table is there.",
+     .type = MG_OPT_INT,
+     .least = 1,
+     .most = 1000000,
+     .offset = AT(waiting)},
     {0}};
 
 static const char property_prefix[] = "property:";
@@ -62,24 +117,31 @@ static int check(const void *settings, struct mg_err *reterr)
     const struct settings *s = settings;
     struct json_path *path = NULL;
     if (s->column && s->columns.count)
-        return refuse(reterr, "columns", "column takes one value, columns makes an object of several: use one of them");
+        return refuse(
+            reterr, "columns",
+            "column takes one value, columns makes an object of several: use one of them");
     if (strchr("\"\r\n", *s->delimiter))
-        return refuse(reterr, "delimiter", "neither a quote nor a line break can stand between cells");
+        return refuse(reterr, "delimiter",
+                      "neither a quote nor a line break can stand between cells");
     if (!strncmp(s->into, property_prefix, PREFIX_LENGTH))
-        return s->into[PREFIX_LENGTH] ? 0 : refuse(reterr, "into", "property: needs the property's name behind it");
+        return s->into[PREFIX_LENGTH]
+                   ? 0
+                   : refuse(reterr, "into", "property: needs the property's name behind it");
     int error = json_path_compile(s->into, true, &path, reterr);
     json_path_free(path);
     if (error)
         reterr->option = "into";
     else if (!strcmp(s->into, ".") || !strcmp(s->into, "data"))
-        error = refuse(reterr, "into", "the row needs a place in the payload, as machine; it cannot replace all of it");
+        error =
+            refuse(reterr, "into",
+                   "the row needs a place in the payload, as machine; it cannot replace all of it");
     return error;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     const struct settings *s = settings;
     struct lookup *p = calloc(1, sizeof *p);
@@ -137,111 +199,6 @@ static void destroy(void *self)
 
 /* ---- enriching ------------------------------------------------------------------------------ */
 
-static uint32_t no_memory(struct mg_err *err)
-{
-    snprintf(err->text, sizeof err->text, "out of memory");
-    return MG_RETRY;
-}
-
-/* Gives the event away where it can be made. */
-static uint32_t replace(struct context *c, mg_event *event, struct mg_err *err)
-{
-    if (!event)
-        return no_memory(err);
-    c->out[0] = event;
-    return MG_REPLACE;
-}
-
-static uint32_t into_payload(struct context *c, const mg_event *event, json_t *value, struct mg_err *err)
-{
-    const struct lookup *p = c->lookup;
-    json_t *payload = json_of_payload(p->host, event, err);
-    if (!payload)
-        return MG_REJECT;
-    uint32_t verdict;
-    int error = json_path_set(p->path, payload, json_deep_copy(value));
-    if (error == -EINVAL) {
-        snprintf(err->text, sizeof err->text,
-                 "the payload has no place for %.120s: something on the way there is neither object nor list",
-                 json_path_text(p->path));
-        verdict = MG_REJECT;
-    } else {
-        verdict = error ? no_memory(err) : replace(c, json_event(p->host, event, payload), err);
-    }
-    json_decref(payload);
-    return verdict;
-}
-
-/* text: to be freed, holds what value points to. */
-static int to_value(const json_t *json, struct mg_value *ret, char **ret_text)
-{
-    *ret_text = NULL;
-    switch (json_typeof(json)) {
-    case JSON_STRING:
-        *ret = (struct mg_value){.type = MG_TEXT, .as.text = {json_string_value(json), json_string_length(json)}};
-        return 0;
-    case JSON_INTEGER:
-        *ret = (struct mg_value){.type = MG_INT, .width = 64, .as.i = json_integer_value(json)};
-        return 0;
-    case JSON_REAL:
-        *ret = (struct mg_value){.type = MG_FLOAT, .width = 64, .as.d = json_real_value(json)};
-        return 0;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        *ret = (struct mg_value){.type = MG_BOOL, .as.b = json_is_true(json)};
-        return 0;
-    case JSON_NULL:
-        *ret = (struct mg_value){.type = MG_NULL};
-        return 0;
-    default: {
-        size_t length;
-        *ret_text = json_to_text(json, &length);
-        *ret = (struct mg_value){.type = MG_TEXT, .as.text = {*ret_text, length}};
-        return *ret_text ? 0 : -ENOMEM;
-    }
-    }
-}
-
-static int set_property(const struct mg_host *host, mg_edit *edit, const char *name, const json_t *json)
-{
-    struct mg_str n = {name, strlen(name)};
-    struct mg_value value;
-    char *text;
-    int error = to_value(json, &value, &text);
-    if (!error)
-        error = host->edit_property(edit, n, NULL);
-    if (!error)
-        error = host->edit_property(edit, n, &value);
-    free(text);
-    return error;
-}
-
-static uint32_t into_properties(struct context *c, const mg_event *event, json_t *value, struct mg_err *err)
-{
-    const struct lookup *p = c->lookup;
-    mg_edit *edit = p->host->edit_new(event);
-    if (!edit)
-        return no_memory(err);
-    int error = 0;
-    if (!json_is_object(value))
-        error = set_property(p->host, edit, p->property, value);
-    else
-        for (void *at = json_object_iter(value); at && !error; at = json_object_iter_next(value, at)) {
-            char *name;
-            if (asprintf(&name, "%s.%s", p->property, json_object_iter_key(at)) < 0) {
-                error = -ENOMEM;
-                break;
-            }
-            error = set_property(p->host, edit, name, json_object_iter_value(at));
-            free(name);
-        }
-    if (error) {
-        p->host->edit_free(edit);
-        return no_memory(err);
-    }
-    return replace(c, p->host->edit_publish(edit), err);
-}
-
 static uint32_t missing(struct context *c)
 {
     const struct lookup *p = c->lookup;
@@ -252,10 +209,12 @@ static uint32_t missing(struct context *c)
 }
 
 /* With a table: the verdict, the event of MG_REPLACE in c->out. */
-static uint32_t enrich(struct context *c, const mg_event *event, const mg_scope *scope, struct mg_err *err)
+static uint32_t enrich(struct context *c, const mg_event *event, const mg_scope *scope,
+                       struct mg_err *err)
 {
     const struct lookup *p = c->lookup;
-    ptrdiff_t length = p->host->expand(p->settings->key, scope, event, c->key, sizeof c->key - 1, err);
+    ptrdiff_t length =
+        p->host->expand(p->settings->key, scope, event, c->key, sizeof c->key - 1, err);
     if (length < 0) /* err says which field is missing */
         return missing(c);
     c->key[length] = '\0';
@@ -264,7 +223,8 @@ static uint32_t enrich(struct context *c, const mg_event *event, const mg_scope 
         snprintf(err->text, sizeof err->text, "the table has no \"%.160s\"", c->key);
         return missing(c);
     }
-    return p->path ? into_payload(c, event, value, err) : into_properties(c, event, value, err);
+    return p->path ? lookup_into_payload(c, event, value, err)
+                   : lookup_into_properties(c, event, value, err);
 }
 
 /* ---- waiting for the first table ------------------------------------------------------------ */
@@ -275,7 +235,8 @@ static uint32_t not_loaded(struct mg_err *err)
     return MG_RETRY;
 }
 
-static uint32_t wait_for_table(struct context *c, const struct mg_step_call *call, struct mg_err *err)
+static uint32_t wait_for_table(struct context *c, const struct mg_step_call *call,
+                               struct mg_err *err)
 {
     const struct lookup *p = c->lookup;
     if (c->waiting_count >= p->settings->waiting || atomic_load(&p->draining))
@@ -284,7 +245,7 @@ static uint32_t wait_for_table(struct context *c, const struct mg_step_call *cal
     mg_event *event = w ? p->host->event_ref(call->event) : NULL;
     if (!event) {
         free(w);
-        return no_memory(err);
+        return lookup_no_memory(err);
     }
     *w = (struct waiting){.token = call->pending, .event = event, .scope = call->scope};
     *c->last = w;
@@ -307,7 +268,8 @@ static void end_waiting(struct context *c, bool has_table)
         uint32_t verdict = has_table ? enrich(c, w->event, w->scope, &err) : not_loaded(&err);
         bool replaced = verdict == MG_REPLACE;
         mg_event *out[1] = {c->out[0]};
-        host->resume(w->token, verdict, replaced ? out : NULL, replaced, err.text[0] ? err.text : NULL);
+        host->resume(w->token, verdict, replaced ? out : NULL, replaced,
+                     err.text[0] ? err.text : NULL);
         host->event_unref(w->event);
         free(w);
         w = next;
@@ -322,7 +284,8 @@ static void woken(void *arg)
         end_waiting(c, has_table);
 }
 
-static uint32_t process(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *result)
+static uint32_t process(void *self, void *context, const struct mg_step_call *call,
+                        struct mg_step_result *result)
 {
     (void)self;
     struct context *c = context;
@@ -400,7 +363,8 @@ static const struct mg_module module = {
     .kind = MG_ENRICHER,
     .name = "lookup",
     .version = "1.0.0",
-    .summary = "Looks a key up in a CSV or JSON table and puts the row into the payload or the properties.",
+    .summary = "Looks a key up in a CSV or JSON table and puts the row into the payload or the "
+               "properties.",
     .options = options,
     .settings_size = sizeof(struct settings),
     .counters = counters,

@@ -66,7 +66,15 @@ struct lookup {
 };
 
 /* loader.c */
-void lookup_load_begin_shard(struct context *context); /* makes it the one that loads, where there is none */
+void lookup_load_begin_shard(
+    struct context *context); /* makes it the one that loads, where there is none */
 void lookup_load_end_shard(struct context *context);
 /* The newest table in context->table; false: there is none yet. */
 bool lookup_refresh_shard(struct context *context);
+
+/* place.c: verdicts; with MG_REPLACE the new event is in context->out. */
+uint32_t lookup_into_payload(struct context *context, const mg_event *event, json_t *value,
+                             struct mg_err *reterr);
+uint32_t lookup_into_properties(struct context *context, const mg_event *event, json_t *value,
+                                struct mg_err *reterr);
+uint32_t lookup_no_memory(struct mg_err *reterr); /* MG_RETRY, and says why */

@@ -49,7 +49,9 @@ static int add(struct table *t, const char *key, json_t *value, const char *wher
         json_decref(value);
         return wrong(err, "more than %d rows", TABLE_ROWS_MAX);
     }
-    return json_object_set_new(t->values, key, value) ? wrong(err, "%s %u: the key is not UTF-8", where, number) : 0;
+    return json_object_set_new(t->values, key, value)
+               ? wrong(err, "%s %u: the key is not UTF-8", where, number)
+               : 0;
 }
 
 /* ---- CSV ------------------------------------------------------------------------------------ */
@@ -80,18 +82,21 @@ static bool has_column(const struct header *h, const char *name)
 
 static int no_column(const struct header *h, const char *name, struct mg_err *err)
 {
-    size_t used = (size_t)snprintf(err->text, sizeof err->text, "line 1: no column \"%.60s\"; there are", name);
+    size_t used = (size_t)snprintf(err->text, sizeof err->text,
+                                   "line 1: no column \"%.60s\"; there are", name);
     for (int i = 0; i < h->count && used + 1 < sizeof err->text; i++)
-        used += (size_t)snprintf(err->text + used, sizeof err->text - used, "%s %.40s", i ? "," : "",
-                                 h->cells[i].text);
+        used += (size_t)snprintf(err->text + used, sizeof err->text - used, "%s %.40s",
+                                 i ? "," : "", h->cells[i].text);
     return -EINVAL;
 }
 
-static int read_header(const struct table_options *o, struct csv *csv, struct header *h, struct mg_err *err)
+static int read_header(const struct table_options *o, struct csv *csv, struct header *h,
+                       struct mg_err *err)
 {
     h->count = csv_read(csv, h->cells, err);
     if (h->count <= 0)
-        return h->count ? h->count : wrong(err, "line 1: a CSV table begins with the names of its columns");
+        return h->count ? h->count
+                        : wrong(err, "line 1: a CSV table begins with the names of its columns");
     for (int i = 0; i < h->count; i++) {
         if (!h->cells[i].length)
             return wrong(err, "line %u: column %d has no name", csv->line, i + 1);
@@ -129,7 +134,8 @@ static int csv_row(const struct table_options *o, struct table *t, const struct 
     return add(t, cells[h->key].text, row, "line", line, err);
 }
 
-static int parse_csv(const struct table_options *o, struct table *t, char *text, size_t length, struct mg_err *err)
+static int parse_csv(const struct table_options *o, struct table *t, char *text, size_t length,
+                     struct mg_err *err)
 {
     struct csv csv = {.at = text, .end = text + length, .delimiter = o->delimiter, .next_line = 1};
     struct header *h = calloc(1, sizeof *h);
@@ -143,7 +149,8 @@ static int parse_csv(const struct table_options *o, struct table *t, char *text,
         if (count < 0)
             error = count;
         else if (count != h->count)
-            error = wrong(err, "line %u: %d cells where there are %d columns", csv.line, count, h->count);
+            error = wrong(err, "line %u: %d cells where there are %d columns", csv.line, count,
+                          h->count);
         else
             error = csv_row(o, t, h, cells, csv.line, err);
     }
@@ -154,7 +161,8 @@ static int parse_csv(const struct table_options *o, struct table *t, char *text,
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-/* A new reference to what of the row is looked up; NULL: the row has not the column, or no memory. */
+/* A new reference to what of the row is looked up; NULL: the row has not the column, or no memory.
+ */
 static json_t *select_columns(const struct table_options *o, json_t *row)
 {
     if (o->column)
@@ -170,8 +178,8 @@ static json_t *select_columns(const struct table_options *o, json_t *row)
     return value;
 }
 
-static int add_selected(const struct table_options *o, struct table *t, const char *key, json_t *row,
-                        unsigned number, struct mg_err *err)
+static int add_selected(const struct table_options *o, struct table *t, const char *key,
+                        json_t *row, unsigned number, struct mg_err *err)
 {
     json_t *value = select_columns(o, row);
     if (!value && o->column)
@@ -179,7 +187,8 @@ static int add_selected(const struct table_options *o, struct table *t, const ch
     return add(t, key, value, "row", number, err);
 }
 
-static int parse_json_list(const struct table_options *o, struct table *t, json_t *list, struct mg_err *err)
+static int parse_json_list(const struct table_options *o, struct table *t, json_t *list,
+                           struct mg_err *err)
 {
     int error = 0;
     if (!o->key_column)
@@ -189,14 +198,16 @@ static int parse_json_list(const struct table_options *o, struct table *t, json_
         char number[32];
         snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(key));
         if (!json_is_string(key) && !json_is_integer(key))
-            return wrong(err, "row %zu: \"%.80s\" must be there, a text or a whole number", i + 1, o->key_column);
-        error = add_selected(o, t, json_is_string(key) ? json_string_value(key) : number, row, (unsigned)i + 1, err);
+            return wrong(err, "row %zu: \"%.80s\" must be there, a text or a whole number", i + 1,
+                         o->key_column);
+        error = add_selected(o, t, json_is_string(key) ? json_string_value(key) : number, row,
+                             (unsigned)i + 1, err);
     }
     return error;
 }
 
-static int parse_json(const struct table_options *o, struct table *t, const char *text, size_t length,
-                      struct mg_err *err)
+static int parse_json(const struct table_options *o, struct table *t, const char *text,
+                      size_t length, struct mg_err *err)
 {
     json_error_t at;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &at);
@@ -207,18 +218,20 @@ static int parse_json(const struct table_options *o, struct table *t, const char
     if (json_is_array(json))
         error = parse_json_list(o, t, json, err);
     else if (o->key_column)
-        error = wrong(err, "key_column is for a list of objects; here the members' names are the keys");
+        error =
+            wrong(err, "key_column is for a list of objects; here the members' names are the keys");
     else
         for (void *it = json_object_iter(json); it && !error; it = json_object_iter_next(json, it))
-            error = add_selected(o, t, json_object_iter_key(it), json_object_iter_value(it), ++number, err);
+            error = add_selected(o, t, json_object_iter_key(it), json_object_iter_value(it),
+                                 ++number, err);
     json_decref(json);
     return error;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static int parse(const struct table_options *o, bool is_json, char *text, size_t length, struct table **ret,
-                 struct mg_err *err)
+static int parse(const struct table_options *o, bool is_json, char *text, size_t length,
+                 struct table **ret, struct mg_err *err)
 {
     struct table *t = calloc(1, sizeof *t);
     err->text[0] = '\0';
@@ -245,11 +258,12 @@ static int parse_file(const struct table_options *o, char *text, size_t length, 
 {
     size_t n = strlen(o->path);
     bool named_json = n > 5 && !strcmp(o->path + n - 5, ".json");
-    return parse(o, o->format == TABLE_JSON || (o->format == TABLE_AUTO && named_json), text, length, ret, err);
+    return parse(o, o->format == TABLE_JSON || (o->format == TABLE_AUTO && named_json), text,
+                 length, ret, err);
 }
 
-int table_parse(const struct table_options *o, const char *text, size_t length, struct table **ret_table,
-                struct mg_err *reterr)
+int table_parse(const struct table_options *o, const char *text, size_t length,
+                struct table **ret_table, struct mg_err *reterr)
 {
     char *copy = malloc(length + 1);
     if (!copy) {
@@ -284,7 +298,8 @@ int table_load(const struct table_options *o, struct table **ret_table, struct m
     if (!S_ISREG(st.st_mode))
         error = wrong(reterr, "not a regular file");
     else if (st.st_size > o->most_bytes) {
-        wrong(reterr, "%lld bytes; max_size allows %lld", (long long)st.st_size, (long long)o->most_bytes);
+        wrong(reterr, "%lld bytes; max_size allows %lld", (long long)st.st_size,
+              (long long)o->most_bytes);
         error = -EFBIG;
     }
     /* Not a byte more than it had when it was opened: a file that grows is read again soon. */

@@ -30,10 +30,11 @@ struct table;
 
 /* Reads and parses the whole file; blocks.  0 or -EINVAL, -EFBIG, -ENOMEM or what the system said:
  * reterr says what and where. */
-int table_load(const struct table_options *options, struct table **ret_table, struct mg_err *reterr);
+int table_load(const struct table_options *options, struct table **ret_table,
+               struct mg_err *reterr);
 /* The same from memory, but for the format TABLE_AUTO. */
-int table_parse(const struct table_options *options, const char *text, size_t length, struct table **ret_table,
-                struct mg_err *reterr);
+int table_parse(const struct table_options *options, const char *text, size_t length,
+                struct table **ret_table, struct mg_err *reterr);
 int table_stamp_of(const char *path, struct table_stamp *ret_stamp);
 
 struct table *table_ref(struct table *table); /* ANY thread */
@@ -43,7 +44,8 @@ json_t *table_find(const struct table *table, const char *key);
 size_t table_count(const struct table *table);
 
 /* csv.c: reads one record.  *at moves behind it; cells (at most TABLE_COLUMNS_MAX) point into text,
- * which is unquoted in place.  Returns their number, 0 at the end, or -EINVAL with *line at the fault. */
+ * which is unquoted in place.  Returns their number, 0 at the end, or -EINVAL with *line at the
+ * fault. */
 struct csv {
     char *at, *end;
     char delimiter;

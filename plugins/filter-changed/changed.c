@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Filter "changed": report by exception.  Passes an event when its value differs enough from the last
- * one passed of the same key. */
+/* Filter "changed": report by exception.  Passes an event when its value differs enough from the
+ * last one passed of the same key. */
 #include "json_path.h"
 #include "json_text.h"
 #include "last_values.h"
@@ -43,37 +43,67 @@ static const char *const missings[] = {"pass", "drop", "reject", NULL};
 #define AT(field) offsetof(struct settings, field)
 static const struct mg_option options[] = {
     {.name = "value",
-     .doc = "Path of the value in a JSON payload, as temperature or data.items.0; unset: the whole payload, "
+     .doc = "Path of the value in a JSON payload, as temperature or data.items.0; unset: the whole "
+            "payload, "
             "which may be a bare number.",
-     .type = MG_OPT_TEXT, .least = 1, .most = 1024, .offset = AT(value)},
-    {.name = "key", .value = "\"{event.address}\"", .doc = "What is compared with each other: one last value per key.",
-     .type = MG_OPT_TEMPLATE, .offset = AT(key)},
-    {.name = "deadband", .value = "0",
-     .doc = "A number must differ by more than this, absolute (0.5) or of the last one passed (2%).",
-     .type = MG_OPT_TEXT, .least = 1, .most = 32, .offset = AT(deadband)},
-    {.name = "at_least_every", .value = "0s",
+     .type = MG_OPT_TEXT,
+     .least = 1,
+     .most = 1024,
+     .offset = AT(value)},
+    {.name = "key",
+     .value = "\"{event.address}\"",
+     .doc = "What is compared with each other: one last value per key.",
+     .type = MG_OPT_TEMPLATE,
+     .offset = AT(key)},
+    {.name = "deadband",
+     .value = "0",
+     .doc =
+         "A number must differ by more than this, absolute (0.5) or of the last one passed (2%).",
+     .type = MG_OPT_TEXT,
+     .least = 1,
+     .most = 32,
+     .offset = AT(deadband)},
+    {.name = "at_least_every",
+     .value = "0s",
      .doc = "An unchanged value passes when the last one passed so long ago; 0s: never.",
-     .type = MG_OPT_DURATION_MS, .least = 0, .most = 31536000000, .offset = AT(at_least_every_ms)},
-    {.name = "at_most_every", .value = "0s",
+     .type = MG_OPT_DURATION_MS,
+     .least = 0,
+     .most = 31536000000,
+     .offset = AT(at_least_every_ms)},
+    {.name = "at_most_every",
+     .value = "0s",
      .doc = "A changed value is dropped when one of its key passed so short ago; 0s: never.",
-     .type = MG_OPT_DURATION_MS, .least = 0, .most = 31536000000, .offset = AT(at_most_every_ms)},
-    {.name = "max_keys", .value = "10000",
-     .doc = "Keys remembered on each shard; beyond, the one unused for longest is forgotten, and passes next time.",
-     .type = MG_OPT_INT, .least = 1, .most = 10000000, .offset = AT(max_keys)},
-    {.name = "on_missing", .value = "pass", .doc = "What happens to an event whose JSON payload has no such value.",
-     .type = MG_OPT_ENUM, .choices = missings, .offset = AT(on_missing)},
+     .type = MG_OPT_DURATION_MS,
+     .least = 0,
+     .most = 31536000000,
+     .offset = AT(at_most_every_ms)},
+    {.name = "max_keys",
+     .value = "10000",
+     .doc = "Keys remembered on each shard; beyond, the one unused for longest is forgotten, and "
+            "passes next time.",
+     .type = MG_OPT_INT,
+     .least = 1,
+     .most = 10000000,
+     .offset = AT(max_keys)},
+    {.name = "on_missing",
+     .value = "pass",
+     .doc = "What happens to an event whose JSON payload has no such value.",
+     .type = MG_OPT_ENUM,
+     .choices = missings,
+     .offset = AT(on_missing)},
     {0}};
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
-static int parse_deadband(const char *text, double *ret_deadband, bool *ret_percent, struct mg_err *reterr)
+static int parse_deadband(const char *text, double *ret_deadband, bool *ret_percent,
+                          struct mg_err *reterr)
 {
     char *end;
     double d = strtod(text, &end);
     bool percent = *end == '%';
     if (end == text || end[percent] || !isfinite(d) || d < 0) {
-        snprintf(reterr->text, sizeof reterr->text, "\"%.32s\" is neither a number, as 0.5, nor a percentage, as 2%%",
-                 text);
+        snprintf(reterr->text, sizeof reterr->text,
+                 "\"%.32s\" is neither a number, as 0.5, nor a percentage, as 2%%", text);
         reterr->option = "deadband";
         return -EINVAL;
     }
@@ -112,8 +142,8 @@ static void destroy(void *self)
     free(c);
 }
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     const struct settings *s = settings;
     struct changed *c = calloc(1, sizeof *c);
@@ -190,7 +220,8 @@ static bool bare_number(struct mg_bytes payload, double *ret)
 enum { CANNOT_COMPARE = 1000 }; /* short of memory: better once too often than lost */
 
 /* MG_PASS: it has a value; CANNOT_COMPARE; anything else is the verdict. */
-static uint32_t value_of(const struct changed *c, const mg_event *event, struct value *ret, struct mg_err *err)
+static uint32_t value_of(const struct changed *c, const mg_event *event, struct value *ret,
+                         struct mg_err *err)
 {
     struct value v = {0};
     if (!c->path) {
@@ -212,7 +243,8 @@ static uint32_t value_of(const struct changed *c, const mg_event *event, struct 
     } else if (json_is_number(at)) {
         v.is_number = true;
         v.number = json_number_value(at);
-    } else if (json_dump_callback(at, hash_part, v.hash, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY)) {
+    } else if (json_dump_callback(at, hash_part, v.hash,
+                                  JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY)) {
         verdict = CANNOT_COMPARE;
     }
     json_decref(json);
@@ -234,8 +266,8 @@ static bool differs(const struct changed *c, const struct value *last, const str
 
 /* ---- the filter ----------------------------------------------------------------------------- */
 
-static bool passes(const struct changed *c, const struct last_value *last, const struct value *now, int64_t now_us,
-                   bool repeated)
+static bool passes(const struct changed *c, const struct last_value *last, const struct value *now,
+                   int64_t now_us, bool repeated)
 {
     int64_t since_ms = (now_us - last->passed_us) / 1000;
     const struct settings *s = c->settings;
@@ -248,26 +280,28 @@ static bool passes(const struct changed *c, const struct last_value *last, const
     return s->at_least_every_ms && since_ms >= s->at_least_every_ms;
 }
 
-static uint32_t process(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *result)
+static uint32_t process(void *self, void *context, const struct mg_step_call *call,
+                        struct mg_step_result *result)
 {
     const struct changed *c = self;
     struct context *x = context;
     struct value now;
     uint32_t verdict = value_of(c, call->event, &now, &result->err);
-    if (verdict == CANNOT_COMPARE || (verdict == MG_DROP && c->settings->on_missing == MISSING_PASS))
+    if (verdict == CANNOT_COMPARE ||
+        (verdict == MG_DROP && c->settings->on_missing == MISSING_PASS))
         return MG_PASS;
     if (verdict != MG_PASS)
         return verdict;
-    ptrdiff_t length = c->host->expand(c->settings->key, call->scope, call->event, x->key, KEY_BYTES_MAX + 1,
-                                       &result->err);
+    ptrdiff_t length = c->host->expand(c->settings->key, call->scope, call->event, x->key,
+                                       KEY_BYTES_MAX + 1, &result->err);
     if (length < 0)
         return MG_REJECT;
     int64_t now_us = c->host->now_us(x->shard);
     struct last_value *last = last_values_find(x->last, x->key, (size_t)length);
     if (last && !passes(c, last, &now, now_us, c->host->event_head(call->event)->duplicate)) {
         c->host->count(c->instance, COUNT_UNCHANGED, 1);
-        snprintf(result->err.text, sizeof result->err.text, "not changed enough since the last one of \"%.128s\"",
-                 x->key);
+        snprintf(result->err.text, sizeof result->err.text,
+                 "not changed enough since the last one of \"%.128s\"", x->key);
         return MG_DROP;
     }
     if (!last) {
@@ -294,7 +328,8 @@ static const struct mg_module module = {
     .kind = MG_FILTER,
     .name = "changed",
     .version = "1.0.0",
-    .summary = "Passes an event when its value changed by more than a deadband since the last one of its key.",
+    .summary = "Passes an event when its value changed by more than a deadband since the last one "
+               "of its key.",
     .options = options,
     .settings_size = sizeof(struct settings),
     .counters = counters,

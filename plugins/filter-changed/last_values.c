@@ -95,7 +95,8 @@ static void forget_oldest(struct last_values *v)
     free(e);
 }
 
-struct last_value *last_values_add(struct last_values *v, const char *key, size_t length, bool *ret_forgotten)
+struct last_value *last_values_add(struct last_values *v, const char *key, size_t length,
+                                   bool *ret_forgotten)
 {
     struct last_value *e = calloc(1, sizeof *e + length + 1);
     if (!e)

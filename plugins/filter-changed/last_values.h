@@ -13,7 +13,7 @@ struct value {
 };
 
 struct last_value {
-    struct last_value *chain;          /* in its bucket */
+    struct last_value *chain; /* in its bucket */
     struct last_value *newer, *older;
     uint64_t key_hash;
     struct value value;
@@ -29,8 +29,10 @@ struct last_values *last_values_create(size_t keys_max, uint64_t seed);
 void last_values_destroy(struct last_values *values); /* NULL is fine */
 /* NULL: not known.  Makes it the most recently used. */
 struct last_value *last_values_find(struct last_values *values, const char *key, size_t length);
-/* A new entry for a key that is not known; *ret_forgotten: another had to go.  NULL: out of memory. */
-struct last_value *last_values_add(struct last_values *values, const char *key, size_t length, bool *ret_forgotten);
+/* A new entry for a key that is not known; *ret_forgotten: another had to go.  NULL: out of memory.
+ */
+struct last_value *last_values_add(struct last_values *values, const char *key, size_t length,
+                                   bool *ret_forgotten);
 
 /* FNV-1a, twice with different bases. */
 void value_hash(uint64_t hash[2], const void *at, size_t length);

@@ -29,9 +29,9 @@ static const char *kind_of(const json_t *json)
 
 static int cannot(const struct field *f, const json_t *in, const char *what, struct mg_err *err)
 {
-    snprintf(err->text, sizeof err->text, "%.80s: %s%s%.40s%s %s", json_path_text(f->target), kind_of(in),
-             json_is_string(in) ? " \"" : "", json_is_string(in) ? json_string_value(in) : "",
-             json_is_string(in) ? "\"" : "", what);
+    snprintf(err->text, sizeof err->text, "%.80s: %s%s%.40s%s %s", json_path_text(f->target),
+             kind_of(in), json_is_string(in) ? " \"" : "",
+             json_is_string(in) ? json_string_value(in) : "", json_is_string(in) ? "\"" : "", what);
     return -EINVAL;
 }
 
@@ -98,7 +98,8 @@ static int convert_text(const struct field *f, const json_t *in, json_t **ret, s
     return *ret ? 0 : -ENOMEM;
 }
 
-static int convert_boolean(const struct field *f, const json_t *in, json_t **ret, struct mg_err *err)
+static int convert_boolean(const struct field *f, const json_t *in, json_t **ret,
+                           struct mg_err *err)
 {
     const char *s = json_string_value(in);
     bool yes = json_is_true(in) || (json_is_number(in) && json_number_value(in) == 1) ||
@@ -123,11 +124,13 @@ static int convert(const struct field *f, json_t *in, json_t **ret, struct mg_er
     return 0;
 }
 
-static int expand(const struct field *f, const struct field_call *call, json_t **ret, struct mg_err *err)
+static int expand(const struct field *f, const struct field_call *call, json_t **ret,
+                  struct mg_err *err)
 {
     char *text;
     size_t length;
-    int error = text_template_expand(f->text, call->host, call->instance, call->step, &text, &length, err);
+    int error =
+        text_template_expand(f->text, call->host, call->instance, call->step, &text, &length, err);
     if (error == -ENOENT) {
         *ret = NULL;
         return 0;
@@ -143,7 +146,8 @@ static int expand(const struct field *f, const struct field_call *call, json_t *
     return 0;
 }
 
-int field_evaluate(const struct field *f, const struct field_call *call, json_t **ret_value, struct mg_err *reterr)
+int field_evaluate(const struct field *f, const struct field_call *call, json_t **ret_value,
+                   struct mg_err *reterr)
 {
     json_t *in = NULL;
     *ret_value = NULL;

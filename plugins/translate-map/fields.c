@@ -10,16 +10,16 @@
 
 enum { FIELDS_MAX = 1024 };
 
-__attribute__((format(printf, 3, 4))) static int wrong(const struct mg_node *node, struct mg_err *err,
-                                                       const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int wrong(const struct mg_node *node,
+                                                       struct mg_err *err, const char *format, ...)
 {
     char what[160];
     va_list args;
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    snprintf(err->text, sizeof err->text, "%.64s:%u:%u: %s", node->file ? node->file : "fields", node->line,
-             node->column, what);
+    snprintf(err->text, sizeof err->text, "%.64s:%u:%u: %s", node->file ? node->file : "fields",
+             node->line, node->column, what);
     return -EINVAL;
 }
 
@@ -64,9 +64,10 @@ static json_t *constant(const struct mg_node *node)
     json = node->type == MG_NODE_LIST ? json_array() : json_object();
     for (size_t i = 0; json && i < node->count; i++) {
         json_t *item = constant(node->items[i]);
-        int error = !item                          ? -1
-                    : node->type == MG_NODE_LIST ? json_array_append_new(json, item)
-                                                 : json_object_set_new(json, node->items[i]->key, item);
+        int error = !item ? -1
+                    : node->type == MG_NODE_LIST
+                        ? json_array_append_new(json, item)
+                        : json_object_set_new(json, node->items[i]->key, item);
         if (error) {
             json_decref(json);
             return NULL;
@@ -109,8 +110,10 @@ static int compile_number(double *ret, const struct mg_node *node, struct mg_err
 
 static int compile_type(struct field *f, const struct mg_node *node, struct mg_err *err)
 {
-    static const char *const names[] = {
-        [TYPE_NUMBER] = "number", [TYPE_INTEGER] = "integer", [TYPE_TEXT] = "text", [TYPE_BOOLEAN] = "boolean"};
+    static const char *const names[] = {[TYPE_NUMBER] = "number",
+                                        [TYPE_INTEGER] = "integer",
+                                        [TYPE_TEXT] = "text",
+                                        [TYPE_BOOLEAN] = "boolean"};
     for (uint32_t i = TYPE_NUMBER; i <= TYPE_BOOLEAN; i++) {
         if (node->type == MG_NODE_SCALAR && !strcmp(node->text, names[i])) {
             f->type = i;
@@ -136,10 +139,13 @@ static int compile_member(struct field *f, const struct mg_node *node, struct mg
         *(*key == 'v' ? &f->value : &f->fallback) = json;
         return json ? 0 : -ENOMEM;
     }
-    return wrong(node, err, "unknown key \"%.40s\": from, value, default, type, scale and offset are known", key);
+    return wrong(node, err,
+                 "unknown key \"%.40s\": from, value, default, type, scale and offset are known",
+                 key);
 }
 
-static int compile_field(struct field *f, const struct mg_node *node, bool target_of_event, struct mg_err *err)
+static int compile_field(struct field *f, const struct mg_node *node, bool target_of_event,
+                         struct mg_err *err)
 {
     f->scale = 1;
     int error = json_path_compile(node->key, target_of_event, &f->target, err);
@@ -155,10 +161,12 @@ static int compile_field(struct field *f, const struct mg_node *node, bool targe
         return error;
     bool has_source = f->from || f->text;
     if (has_source == !!f->value)
-        return wrong(node, err, "%.60s needs %s (a nested field is written as a dotted name)", node->key,
-                     has_source ? "either from or value, not both" : "from or value");
+        return wrong(node, err, "%.60s needs %s (a nested field is written as a dotted name)",
+                     node->key, has_source ? "either from or value, not both" : "from or value");
     if (f->value && (f->fallback || f->type || f->scaled))
-        return wrong(node, err, "%.60s: default, type, scale and offset go with from, not with value", node->key);
+        return wrong(node, err,
+                     "%.60s: default, type, scale and offset go with from, not with value",
+                     node->key);
     if (f->scaled && f->type > TYPE_INTEGER)
         return wrong(node, err, "%.60s: scale and offset make a number or an integer", node->key);
     return 0;
@@ -173,7 +181,8 @@ int fields_compile(const struct mg_node *map, bool targets_of_event, struct fiel
     if (!map)
         return 0;
     if (map->type != MG_NODE_MAP || map->count > FIELDS_MAX)
-        return wrong(map, reterr, "fields must be a map of targets to sources, at most %d", FIELDS_MAX);
+        return wrong(map, reterr, "fields must be a map of targets to sources, at most %d",
+                     FIELDS_MAX);
     ret_fields->list = calloc(map->count ? map->count : 1, sizeof *ret_fields->list);
     int error = ret_fields->list ? 0 : -ENOMEM;
     for (size_t i = 0; i < map->count && !error; i++) {

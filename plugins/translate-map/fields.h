@@ -26,7 +26,8 @@ struct fields {
 };
 
 /* targets_of_event: whether a leading `data` in a target is the event's data (see json_path.h).
- * -EINVAL: reterr says file:line:column and why; -ENOMEM.  *ret_fields is for fields_fini either way. */
+ * -EINVAL: reterr says file:line:column and why; -ENOMEM.  *ret_fields is for fields_fini either
+ * way. */
 int fields_compile(const struct mg_node *map, bool targets_of_event, struct fields *ret_fields,
                    struct mg_err *reterr);
 void fields_fini(struct fields *fields);

@@ -35,17 +35,31 @@ static const char *const missings[] = {"omit", "set-null", "reject", NULL};
 #define AT(field) offsetof(struct settings, field)
 static const struct mg_option options[] = {
     {.name = "fields",
-     .doc = "Targets and where each comes from: a path (data.temperature), a text (\"{line}\"), or a map with "
+     .doc = "Targets and where each comes from: a path (data.temperature), a text (\"{line}\"), or "
+            "a map with "
             "from or value, and default, type, scale, offset.",
-     .type = MG_OPT_TREE, .offset = AT(fields)},
-    {.name = "mode", .value = "replace",
+     .type = MG_OPT_TREE,
+     .offset = AT(fields)},
+    {.name = "mode",
+     .value = "replace",
      .doc = "replace: a new object of the fields only; merge: the payload with the fields put in.",
-     .type = MG_OPT_ENUM, .choices = modes, .offset = AT(mode)},
-    {.name = "remove", .doc = "Paths to take out of the payload, with mode: merge.", .type = MG_OPT_TEXT,
-     .flags = MG_OPT_LIST, .least = 1, .most = 1024, .offset = AT(remove)},
-    {.name = "on_missing", .value = "omit",
-     .doc = "A field whose source the event has not, and that has no default: left out, set to null, or the event rejected.",
-     .type = MG_OPT_ENUM, .choices = missings, .offset = AT(on_missing)},
+     .type = MG_OPT_ENUM,
+     .choices = modes,
+     .offset = AT(mode)},
+    {.name = "remove",
+     .doc = "Paths to take out of the payload, with mode: merge.",
+     .type = MG_OPT_TEXT,
+     .flags = MG_OPT_LIST,
+     .least = 1,
+     .most = 1024,
+     .offset = AT(remove)},
+    {.name = "on_missing",
+     .value = "omit",
+     .doc = "A field whose source the event has not, and that has no default: left out, set to "
+            "null, or the event rejected.",
+     .type = MG_OPT_ENUM,
+     .choices = missings,
+     .offset = AT(on_missing)},
     {0}};
 
 /* ---- settings ------------------------------------------------------------------------------- */
@@ -85,12 +99,15 @@ static int check(const void *settings, struct mg_err *reterr)
     const struct settings *s = settings;
     if (s->mode == MODE_REPLACE && s->remove.count) {
         snprintf(reterr->text, sizeof reterr->text,
-                 "mode: replace takes over nothing but the fields, so there is nothing to remove (use mode: merge)");
+                 "mode: replace takes over nothing but the fields, so there is nothing to remove "
+                 "(use mode: merge)");
         reterr->option = "remove";
         return -EINVAL;
     }
-    if (s->mode == MODE_REPLACE && (!s->fields || s->fields->type == MG_NODE_NULL || !s->fields->count)) {
-        snprintf(reterr->text, sizeof reterr->text, "mode: replace without fields would make every payload {}");
+    if (s->mode == MODE_REPLACE &&
+        (!s->fields || s->fields->type == MG_NODE_NULL || !s->fields->count)) {
+        snprintf(reterr->text, sizeof reterr->text,
+                 "mode: replace without fields would make every payload {}");
         reterr->option = "fields";
         return -EINVAL;
     }
@@ -109,8 +126,8 @@ static void destroy(void *self)
     free(self);
 }
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                  void **ret_self, struct mg_err *reterr)
 {
     struct map *m = calloc(1, sizeof *m);
     if (!m) {
@@ -148,7 +165,8 @@ static void shard_close(void *self, void *context)
 /* ---- the translation ------------------------------------------------------------------------ */
 
 /* Reads all from the payload as it came, so that the order of the fields makes no difference. */
-static int put_fields(const struct map *m, const struct field_call *call, json_t *out, struct mg_err *err)
+static int put_fields(const struct map *m, const struct field_call *call, json_t *out,
+                      struct mg_err *err)
 {
     for (size_t i = 0; i < m->fields.count; i++) {
         const struct field *f = &m->fields.list[i];
@@ -157,7 +175,8 @@ static int put_fields(const struct map *m, const struct field_call *call, json_t
         if (error)
             return error;
         if (!value && m->settings->on_missing == MISSING_REJECT) {
-            snprintf(err->text, sizeof err->text, "%.80s: the event has no %.120s", json_path_text(f->target),
+            snprintf(err->text, sizeof err->text, "%.80s: the event has no %.120s",
+                     json_path_text(f->target),
                      f->from ? json_path_text(f->from) : "value for its text");
             return -EINVAL;
         }
@@ -169,19 +188,21 @@ static int put_fields(const struct map *m, const struct field_call *call, json_t
         error = json_path_set(f->target, out, copy);
         if (error) {
             snprintf(err->text, sizeof err->text, "%.120s: %s", json_path_text(f->target),
-                     error == -ENOMEM ? "out of memory" : "something on the way there is neither object nor list");
+                     error == -ENOMEM ? "out of memory"
+                                      : "something on the way there is neither object nor list");
             return error;
         }
     }
     return 0;
 }
 
-static int translate(const struct map *m, const struct mg_step_call *step, json_t *payload, json_t **ret_out,
-                     struct mg_err *err)
+static int translate(const struct map *m, const struct mg_step_call *step, json_t *payload,
+                     json_t **ret_out, struct mg_err *err)
 {
     bool merge = m->settings->mode == MODE_MERGE;
     if (merge && !json_is_object(payload)) {
-        snprintf(err->text, sizeof err->text, "the payload is no JSON object, so nothing can be merged into it");
+        snprintf(err->text, sizeof err->text,
+                 "the payload is no JSON object, so nothing can be merged into it");
         return -EINVAL;
     }
     json_t *out = merge ? json_deep_copy(payload) : json_object();
@@ -200,7 +221,8 @@ static int translate(const struct map *m, const struct mg_step_call *step, json_
     return error;
 }
 
-static uint32_t process(void *self, void *context, const struct mg_step_call *call, struct mg_step_result *result)
+static uint32_t process(void *self, void *context, const struct mg_step_call *call,
+                        struct mg_step_result *result)
 {
     const struct map *m = self;
     struct context *x = context;
@@ -236,7 +258,8 @@ static const struct mg_module module = {
     .kind = MG_TRANSLATOR,
     .name = "map",
     .version = "1.0.0",
-    .summary = "Makes a JSON payload out of fields: from the payload, from captures and properties, or constant.",
+    .summary = "Makes a JSON payload out of fields: from the payload, from captures and "
+               "properties, or constant.",
     .options = options,
     .settings_size = sizeof(struct settings),
     .check = check,

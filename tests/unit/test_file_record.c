@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events as lines of JSON: the round trip keeps everything, and what is not understood is refused. */
+/* Events as lines of JSON: the round trip keeps everything, and what is not understood is refused.
+ */
 #include "fake_host.h"
 #include "record.h"
 #include "record_fields.h"
@@ -57,7 +58,8 @@ static void check_same(const mg_event *event, const struct record *r)
             CU_ASSERT_EQUAL(memcmp(x, y, sizeof(uint32_t)), 0);
         if (f->kind == FIELD_I64 && (a->present & f->present))
             CU_ASSERT_EQUAL(memcmp(x, y, sizeof(int64_t)), 0);
-        if ((f->kind == FIELD_U8 || f->kind == FIELD_BOOL) && (!f->present || (a->present & f->present)))
+        if ((f->kind == FIELD_U8 || f->kind == FIELD_BOOL) &&
+            (!f->present || (a->present & f->present)))
             CU_ASSERT_EQUAL(memcmp(x, y, 1), 0);
     }
     struct mg_bytes payload = table->event_payload(event);
@@ -119,21 +121,34 @@ static void every_field_and_type_survives(void)
         {kit_str("bin"), {.type = MG_BINARY, .as.binary = {"\0\xff", 2}}},
         {kit_str("empty"), {.type = MG_BINARY, .as.binary = {"", 0}}},
         {kit_str("time"), {.type = MG_TIME, .as.i = -1}},
-        {kit_str("uuid"), {.type = MG_UUID, .as.uuid = {0xde, 0xad, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 255}}},
+        {kit_str("uuid"),
+         {.type = MG_UUID, .as.uuid = {0xde, 0xad, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 255}}},
         {kit_str("sym"), {.type = MG_SYMBOL, .as.text = kit_str("amqp:symbol")}},
     };
     struct mg_message m = {
         .head = {.size = sizeof m.head,
-                 .present = MG_HAS_QOS | MG_HAS_RETAIN | MG_HAS_DURABLE | MG_HAS_PRIORITY | MG_HAS_GROUP_SEQUENCE |
-                            MG_HAS_CREATED | MG_HAS_EXPIRY | MG_HAS_TEXT_PAYLOAD,
-                 .address = kit_str("a/b"), .reply_to = kit_str("r"), .subject = {"", 0},
-                 .content_type = kit_str("text/plain"), .content_encoding = kit_str("gzip"),
-                 .group = kit_str("g"), .reply_to_group = kit_str("rg"),
+                 .present = MG_HAS_QOS | MG_HAS_RETAIN | MG_HAS_DURABLE | MG_HAS_PRIORITY |
+                            MG_HAS_GROUP_SEQUENCE | MG_HAS_CREATED | MG_HAS_EXPIRY |
+                            MG_HAS_TEXT_PAYLOAD,
+                 .address = kit_str("a/b"),
+                 .reply_to = kit_str("r"),
+                 .subject = {"", 0},
+                 .content_type = kit_str("text/plain"),
+                 .content_encoding = kit_str("gzip"),
+                 .group = kit_str("g"),
+                 .reply_to_group = kit_str("rg"),
                  .message_id = {.type = MG_UINT, .width = 64, .as.u = UINT64_MAX},
                  .correlation = {.type = MG_BINARY, .as.binary = {"\x80\0", 2}},
-                 .user = {"\xfe", 1}, .group_sequence = UINT32_MAX, .qos = 2, .priority = 255,
-                 .retain = true, .duplicate = true, .durable = true, .text_payload = true,
-                 .created_us = 1700000000123456, .expires_us = INT64_MAX},
+                 .user = {"\xfe", 1},
+                 .group_sequence = UINT32_MAX,
+                 .qos = 2,
+                 .priority = 255,
+                 .retain = true,
+                 .duplicate = true,
+                 .durable = true,
+                 .text_payload = true,
+                 .created_us = 1700000000123456,
+                 .expires_us = INT64_MAX},
         .payload = {"\0\x80\xff", 3},
         .properties = properties,
         .property_count = sizeof properties / sizeof properties[0],
@@ -170,7 +185,9 @@ static void any_bytes_survive_as_payload_and_text(void)
         }
         struct mg_property p = {{text, t}, {.type = MG_TEXT, .as.text = {text, t}}};
         struct mg_message m = {.head = {.size = sizeof m.head, .address = {text, t}},
-                               .payload = {bytes, n}, .properties = &p, .property_count = 1};
+                               .payload = {bytes, n},
+                               .properties = &p,
+                               .property_count = 1};
         round_trip(&m);
     }
     CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
@@ -179,12 +196,18 @@ static void any_bytes_survive_as_payload_and_text(void)
 static void what_people_write_is_understood(void)
 {
     static const char *const lines[] = {
-        "{\"address\":\"a\",\"payload\":{\"t\":91,\"x\":[1,2.5]}}", "{\"t\":91,\"x\":[1,2.5]}",
-        "{\"address\":\"a\",\"payload\":\"plain\"}", "plain",
-        "{\"address\":\"a\",\"payload\":7}", "7",
-        "{\"address\":\"a\",\"payload_base64\":\"aGk=\"}", "hi",
-        " {\"payload\":null} ", "null",
-        "{}", "",
+        "{\"address\":\"a\",\"payload\":{\"t\":91,\"x\":[1,2.5]}}",
+        "{\"t\":91,\"x\":[1,2.5]}",
+        "{\"address\":\"a\",\"payload\":\"plain\"}",
+        "plain",
+        "{\"address\":\"a\",\"payload\":7}",
+        "7",
+        "{\"address\":\"a\",\"payload_base64\":\"aGk=\"}",
+        "hi",
+        " {\"payload\":null} ",
+        "null",
+        "{}",
+        "",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i += 2) {
         struct record r;
@@ -218,7 +241,9 @@ static void what_is_not_understood_is_refused_with_the_reason(void)
         {"{\"properties\":[{\"name\":\"a\"}]}", "name and a value"},
         {"{\"properties\":{\"a\":{\"type\":\"uint\",\"bits\":8,\"value\":256}}}", "plain value"},
         {"{\"properties\":{\"a\":{\"type\":\"uint\",\"bits\":9,\"value\":1}}}", "plain value"},
-        {"{\"properties\":{\"a\":{\"type\":\"uuid\",\"value\":\"+1ad0001-0203-0405-0607-08090a0b0cff\"}}}", "plain"},
+        {"{\"properties\":{\"a\":{\"type\":\"uuid\",\"value\":\"+1ad0001-0203-0405-0607-"
+         "08090a0b0cff\"}}}",
+         "plain"},
         {"{\"properties\":{\"a\":{\"type\":\"nonsense\",\"value\":1}}}", "plain value"},
         {"{\"message_id\":true}", "message_id"},
     };
@@ -237,10 +262,11 @@ static void what_is_not_understood_is_refused_with_the_reason(void)
 
 static void damaged_lines_never_crash(void)
 {
-    static const char good[] = "{\"address\":\"a\",\"user\":{\"type\":\"text\",\"base64\":\"/w==\"},\"message_id\":"
-                               "{\"type\":\"uuid\",\"value\":\"dead0001-0203-0405-0607-08090a0b0cff\"},\"properties\":"
-                               "[{\"name\":\"x\",\"value\":{\"type\":\"decimal\",\"bits\":32,\"base64\":\"AAECAw==\"}}],"
-                               "\"payload_base64\":\"AAAA\"}";
+    static const char good[] =
+        "{\"address\":\"a\",\"user\":{\"type\":\"text\",\"base64\":\"/w==\"},\"message_id\":"
+        "{\"type\":\"uuid\",\"value\":\"dead0001-0203-0405-0607-08090a0b0cff\"},\"properties\":"
+        "[{\"name\":\"x\",\"value\":{\"type\":\"decimal\",\"bits\":32,\"base64\":\"AAECAw==\"}}],"
+        "\"payload_base64\":\"AAAA\"}";
     for (int i = 0; i < 20000; i++) {
         char line[sizeof good];
         memcpy(line, good, sizeof good);
@@ -263,7 +289,8 @@ int main(void)
         {"every field and type survives", every_field_and_type_survives},
         {"any bytes survive as payload and text", any_bytes_survive_as_payload_and_text},
         {"what people write is understood", what_people_write_is_understood},
-        {"what is not understood is refused with the reason", what_is_not_understood_is_refused_with_the_reason},
+        {"what is not understood is refused with the reason",
+         what_is_not_understood_is_refused_with_the_reason},
         {"damaged lines never crash", damaged_lines_never_crash},
         {0}};
     return kit_main("file-record", tests);

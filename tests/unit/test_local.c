@@ -120,8 +120,9 @@ static void order_is_kept_across_a_full_window(void)
     for (int i = 0; i < 50; i++) {
         char address[16];
         snprintf(address, sizeof address, "a/%d", i);
-        CU_ASSERT_TRUE(kit_str_is(kit_host_table(host)->event_head(kit_ingested(host, (size_t)i)->event)->address,
-                                  address));
+        CU_ASSERT_TRUE(kit_str_is(
+            kit_host_table(host)->event_head(kit_ingested(host, (size_t)i)->event)->address,
+            address));
     }
     CU_ASSERT_TRUE(kit_run_until(host, kit_all_settled, host, 2000));
     close_bus();
@@ -187,10 +188,12 @@ int main(void)
     static const struct kit_test tests[] = {
         {"the source's outcome is the sink's", the_sources_outcome_is_the_sinks},
         {"best effort owes nothing", best_effort_owes_nothing},
-        {"a full window holds the sink, credit frees it", a_full_window_holds_the_sink_and_credit_frees_it},
+        {"a full window holds the sink, credit frees it",
+         a_full_window_holds_the_sink_and_credit_frees_it},
         {"order is kept across a full window", order_is_kept_across_a_full_window},
         {"what goes round is rejected after max_hops", what_goes_round_is_rejected_after_max_hops},
-        {"closing releases what is queued and in flight", closing_releases_what_is_queued_and_in_flight},
+        {"closing releases what is queued and in flight",
+         closing_releases_what_is_queued_and_in_flight},
         {"a shared subscription is refused", a_shared_subscription_is_refused},
         {0}};
     return kit_main("local", tests);

@@ -21,7 +21,8 @@ static void open_filter(const char *yaml)
     if (!settings)
         fprintf(stderr, "%s\n", kit_settings_error());
     CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
-    CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, module, "changed", settings, &instance, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, module, "changed", settings, &instance, &err),
+                          0);
     CU_ASSERT_EQUAL_FATAL(kit_instance_start(instance, &err), 0);
 }
 
@@ -34,7 +35,8 @@ static void close_filter(void)
 
 static uint32_t verdict_of(mg_event *event)
 {
-    struct kit_verdict v = kit_process(instance, event, kit_scope(host, "route", "machine", "m1", NULL));
+    struct kit_verdict v =
+        kit_process(instance, event, kit_scope(host, "route", "machine", "m1", NULL));
     uint32_t verdict = v.verdict;
     err = v.err;
     kit_verdict_fini(&v);
@@ -212,14 +214,18 @@ static void the_table_agrees_with_a_plain_model(void)
 static void wrong_settings_are_refused(void)
 {
     static const char *const wrong[][2] = {
-        {"{deadband: much}", "deadband"}, {"{deadband: -1}", "deadband"}, {"{deadband: 5%%}", "deadband"},
-        {"{deadband: nan}", "deadband"}, {"{value: a..b}", "value"},
+        {"{deadband: much}", "deadband"},
+        {"{deadband: -1}", "deadband"},
+        {"{deadband: 5%%}", "deadband"},
+        {"{deadband: nan}", "deadband"},
+        {"{value: a..b}", "value"},
         {"{at_least_every: 1s, at_most_every: 2s}", "at_least_every"},
     };
     const struct mg_module *module = mg_module(NULL);
     host = kit_host_create();
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        const void *settings = kit_settings(host, module->options, module->settings_size, wrong[i][0]);
+        const void *settings =
+            kit_settings(host, module->options, module->settings_size, wrong[i][0]);
         CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
         err = (struct mg_err){.text = ""};
         CU_ASSERT_EQUAL(module->check(settings, &err), -EINVAL);
@@ -232,15 +238,18 @@ static void wrong_settings_are_refused(void)
 int main(void)
 {
     static const struct kit_test tests[] = {
-        {"small changes are dropped, the reference stays", small_changes_are_dropped_and_do_not_move_the_reference},
-        {"decimal fractions do not cross by rounding", decimal_fractions_do_not_cross_the_deadband_by_rounding},
+        {"small changes are dropped, the reference stays",
+         small_changes_are_dropped_and_do_not_move_the_reference},
+        {"decimal fractions do not cross by rounding",
+         decimal_fractions_do_not_cross_the_deadband_by_rounding},
         {"a percentage is of the last passed", a_percentage_is_of_the_last_passed},
         {"keys are apart", keys_are_apart},
         {"what is no number is compared whole", what_is_no_number_is_compared_whole},
         {"without a path the payload is the value", without_a_path_the_payload_is_the_value},
         {"time lets pass and holds back", time_lets_pass_and_holds_back},
         {"a repetition of the last passed passes", a_repetition_of_the_last_passed_passes},
-        {"poison is rejected, a missing value is a choice", poison_is_rejected_and_a_missing_value_is_a_choice},
+        {"poison is rejected, a missing value is a choice",
+         poison_is_rejected_and_a_missing_value_is_a_choice},
         {"the oldest keys are forgotten", the_oldest_keys_are_forgotten},
         {"the table agrees with a plain model", the_table_agrees_with_a_plain_model},
         {"wrong settings are refused", wrong_settings_are_refused},

@@ -51,7 +51,8 @@ static void csv_is_read_as_rfc_4180_says(void)
 {
     struct table_options o = {.format = TABLE_CSV, .delimiter = ','};
     struct table *t = parse(&o,
-                            "\xef\xbb\xbf" "id,a,b\r\n"
+                            "\xef\xbb\xbf"
+                            "id,a,b\r\n"
                             "\r\n"
                             "1,\"x, \"\"y\"\"\r\nz\",\n"
                             "\"2\",,\" \"\n"
@@ -75,7 +76,8 @@ static void csv_is_read_as_rfc_4180_says(void)
 static void columns_are_chosen(void)
 {
     static const char *const two[] = {"c", "id"};
-    struct table_options o = {.format = TABLE_CSV, .delimiter = ',', .columns = two, .column_count = 2};
+    struct table_options o = {
+        .format = TABLE_CSV, .delimiter = ',', .columns = two, .column_count = 2};
     struct table *t = parse(&o, "id,b,c\nx,1,2\n", NULL);
     CU_ASSERT_TRUE(row_is(t, "x", "{\"id\":\"x\",\"c\":\"2\"}"));
     table_unref(t);
@@ -107,7 +109,8 @@ static void json_tables_are_objects_or_lists(void)
 
 static void faults_of_tables_name_their_place(void)
 {
-    struct table_options csv = {.format = TABLE_CSV, .delimiter = ','}, json = {.format = TABLE_JSON};
+    struct table_options csv = {.format = TABLE_CSV, .delimiter = ','},
+                         json = {.format = TABLE_JSON};
     parse(&csv, "", "line 1");
     parse(&csv, "a,a\n", "two columns \"a\"");
     parse(&csv, "a,\n", "column 2 has no name");
@@ -170,7 +173,8 @@ static void open_lookup(const char *name, const char *more)
 {
     const struct mg_module *module = mg_module(NULL);
     char yaml[512];
-    snprintf(yaml, sizeof yaml, "{table: %s, key: '{machine}', reload: 10ms, %s}", in_folder(name), more);
+    snprintf(yaml, sizeof yaml, "{table: %s, key: '{machine}', reload: 10ms, %s}", in_folder(name),
+             more);
     host = kit_host_create();
     table_of_host = kit_host_table(host);
     const void *settings = kit_settings(host, module->options, module->settings_size, yaml);
@@ -195,14 +199,16 @@ static void close_lookup(void)
     kit_instance_drain(instance);
     kit_instance_stop(instance);
     kit_instance_destroy(instance);
-    CU_ASSERT_TRUE(kit_run_until(host, no_job, NULL, 5000)); /* a last look at the file may be under way */
+    CU_ASSERT_TRUE(
+        kit_run_until(host, no_job, NULL, 5000)); /* a last look at the file may be under way */
     CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
 }
 
 static struct kit_verdict enrich(const char *machine, const char *payload)
 {
     mg_event *event = kit_event("plant/a/x", payload);
-    struct kit_verdict v = kit_process(instance, event, kit_scope(host, "route", "machine", machine, NULL));
+    struct kit_verdict v =
+        kit_process(instance, event, kit_scope(host, "route", "machine", machine, NULL));
     err = v.err;
     table_of_host->event_unref(event);
     return v;
@@ -229,13 +235,16 @@ static void the_row_goes_into_the_payload(void)
     struct kit_verdict v = enrich("m1", "{\"t\":20.1}");
     CU_ASSERT_TRUE(v.pended); /* the first waits for the table */
     CU_ASSERT_EQUAL(v.verdict, MG_REPLACE);
-    CU_ASSERT_TRUE(v.count == 1 &&
-                   kit_payload_is(v.events[0], "{\"t\":20.1,\"machine\":{\"hall\":\"north\",\"model\":\"press\"}}"));
+    CU_ASSERT_TRUE(
+        v.count == 1 &&
+        kit_payload_is(v.events[0],
+                       "{\"t\":20.1,\"machine\":{\"hall\":\"north\",\"model\":\"press\"}}"));
     kit_verdict_fini(&v);
     v = enrich("m2", "{}");
     CU_ASSERT_FALSE(v.pended);
     kit_verdict_fini(&v);
-    expect("m2", "{\"data\":{}}", MG_REPLACE, "{\"data\":{\"machine\":{\"hall\":\"south\",\"model\":\"drill\"}}}");
+    expect("m2", "{\"data\":{}}", MG_REPLACE,
+           "{\"data\":{\"machine\":{\"hall\":\"south\",\"model\":\"drill\"}}}");
     expect("m1", "not json", MG_REJECT, NULL);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "not JSON"));
     expect("m1", "[]", MG_REJECT, NULL);
@@ -254,7 +263,8 @@ static void one_column_goes_into_a_property(void)
     m.properties = old;
     m.property_count = 2;
     mg_event *event = table_of_host->event_new(&m);
-    struct kit_verdict v = kit_process(instance, event, kit_scope(host, "r", "machine", "m1", NULL));
+    struct kit_verdict v =
+        kit_process(instance, event, kit_scope(host, "r", "machine", "m1", NULL));
     CU_ASSERT_EQUAL_FATAL(v.verdict, MG_REPLACE);
     size_t count;
     table_of_host->event_properties(v.events[0], &count);
@@ -334,11 +344,13 @@ static void what_cannot_wait_is_tried_again_and_the_end_frees_the_rest(void)
     const struct mg_step_ops *ops = mg_module(NULL)->ops;
     const struct mg_life *life = mg_module(NULL)->life;
     void *context;
-    CU_ASSERT_EQUAL_FATAL(life->shard_open(kit_instance_self(instance), kit_shard(host, 1), &context, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        life->shard_open(kit_instance_self(instance), kit_shard(host, 1), &context, &err), 0);
     CU_ASSERT_TRUE(kit_run_until(host, load_failed, NULL, 5000));
     CU_ASSERT_TRUE(kit_logged(host, MG_ERROR, "events wait"));
     mg_event *event = kit_event("a", "{}");
-    struct mg_step_call call = {.event = event, .scope = kit_scope(host, "r", "machine", "m1", NULL)};
+    struct mg_step_call call = {.event = event,
+                                .scope = kit_scope(host, "r", "machine", "m1", NULL)};
     struct mg_step_result result = {0};
     struct kit_verdict v;
     CU_ASSERT_EQUAL(ops->process(kit_instance_self(instance), context, &call, &result), MG_PENDING);
@@ -376,8 +388,12 @@ static void a_table_that_is_not_there_stops_the_start(void)
 static void wrong_settings_are_refused(void)
 {
     static const char *const wrong[][2] = {
-        {"into: 'property:'", "into"}, {"into: a..b", "into"}, {"into: .", "into"}, {"into: data", "into"},
-        {"into: m, column: a, columns: [b]", "columns"}, {"into: m, delimiter: '\"'", "delimiter"},
+        {"into: 'property:'", "into"},
+        {"into: a..b", "into"},
+        {"into: .", "into"},
+        {"into: data", "into"},
+        {"into: m, column: a, columns: [b]", "columns"},
+        {"into: m, delimiter: '\"'", "delimiter"},
     };
     const struct mg_module *module = mg_module(NULL);
     host = kit_host_create();
@@ -404,10 +420,10 @@ static void in_a_folder_of_its_own(void (*run)(void))
     CU_ASSERT_EQUAL(system(command), 0);
 }
 
-#define TEST(name)                    \
-    static void run_##name(void)      \
-    {                                 \
-        in_a_folder_of_its_own(name); \
+#define TEST(name)                                                                                 \
+    static void run_##name(void)                                                                   \
+    {                                                                                              \
+        in_a_folder_of_its_own(name);                                                              \
     }
 TEST(the_row_goes_into_the_payload)
 TEST(one_column_goes_into_a_property)
@@ -431,8 +447,10 @@ int main(void)
         {"a missing key is a choice", run_a_missing_key_is_a_choice},
         {"a changed file replaces the table, a bad one not",
          run_a_changed_file_replaces_the_table_and_a_bad_one_does_not},
-        {"what cannot wait is tried again, the end frees", run_what_cannot_wait_is_tried_again_and_the_end_frees_the_rest},
-        {"a table that is not there stops the start", run_a_table_that_is_not_there_stops_the_start},
+        {"what cannot wait is tried again, the end frees",
+         run_what_cannot_wait_is_tried_again_and_the_end_frees_the_rest},
+        {"a table that is not there stops the start",
+         run_a_table_that_is_not_there_stops_the_start},
         {"wrong settings are refused", wrong_settings_are_refused},
         {0}};
     return kit_main("plugin-lookup", tests);

@@ -39,7 +39,8 @@ static void expect_event(const char *yaml, const mg_event *event, const char *ex
         bool same = v.count == 1 && kit_payload_is(v.events[0], expected);
         if (!same && v.count == 1) {
             struct mg_bytes payload = kit_host_table(host)->event_payload(v.events[0]);
-            fprintf(stderr, "expected %s\n     got %.*s\n", expected, (int)payload.len, (const char *)payload.at);
+            fprintf(stderr, "expected %s\n     got %.*s\n", expected, (int)payload.len,
+                    (const char *)payload.at);
         } else if (!same) {
             fprintf(stderr, "%s\n", err.text);
         }
@@ -68,10 +69,13 @@ static void paths(void)
 {
     expect("{fields: {tempC: data.temperature, line: '{line}'}}", "{\"temperature\":91}",
            "{\"tempC\":91,\"line\":\"a\"}");
-    expect("{fields: {tempC: data.temperature}}", "{\"data\":{\"temperature\":20.1}}", "{\"tempC\":20.1}");
-    expect("{fields: {a.b: x.1.y, a.c: 'n\\.m', data.z: x.0}}", "{\"x\":[1,{\"y\":true}],\"n.m\":null}",
+    expect("{fields: {tempC: data.temperature}}", "{\"data\":{\"temperature\":20.1}}",
+           "{\"tempC\":20.1}");
+    expect("{fields: {a.b: x.1.y, a.c: 'n\\.m', data.z: x.0}}",
+           "{\"x\":[1,{\"y\":true}],\"n.m\":null}",
            "{\"a\":{\"b\":true,\"c\":null},\"data\":{\"z\":1}}");
-    expect("{fields: {all: ., copy: list}}", "{\"list\":[]}", "{\"all\":{\"list\":[]},\"copy\":[]}");
+    expect("{fields: {all: ., copy: list}}", "{\"list\":[]}",
+           "{\"all\":{\"list\":[]},\"copy\":[]}");
 }
 
 static void templates(void)
@@ -82,18 +86,21 @@ static void templates(void)
     m.property_count = 1;
     m.head.message_id = (struct mg_value){.type = MG_TEXT, .as.text = kit_str("id-1")};
     mg_event *event = kit_host_table(host)->event_new(&m);
-    expect_event("{fields: {t: '{line}/{machine} {{x}}', r: '{route.name}', u: '{property.unit}', "
-                 "a: '{event.address}', i: '{event.message_id}', k: {value: [1, '2', {x: null}, 2.5, 1e3]}}}",
-                 event,
-                 "{\"t\":\"a/m1 {x}\",\"r\":\"hot\",\"u\":\"7\",\"a\":\"plant/a/m1\",\"i\":\"id-1\","
-                 "\"k\":[1,\"2\",{\"x\":null},2.5,1000.0]}");
+    expect_event(
+        "{fields: {t: '{line}/{machine} {{x}}', r: '{route.name}', u: '{property.unit}', "
+        "a: '{event.address}', i: '{event.message_id}', k: {value: [1, '2', {x: null}, 2.5, "
+        "1e3]}}}",
+        event,
+        "{\"t\":\"a/m1 {x}\",\"r\":\"hot\",\"u\":\"7\",\"a\":\"plant/a/m1\",\"i\":\"id-1\","
+        "\"k\":[1,\"2\",{\"x\":null},2.5,1000.0]}");
     kit_host_table(host)->event_unref(event);
 }
 
 static void conversions(void)
 {
     expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"20.50\"}", "{\"v\":20.5}");
-    expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"9007199254740993\"}", "{\"v\":9007199254740993}");
+    expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"9007199254740993\"}",
+           "{\"v\":9007199254740993}");
     expect("{fields: {v: {from: v, type: integer}}}", "{\"v\":2.5}", "{\"v\":3}");
     expect("{fields: {v: {from: v, type: text}}}", "{\"v\":0.1}", "{\"v\":\"0.1\"}");
     expect("{fields: {v: {from: v, type: text}}}", "{\"v\":true}", "{\"v\":\"true\"}");
@@ -114,14 +121,15 @@ static void missing_values(void)
     expect("{fields: {a: a, b: b}, on_missing: set-null}", "{\"b\":1}", "{\"a\":null,\"b\":1}");
     expect("{fields: {a: a, b: b}, on_missing: reject}", "{\"b\":1}", NULL);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "has no a"));
-    expect("{fields: {a: {from: a, default: {x: 1}}, b: {from: b, type: number, default: 0}}}", "{\"b\":null}",
-           "{\"a\":{\"x\":1},\"b\":0}");
+    expect("{fields: {a: {from: a, default: {x: 1}}, b: {from: b, type: number, default: 0}}}",
+           "{\"b\":null}", "{\"a\":{\"x\":1},\"b\":0}");
 }
 
 static void merging(void)
 {
     expect("{mode: merge, fields: {b: '{line}', c.d: a}, remove: [x, y.1, nothing.at.all]}",
-           "{\"a\":1.10,\"x\":2,\"y\":[1,2,3]}", "{\"a\":1.1,\"y\":[1,3],\"b\":\"a\",\"c\":{\"d\":1.1}}");
+           "{\"a\":1.10,\"x\":2,\"y\":[1,2,3]}",
+           "{\"a\":1.1,\"y\":[1,3],\"b\":\"a\",\"c\":{\"d\":1.1}}");
     expect("{mode: merge, fields: {a: b, b: a}}", "{\"a\":1,\"b\":2}", "{\"a\":2,\"b\":1}");
     expect("{mode: merge, fields: {data.n: {value: 1}}}", "{\"v\":0}", "{\"v\":0,\"n\":1}");
     expect("{mode: merge, fields: {data.n: {value: 1}}, remove: data.v}", "{\"data\":{\"v\":0}}",
@@ -140,7 +148,8 @@ static void bad_payloads(void)
     expect("{fields: {a: a}}", "{\"a\":", NULL);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "line 1, column"));
     expect("{fields: {a: a}}", "", NULL);
-    expect("{fields: {a: a}}", "{\"a\":\"\\u0000\\ud83d\\ude00\\\"\"}", "{\"a\":\"\\u0000\xf0\x9f\x98\x80\\\"\"}");
+    expect("{fields: {a: a}}", "{\"a\":\"\\u0000\\ud83d\\ude00\\\"\"}",
+           "{\"a\":\"\\u0000\xf0\x9f\x98\x80\\\"\"}");
 }
 
 static void the_rest_of_the_event_stays(void)
@@ -154,8 +163,10 @@ static void the_rest_of_the_event_stays(void)
     const struct mg_host *table = kit_host_table(host);
     mg_event *event = table->event_new(&m);
     mg_instance *instance;
-    CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, mg_module(NULL), "map", settings_of("{fields: {a: {value: 1}}}"),
-                                              &instance, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, mg_module(NULL), "map",
+                                              settings_of("{fields: {a: {value: 1}}}"), &instance,
+                                              &err),
+                          0);
     struct kit_verdict v = kit_process(instance, event, kit_scope(host, "hot", NULL));
     CU_ASSERT_EQUAL_FATAL(v.count, 1);
     CU_ASSERT_TRUE(kit_str_is(table->event_head(v.events[0])->address, "x/y"));
@@ -204,14 +215,16 @@ static void wrong_settings(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(err.option);
         CU_ASSERT_STRING_EQUAL(err.option, wrong[i][1]);
     }
-    CU_ASSERT_EQUAL(mg_module(NULL)->check(settings_of("fields:\n  a: b\n  c: { from: d, type: odd }\n"), &err), -EINVAL);
+    CU_ASSERT_EQUAL(
+        mg_module(NULL)->check(settings_of("fields:\n  a: b\n  c: { from: d, type: odd }\n"), &err),
+        -EINVAL);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ":3:"));
 }
 
-#define TEST(name)                  \
-    static void run_##name(void)    \
-    {                               \
-        with_host(name);            \
+#define TEST(name)                                                                                 \
+    static void run_##name(void)                                                                   \
+    {                                                                                              \
+        with_host(name);                                                                           \
     }
 TEST(paths)
 TEST(templates)

@@ -45,8 +45,8 @@ struct mqtt_sink_settings {
 /* mqtt_options.c */
 extern const struct mg_option mqtt_options[], mqtt_source_options[], mqtt_sink_options[];
 int mqtt_settings_check(const void *settings, struct mg_err *reterr);
-int mqtt_end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-             struct mg_end *ret_end, struct mg_err *reterr);
+int mqtt_end(const void *settings, uint32_t direction, const char *address,
+             const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr);
 bool mqtt_keeps_session(const struct mqtt_settings *settings);
 /* Writes the reason, and answers -EINVAL. */
 int mqtt_refuse(struct mg_err *err, const char *option, const char *format, ...)
@@ -134,11 +134,11 @@ struct mqtt_link {
     struct mqtt_sub *subs; /* what is subscribed, index as in subscriptions */
     struct mqtt_subscription *subscriptions;
     uint32_t sub_count, subs_pending, subs_refused;
-    bool by_id;              /* messages carry the identifiers of their subscriptions */
-    size_t offered_to;       /* of the message being offered: ends that have it already */
-    int64_t stalled_us;      /* like that of a source, for those found by address */
+    bool by_id;         /* messages carry the identifiers of their subscriptions */
+    size_t offered_to;  /* of the message being offered: ends that have it already */
+    int64_t stalled_us; /* like that of a source, for those found by address */
     mg_timer *stall_timer;
-    uint64_t dropped;        /* not logged yet */
+    uint64_t dropped; /* not logged yet */
     int64_t dropped_said_us;
 
     /* sinks */
@@ -163,8 +163,9 @@ void mqtt_flush(void *context);
 /* Starts *timer, or arms it anew. */
 void mqtt_arm(struct mqtt_link *link, mg_timer **timer, int64_t after_ms, void (*fired)(void *arg));
 void mqtt_disarm(struct mqtt_link *link, mg_timer **timer);
-void mqtt_link_fail(struct mqtt_link *link, const char *why); /* gives the connection up, tries anew */
-void mqtt_link_settled(struct mqtt_link *link);               /* subscriptions or flights have changed */
+void mqtt_link_fail(struct mqtt_link *link,
+                    const char *why);           /* gives the connection up, tries anew */
+void mqtt_link_settled(struct mqtt_link *link); /* subscriptions or flights have changed */
 
 /* mqtt_source.c */
 int mqtt_open_source(void *context, mg_source *core, const char *address, const void *settings,

@@ -6,8 +6,8 @@
  * none at all.
  *
  * A session of the client: connect → connected or refused → … → lost (or, after disconnect, ended).
- * Between lost and ended the client clears up: connect is not called before ended, and every publish
- * that was not confirmed by then never will be.  After refused comes ended, too. */
+ * Between lost and ended the client clears up: connect is not called before ended, and every
+ * publish that was not confirmed by then never will be.  After refused comes ended, too. */
 #pragma once
 #include "mqtt_mapping.h"
 
@@ -34,9 +34,9 @@ struct mqtt_client_options {
     const char *client_id, *user, *password;
     uint32_t session_expiry_s; /* v5 */
     uint16_t keep_alive_s;
-    uint16_t receive_maximum; /* v5; 0: not said */
-    uint32_t max_packet;      /* v5; 0: not said */
-    uint32_t in_flight_most;  /* publish ids are below it */
+    uint16_t receive_maximum;     /* v5; 0: not said */
+    uint32_t max_packet;          /* v5; 0: not said */
+    uint32_t in_flight_most;      /* publish ids are below it */
     const struct mqtt_will *will; /* may be NULL */
     const struct mqtt_tls *tls;   /* for mqtts and wss */
 };
@@ -74,9 +74,10 @@ struct mqtt_client_events {
 
 struct mqtt_client_ops {
     bool defers_ack; /* acknowledges a message when the bridge says so */
-    int (*create)(const struct mg_host *host, mg_shard *shard, const struct mqtt_client_options *options,
-                  const struct mqtt_client_events *events, void *arg, struct mqtt_client **ret_client,
-                  struct mg_err *reterr);
+    int (*create)(const struct mg_host *host, mg_shard *shard,
+                  const struct mqtt_client_options *options,
+                  const struct mqtt_client_events *events, void *arg,
+                  struct mqtt_client **ret_client, struct mg_err *reterr);
     /* url lives as long as the client.  0, -EINVAL, -ENOMEM. */
     int (*connect)(struct mqtt_client *client, const char *url);
     int (*subscribe)(struct mqtt_client *client, const struct mqtt_subscription *subscriptions,
@@ -91,5 +92,6 @@ struct mqtt_client_ops {
 };
 
 extern const struct mqtt_client_ops mqtt_paho_client;
-int mqtt_paho_load(void);    /* CONTROL; once per instance, before its first client */
-void mqtt_paho_unload(void); /* CONTROL; once per instance, after its last client: ends the threads */
+int mqtt_paho_load(void); /* CONTROL; once per instance, before its first client */
+void mqtt_paho_unload(
+    void); /* CONTROL; once per instance, after its last client: ends the threads */

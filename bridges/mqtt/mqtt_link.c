@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    CLOSE_WAIT_MS = 1000,   /* for confirmations */
+    CLOSE_WAIT_MS = 1000,    /* for confirmations */
     STABLE_LEAST_MS = 10000, /* a connection that lived shorter does not reset the delay */
 };
 
@@ -48,10 +48,12 @@ static void connect_now(void *arg);
 /* Decorrelated jitter: between the shortest and three times the last delay. */
 static void wait_and_connect(struct mqtt_link *link)
 {
-    int64_t first = link->bridge->settings->reconnect.first_ms, most = link->bridge->settings->reconnect.most_ms;
+    int64_t first = link->bridge->settings->reconnect.first_ms,
+            most = link->bridge->settings->reconnect.most_ms;
     int64_t last = link->delay_ms < first ? first : link->delay_ms;
     int64_t span = last * 3 - first;
-    int64_t delay = first + link->host->random((uint32_t)(span < UINT32_MAX ? span : UINT32_MAX - 1) + 1);
+    int64_t delay =
+        first + link->host->random((uint32_t)(span < UINT32_MAX ? span : UINT32_MAX - 1) + 1);
     link->delay_ms = delay < most ? delay : most;
     link->state = LINK_WAITING;
     mqtt_arm(link, &link->timer, link->delay_ms, connect_now);
@@ -166,7 +168,8 @@ void mqtt_link_settled(struct mqtt_link *link)
     if (link->subs_refused) {
         if (!link->timer) {
             int64_t first = link->bridge->settings->reconnect.first_ms;
-            int64_t delay = first * 4 + link->host->random((uint32_t)(first < 100000 ? first * 4 : 400000) + 1);
+            int64_t delay =
+                first * 4 + link->host->random((uint32_t)(first < 100000 ? first * 4 : 400000) + 1);
             int64_t most = link->bridge->settings->reconnect.most_ms;
             mqtt_arm(link, &link->timer, delay < most ? delay : most, subscribe_again);
         }
@@ -254,10 +257,12 @@ static int create_client(struct mqtt_link *link, struct mg_err *err)
         .will = link->bridge->will.topic ? &link->bridge->will : NULL,
         .tls = &link->bridge->tls,
     };
-    return link->bridge->client_ops->create(link->host, link->shard, &options, &events, link, &link->client, err);
+    return link->bridge->client_ops->create(link->host, link->shard, &options, &events, link,
+                                            &link->client, err);
 }
 
-int mqtt_open(void *self, mg_connection *connection, uint32_t index, void **ret_context, struct mg_err *reterr)
+int mqtt_open(void *self, mg_connection *connection, uint32_t index, void **ret_context,
+              struct mg_err *reterr)
 {
     struct mqtt_bridge *bridge = self;
     struct mqtt_link *link = calloc(1, sizeof(*link));

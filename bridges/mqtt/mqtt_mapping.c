@@ -32,9 +32,10 @@ enum field {
     FIELDS
 };
 static const char *const field_names[FIELDS] = {
-    "mg:unset",   "mg:durable",          "mg:priority", "mg:created",        "mg:reply-to",
-    "mg:subject", "mg:content-type",     "mg:content-encoding", "mg:group",  "mg:group-sequence",
-    "mg:reply-to-group", "mg:message-id", "mg:correlation", "mg:user",
+    "mg:unset",       "mg:durable",        "mg:priority",       "mg:created",
+    "mg:reply-to",    "mg:subject",        "mg:content-type",   "mg:content-encoding",
+    "mg:group",       "mg:group-sequence", "mg:reply-to-group", "mg:message-id",
+    "mg:correlation", "mg:user",
 };
 
 static bool same(struct mg_str a, struct mg_str b)
@@ -96,7 +97,8 @@ static int number(struct mqtt_scratch *scratch, int64_t value, struct mg_str *re
 }
 
 /* CODE ":" text, for the identifiers, which have types. */
-static int typed(struct mqtt_scratch *scratch, const struct mg_value *value, struct mg_str *ret_text)
+static int typed(struct mqtt_scratch *scratch, const struct mg_value *value,
+                 struct mg_str *ret_text)
 {
     char code[16];
     struct mg_str text;
@@ -151,7 +153,8 @@ static int field_encode(const struct mg_head *head, enum field field, bool doubt
         rc = has & MG_HAS_CREATED ? number(scratch, head->created_us, &ret_user->value) : 0;
         return rc ? rc : !!(has & MG_HAS_CREATED);
     case GROUP_SEQUENCE:
-        rc = has & MG_HAS_GROUP_SEQUENCE ? number(scratch, head->group_sequence, &ret_user->value) : 0;
+        rc = has & MG_HAS_GROUP_SEQUENCE ? number(scratch, head->group_sequence, &ret_user->value)
+                                         : 0;
         return rc ? rc : !!(has & MG_HAS_GROUP_SEQUENCE);
     case MESSAGE_ID:
     case CORRELATION: {
@@ -175,8 +178,8 @@ static int field_encode(const struct mg_head *head, enum field field, bool doubt
     }
 }
 
-static int field_parse(struct mg_head *head, enum field field, bool base64, const struct mqtt_user *user,
-                       struct mqtt_scratch *scratch)
+static int field_parse(struct mg_head *head, enum field field, bool base64,
+                       const struct mqtt_user *user, struct mqtt_scratch *scratch)
 {
     char buffer[24] = "";
     if (user->value.len && user->value.len < sizeof(buffer))
@@ -190,7 +193,8 @@ static int field_parse(struct mg_head *head, enum field field, bool base64, cons
             return -EINVAL;
         if (strchr(buffer, 'q'))
             head->qos = 0; /* this hop's, not the event's */
-        head->present &= ~(strchr(buffer, 'q') ? MG_HAS_QOS : 0u) & ~(strchr(buffer, 'r') ? MG_HAS_RETAIN : 0u);
+        head->present &=
+            ~(strchr(buffer, 'q') ? MG_HAS_QOS : 0u) & ~(strchr(buffer, 'r') ? MG_HAS_RETAIN : 0u);
         return 0;
     case DURABLE:
         head->present |= MG_HAS_DURABLE;
@@ -272,7 +276,8 @@ static int looks_tagged(const struct mqtt_user *user, const struct mg_head *head
     *ret_escaped = false;
     if (inner.name.len < 3 || memcmp(inner.name.at, "mg:", 3))
         return 0;
-    while (inner.name.len >= ESCAPE_LENGTH && !memcmp(inner.name.at, escape_prefix, ESCAPE_LENGTH)) {
+    while (inner.name.len >= ESCAPE_LENGTH &&
+           !memcmp(inner.name.at, escape_prefix, ESCAPE_LENGTH)) {
         inner.name.at += ESCAPE_LENGTH;
         inner.name.len -= ESCAPE_LENGTH;
         *ret_escaped = true;
@@ -294,7 +299,8 @@ static int property_decode(const struct mqtt_user *user, struct mg_head *head, i
     bool escaped;
     *ret_property = (struct mg_property){
         .name = {user->name.at ? user->name.at : "", user->name.len},
-        .value = {.type = MG_TEXT, .as.text = {user->value.at ? user->value.at : "", user->value.len}},
+        .value = {.type = MG_TEXT,
+                  .as.text = {user->value.at ? user->value.at : "", user->value.len}},
     };
     int rc = looks_tagged(user, head, *last, scratch, &escaped);
     if (rc > 0 && !escaped)
@@ -327,7 +333,8 @@ static int properties_decode(const struct mqtt_publish *publish, struct mqtt_scr
         if (last < FIELDS && user->name.len > 3 && !memcmp(user->name.at, "mg:", 3))
             rc = field_decode(&message->head, &last, user, scratch);
         if (rc == -EINVAL)
-            rc = property_decode(user, &message->head, &last, scratch, &scratch->properties[count++]);
+            rc = property_decode(user, &message->head, &last, scratch,
+                                 &scratch->properties[count++]);
         if (rc)
             return rc;
     }
@@ -336,8 +343,8 @@ static int properties_decode(const struct mqtt_publish *publish, struct mqtt_scr
     return 0;
 }
 
-int mqtt_to_message(const struct mqtt_publish *publish, int64_t wall_us, struct mqtt_scratch *scratch,
-                    struct mg_message *ret_message)
+int mqtt_to_message(const struct mqtt_publish *publish, int64_t wall_us,
+                    struct mqtt_scratch *scratch, struct mg_message *ret_message)
 {
     mqtt_scratch_reset(scratch);
     *ret_message = (struct mg_message){
@@ -378,7 +385,8 @@ static int too_long(struct mg_str name, size_t length, struct mg_err *err)
     if (err)
         snprintf(err->text, sizeof(err->text),
                  "the property '%.*s' takes %zu bytes in MQTT, where a text has at most %d",
-                 (int)(name.len > 60 ? 60 : name.len), name.len ? name.at : "", length, MQTT_TEXT_MOST);
+                 (int)(name.len > 60 ? 60 : name.len), name.len ? name.at : "", length,
+                 MQTT_TEXT_MOST);
     return -EINVAL;
 }
 
@@ -417,9 +425,10 @@ static int property_encode(const struct mg_property *property, const struct mqtt
     return named && !strchr("nsYb", code[0]);
 }
 
-static int users_encode(const struct mg_head *head, const struct mg_property *properties, size_t count,
-                        const struct mqtt_encoding *encoding, struct mqtt_scratch *scratch,
-                        struct mqtt_publish *publish, struct mg_err *err)
+static int users_encode(const struct mg_head *head, const struct mg_property *properties,
+                        size_t count, const struct mqtt_encoding *encoding,
+                        struct mqtt_scratch *scratch, struct mqtt_publish *publish,
+                        struct mg_err *err)
 {
     if (count + FIELDS > scratch->user_capacity) {
         size_t capacity = count + FIELDS + 16;
@@ -508,7 +517,8 @@ int mqtt_from_event(const struct mg_head *of, struct mg_str topic, struct mg_byt
         }
         rc = users_encode(head, properties, property_count, encoding, scratch, &publish, reterr);
         if (rc == -EINVAL && reterr && !reterr->text[0])
-            snprintf(reterr->text, sizeof(reterr->text), "a property has a type that is not known here");
+            snprintf(reterr->text, sizeof(reterr->text),
+                     "a property has a type that is not known here");
         if (rc)
             return rc;
     }

@@ -48,10 +48,10 @@ struct mqtt_encoding {
     enum mqtt_retain retain;
 };
 
-/* Fills *ret_message, which borrows from publish and scratch until the next conversion. 0 or -ENOMEM.
- * wall_us: microseconds since 1970, for the expiry. */
-int mqtt_to_message(const struct mqtt_publish *publish, int64_t wall_us, struct mqtt_scratch *scratch,
-                    struct mg_message *ret_message);
+/* Fills *ret_message, which borrows from publish and scratch until the next conversion. 0 or
+ * -ENOMEM. wall_us: microseconds since 1970, for the expiry. */
+int mqtt_to_message(const struct mqtt_publish *publish, int64_t wall_us,
+                    struct mqtt_scratch *scratch, struct mg_message *ret_message);
 
 /* Fills *ret_publish but for qos, which the sink decides, and dup; it borrows from all arguments.
  * 0, -ENOMEM, or -EINVAL: this event cannot be said in MQTT (reterr). */

@@ -42,8 +42,8 @@ static void destroy(void *self)
     free(bridge);
 }
 
-static int create(const struct mg_host *host, mg_instance *instance, const void *of, void **ret_self,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_instance *instance, const void *of,
+                  void **ret_self, struct mg_err *reterr)
 {
     const struct mqtt_settings *settings = of;
     struct mqtt_bridge *bridge = calloc(1, sizeof(*bridge));
@@ -93,9 +93,10 @@ static void stop(void *self)
 }
 
 static const char *const counters[] = {
-    [COUNT_RECEIVED] = "received", [COUNT_PUBLISHED] = "published",       [COUNT_CONFIRMED] = "confirmed",
-    [COUNT_REFUSED] = "refused",   [COUNT_RELEASED] = "released",         [COUNT_DROPPED_FULL] = "dropped_full",
-    [COUNT_CONNECTS] = "connects", NULL,
+    [COUNT_RECEIVED] = "received",   [COUNT_PUBLISHED] = "published",
+    [COUNT_CONFIRMED] = "confirmed", [COUNT_REFUSED] = "refused",
+    [COUNT_RELEASED] = "released",   [COUNT_DROPPED_FULL] = "dropped_full",
+    [COUNT_CONNECTS] = "connects",   NULL,
 };
 
 static const struct mg_life life = {

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #define AT(field) offsetof(struct mqtt_settings, field)
-#define TLS_AT(field) (offsetof(struct mqtt_settings, tls.field) - offsetof(struct mqtt_settings, tls))
-#define WILL_AT(field) (offsetof(struct mqtt_settings, will.field) - offsetof(struct mqtt_settings, will))
+#define TLS_AT(field)                                                                              \
+    (offsetof(struct mqtt_settings, tls.field) - offsetof(struct mqtt_settings, tls))
+#define WILL_AT(field)                                                                             \
+    (offsetof(struct mqtt_settings, will.field) - offsetof(struct mqtt_settings, will))
 
 static const char *const versions[] = {"5", "3.1.1", NULL};
 static const char *const verifies[] = {"full", "chain", "none", NULL};
@@ -18,6 +20,7 @@ static const char *const sink_retain[] = {"keep", "set", "clear", NULL};
 static const char *const sink_tags[] = {"all", "none", NULL};
 static const char *const sink_control[] = {"tagged", "plain", NULL};
 
+/* clang-format off */
 static const struct mg_option tls_options[] = {
     {.name = "ca", .type = MG_OPT_FILE, .offset = TLS_AT(ca),
      .doc = "PEM file with the certificates that are trusted; without it and ca_path, the system's."},
@@ -128,6 +131,8 @@ const struct mg_option mqtt_sink_options[] = {
     {0},
 };
 
+/* clang-format on */
+
 int mqtt_refuse(struct mg_err *err, const char *option, const char *format, ...)
 {
     va_list args;
@@ -153,7 +158,8 @@ static int check_urls(const struct mqtt_settings *settings, struct mg_err *err)
         while (scheme < 4 && strncmp(url, schemes[scheme], strlen(schemes[scheme])))
             scheme++;
         if (scheme == 4)
-            return mqtt_refuse(err, "url", "'%.80s' begins with none of mqtt://, mqtts://, ws://, wss://", url);
+            return mqtt_refuse(err, "url",
+                               "'%.80s' begins with none of mqtt://, mqtts://, ws://, wss://", url);
         const char *host = url + strlen(schemes[scheme]);
         if (!*host || *host == ':' || *host == '/')
             return mqtt_refuse(err, "url", "'%.80s' names no host", url);
@@ -163,7 +169,8 @@ static int check_urls(const struct mqtt_settings *settings, struct mg_err *err)
             return mqtt_refuse(err, "url", "a url carries no user: write user: and password:");
         secure = secure || scheme >= 2;
     }
-    bool has_tls = settings->tls.ca || settings->tls.ca_path || settings->tls.cert || settings->tls.key;
+    bool has_tls =
+        settings->tls.ca || settings->tls.ca_path || settings->tls.cert || settings->tls.key;
     if (has_tls && !secure)
         return mqtt_refuse(err, "tls", "no url is mqtts:// or wss://, so tls would not be used");
     if (!settings->tls.cert != !settings->tls.key)
@@ -179,22 +186,26 @@ int mqtt_settings_check(const void *of, struct mg_err *reterr)
         return rc;
     bool v5 = settings->version == MQTT_VERSION_5;
     if (!v5 && settings->session_expiry_ms)
-        return mqtt_refuse(reterr, "session_expiry", "needs version: 5; 3.1.1 has clean_start alone");
+        return mqtt_refuse(reterr, "session_expiry",
+                           "needs version: 5; 3.1.1 has clean_start alone");
     if (!v5 && (settings->receive_maximum || settings->max_packet))
-        return mqtt_refuse(reterr, settings->receive_maximum ? "receive_maximum" : "max_packet", "needs version: 5");
+        return mqtt_refuse(reterr, settings->receive_maximum ? "receive_maximum" : "max_packet",
+                           "needs version: 5");
     if (!v5 && settings->will.delay_ms)
         return mqtt_refuse(reterr, "will", "a delay needs version: 5");
     if (!v5 && settings->password && !settings->user)
         return mqtt_refuse(reterr, "password", "MQTT 3.1.1 takes no password without a user");
     if (v5 && !settings->clean_start && !settings->session_expiry_ms)
-        return mqtt_refuse(reterr, "clean_start",
-                           "false finds no session, since the server keeps none: set session_expiry, too");
+        return mqtt_refuse(
+            reterr, "clean_start",
+            "false finds no session, since the server keeps none: set session_expiry, too");
     if (settings->session_expiry_ms / 1000 > UINT32_MAX)
         return mqtt_refuse(reterr, "session_expiry", "is at most 4294967295 s");
     if (settings->reconnect.most_ms < settings->reconnect.first_ms)
         return mqtt_refuse(reterr, "reconnect", "most is less than first");
     if (settings->client_id &&
-        mqtt_text_kind((struct mg_str){settings->client_id, strlen(settings->client_id)}) != MQTT_TEXT_FINE)
+        mqtt_text_kind((struct mg_str){settings->client_id, strlen(settings->client_id)}) !=
+            MQTT_TEXT_FINE)
         return mqtt_refuse(reterr, "client_id", "is no text that MQTT takes");
     if (settings->will.topic) {
         struct mg_str topic = {settings->will.topic, strlen(settings->will.topic)};
@@ -213,12 +224,13 @@ enum {
     CARRIES_ALWAYS = MG_CARRIES_RETAIN | MG_CARRIES_BINARY | MG_CARRIES_ADDRESS,
     CARRIES_5 = MG_CARRIES_PROPERTIES | MG_CARRIES_REPLY_TO | MG_CARRIES_CORRELATION |
                 MG_CARRIES_CONTENT_TYPE | MG_CARRIES_EXPIRY,
-    CARRIES_TAGS = MG_CARRIES_TYPES | MG_CARRIES_PRIORITY | MG_CARRIES_MESSAGE_ID | MG_CARRIES_GROUP |
-                   MG_CARRIES_SUBJECT | MG_CARRIES_CREATED | MG_CARRIES_USER,
+    CARRIES_TAGS = MG_CARRIES_TYPES | MG_CARRIES_PRIORITY | MG_CARRIES_MESSAGE_ID |
+                   MG_CARRIES_GROUP | MG_CARRIES_SUBJECT | MG_CARRIES_CREATED | MG_CARRIES_USER,
 };
 
 static int source_end(const struct mqtt_settings *settings, const char *address,
-                      const struct mqtt_source_settings *source, struct mg_end *ret_end, struct mg_err *err)
+                      const struct mqtt_source_settings *source, struct mg_end *ret_end,
+                      struct mg_err *err)
 {
     struct mg_str group, filter;
     int rc = mqtt_share_split(address, &group, &filter, err);
@@ -233,20 +245,24 @@ static int source_end(const struct mqtt_settings *settings, const char *address,
 }
 
 static int sink_end(const struct mqtt_settings *settings, const char *address,
-                    const struct mqtt_sink_settings *sink, struct mg_end *ret_end, struct mg_err *err)
+                    const struct mqtt_sink_settings *sink, struct mg_end *ret_end,
+                    struct mg_err *err)
 {
     bool inside = false;
     for (const char *c = address; *c; c++) {
         inside = *c == '{' || (inside && *c != '}');
         if (!inside && (*c == '+' || *c == '#'))
-            return mqtt_refuse(err, NULL, "the topic '%.100s' holds a wildcard: an event has one address", address);
+            return mqtt_refuse(err, NULL,
+                               "the topic '%.100s' holds a wildcard: an event has one address",
+                               address);
     }
     if (!*address)
         return mqtt_refuse(err, NULL, "a topic has at least one character");
     if (sink->qos == 2 && mqtt_keeps_session(settings))
-        return mqtt_refuse(err, "qos",
-                           "2 needs clean_start: true here, since the client keeps no QoS 2 state of an earlier "
-                           "connection: use 1, or a bridge of its own for this sink");
+        return mqtt_refuse(
+            err, "qos",
+            "2 needs clean_start: true here, since the client keeps no QoS 2 state of an earlier "
+            "connection: use 1, or a bridge of its own for this sink");
     bool v5 = settings->version == MQTT_VERSION_5;
     ret_end->abilities = MG_SINK | MG_ORDERED | (sink->qos ? MG_CONFIRMS : 0);
     ret_end->carries = CARRIES_ALWAYS | (v5 ? CARRIES_5 : 0) |
@@ -254,8 +270,8 @@ static int sink_end(const struct mqtt_settings *settings, const char *address,
     return 0;
 }
 
-int mqtt_end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-             struct mg_end *ret_end, struct mg_err *reterr)
+int mqtt_end(const void *settings, uint32_t direction, const char *address,
+             const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr)
 {
     if (direction == MG_SOURCE)
         return source_end(settings, address, end_settings, ret_end, reterr);

@@ -111,10 +111,10 @@ static int fill_properties(struct mqtt_client *client, MQTTAsync_message *messag
             client->subscription_ids[publish->subscription_id_count++] = property->value.integer4;
             break;
         case MQTTPROPERTY_CODE_USER_PROPERTY:
-            client->users[publish->user_count++] = (struct mqtt_user){
-                text,
-                {property->value.value.data ? property->value.value.data : "",
-                 (size_t)property->value.value.len}};
+            client->users[publish->user_count++] =
+                (struct mqtt_user){text,
+                                   {property->value.value.data ? property->value.value.data : "",
+                                    (size_t)property->value.value.len}};
             break;
         default:
             break;
@@ -431,9 +431,10 @@ static void resume(struct mqtt_client *client)
 
 /* ---- birth ---------------------------------------------------------------------------------- */
 
-static int create(const struct mg_host *host, mg_shard *shard, const struct mqtt_client_options *options,
-                  const struct mqtt_client_events *events, void *arg, struct mqtt_client **ret_client,
-                  struct mg_err *reterr)
+static int create(const struct mg_host *host, mg_shard *shard,
+                  const struct mqtt_client_options *options,
+                  const struct mqtt_client_events *events, void *arg,
+                  struct mqtt_client **ret_client, struct mg_err *reterr)
 {
     struct mqtt_client *client = calloc(1, sizeof(*client));
     pthread_condattr_t clock;
@@ -467,8 +468,8 @@ static int create(const struct mg_host *host, mg_shard *shard, const struct mqtt
         if (client->wake)
             host->wake_free(client->wake);
         paho_client_free(client);
-        snprintf(reterr->text, sizeof(reterr->text), "no memory or no thread for an MQTT client: %s",
-                 strerror(-rc));
+        snprintf(reterr->text, sizeof(reterr->text),
+                 "no memory or no thread for an MQTT client: %s", strerror(-rc));
         return rc;
     }
     *ret_client = client;

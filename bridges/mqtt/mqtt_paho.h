@@ -72,10 +72,10 @@ struct mqtt_client {
     /* shard */
     mg_wake *wake;
     uint32_t session;
-    bool down;                         /* refused, lost or disconnected: only `ended` is to come */
-    bool paused;                       /* a message was not taken */
-    struct paho_op *ops, **ops_last;   /* not flushed yet */
-    struct paho_op *drop;              /* ends the session; made with it, so that ending cannot fail */
+    bool down;                       /* refused, lost or disconnected: only `ended` is to come */
+    bool paused;                     /* a message was not taken */
+    struct paho_op *ops, **ops_last; /* not flushed yet */
+    struct paho_op *drop; /* ends the session; made with it, so that ending cannot fail */
     size_t unconfirmed_bytes;
     struct paho_messages taking;
     struct paho_note *noting;
@@ -100,13 +100,14 @@ struct mqtt_client {
     int64_t no_wait_until_ms;
     struct mqtt_connack connack;
     char why[PAHO_WHY_SIZE];
-    char tls_error[PAHO_WHY_SIZE - 80];
+    uint32_t why_session;
+    char tls_error[PAHO_WHY_SIZE - 90];
 
     /* worker */
     pthread_t thread;
     MQTTAsync handle;
     bool has_handle;
-    uint32_t handle_session; /* written while there is no handle, read by its callbacks */
+    uint32_t handle_session;      /* written while there is no handle, read by its callbacks */
     struct paho_call *subscribes; /* of this handle */
 };
 
@@ -117,8 +118,8 @@ void paho_client_free(struct mqtt_client *client);
 void paho_op_free(struct paho_op *op);
 
 /* mqtt_paho_calls.c; any thread but the shard. */
-void paho_note(struct mqtt_client *client, enum paho_note_kind kind, uint32_t index, uint32_t reason,
-               const char *why);
+void paho_note(struct mqtt_client *client, enum paho_note_kind kind, uint32_t index,
+               uint32_t reason, const char *why);
 int paho_message_arrived(void *context, char *topic, int topic_length, MQTTAsync_message *message);
 void paho_connection_lost(void *context, char *cause);
 void paho_disconnected(void *context, MQTTProperties *properties, enum MQTTReasonCodes reason);

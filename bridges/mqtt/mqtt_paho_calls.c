@@ -22,8 +22,8 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void paho_note(struct mqtt_client *client, enum paho_note_kind kind, uint32_t index, uint32_t reason,
-               const char *why)
+void paho_note(struct mqtt_client *client, enum paho_note_kind kind, uint32_t index,
+               uint32_t reason, const char *why)
 {
     pthread_mutex_lock(&client->lock);
     if (client->note_count == client->note_capacity) {
@@ -38,13 +38,17 @@ void paho_note(struct mqtt_client *client, enum paho_note_kind kind, uint32_t in
         client->notes[client->note_count++] =
             (struct paho_note){kind, client->handle_session, index, reason};
     } else {
-        /* No memory for it: the connection cannot be trusted any more, and this note always fits. */
+        /* No memory for it: the connection cannot be trusted any more, and this note always fits.
+         */
         client->notes[client->note_capacity - 1] =
             (struct paho_note){PAHO_LOST, client->handle_session, 0, 0};
         why = "out of memory";
     }
-    if (why)
+    /* Often several callbacks tell of one loss; the first knows most. */
+    if (why && client->why_session != client->handle_session) {
+        client->why_session = client->handle_session;
         snprintf(client->why, sizeof(client->why), "%s", why);
+    }
     if (!client->orphaned)
         client->host->wake(client->wake);
     pthread_mutex_unlock(&client->lock);
@@ -104,7 +108,8 @@ int paho_message_arrived(void *context, char *topic, int topic_length, MQTTAsync
     };
     size_t bytes = entry.topic_length + (size_t)message->payloadlen;
     pthread_mutex_lock(&client->lock);
-    bool taken = !client->orphaned && wait_for_room(client, bytes) && append(&client->messages, &entry);
+    bool taken =
+        !client->orphaned && wait_for_room(client, bytes) && append(&client->messages, &entry);
     if (taken) {
         client->in_hand++;
         client->in_hand_bytes += bytes;
@@ -199,7 +204,7 @@ static void refused(struct mqtt_client *client, int code, uint32_t reason, const
     if (reason)
         snprintf(why, sizeof(why), "refused: %s", mqtt_reason_text(reason));
     else
-        snprintf(why, sizeof(why), "%.60s%s%s", message ? message : "cannot connect",
+        snprintf(why, sizeof(why), "cannot connect: %.60s%s%s", message ? message : "no connection",
                  client->tls_error[0] ? ": " : "", client->tls_error);
     pthread_mutex_unlock(&client->lock);
     (void)code;
@@ -215,7 +220,9 @@ void paho_connect_failure(void *context, MQTTAsync_failureData *data)
 
 void paho_connect_failure5(void *context, MQTTAsync_failureData5 *data)
 {
-    uint32_t reason = data->reasonCode ? (uint32_t)data->reasonCode : data->code > 0 ? (uint32_t)data->code : 0;
+    uint32_t reason = data->reasonCode ? (uint32_t)data->reasonCode
+                      : data->code > 0 ? (uint32_t)data->code
+                                       : 0;
     /* A 3.1.1 server answers with a return code of its own. */
     refused(context, data->code, reason ? mqtt_reason_of_return_code(reason) : 0, data->message);
 }

@@ -10,7 +10,8 @@ static void drop_handle(struct mqtt_client *client)
 {
     if (!client->has_handle)
         return;
-    /* Writes DISCONNECT where it can, closes, and fails what is under way, all before it returns. */
+    /* Writes DISCONNECT where it can, closes, and fails what is under way, all before it returns.
+     */
     MQTTAsync_destroy(&client->handle);
     client->has_handle = false;
     for (struct paho_call *call = client->subscribes, *next; call; call = next) {
@@ -47,10 +48,12 @@ static int add_number(MQTTProperties *properties, enum MQTTPropertyCodes code, u
     return MQTTProperties_add(properties, &property);
 }
 
-static void connect_properties(const struct mqtt_client_options *options, MQTTProperties *properties)
+static void connect_properties(const struct mqtt_client_options *options,
+                               MQTTProperties *properties)
 {
     if (options->session_expiry_s)
-        add_number(properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, options->session_expiry_s);
+        add_number(properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL,
+                   options->session_expiry_s);
     if (options->receive_maximum)
         add_number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, options->receive_maximum);
     if (options->max_packet)
@@ -73,7 +76,8 @@ static void fill_tls(struct mqtt_client *client, MQTTAsync_SSLOptions *ssl)
     ssl->ssl_error_context = client;
 }
 
-static void fill_will(const struct mqtt_will *from, MQTTAsync_willOptions *will, MQTTProperties *properties)
+static void fill_will(const struct mqtt_will *from, MQTTAsync_willOptions *will,
+                      MQTTProperties *properties)
 {
     will->topicName = from->topic;
     will->payload.data = from->payload ? from->payload : "";
@@ -90,7 +94,8 @@ static int call_connect(struct mqtt_client *client)
     MQTTAsync_connectOptions v3 = MQTTAsync_connectOptions_initializer;
     MQTTAsync_connectOptions v5 = MQTTAsync_connectOptions_initializer5;
     MQTTAsync_connectOptions connect = options->v5 ? v5 : v3;
-    MQTTProperties properties = MQTTProperties_initializer, will_properties = MQTTProperties_initializer;
+    MQTTProperties properties = MQTTProperties_initializer,
+                   will_properties = MQTTProperties_initializer;
     MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
     MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
 
@@ -146,12 +151,14 @@ static void do_connect(struct mqtt_client *client, const struct paho_op *op)
                                          MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
     if (!rc) {
         client->has_handle = true;
-        MQTTAsync_setCallbacks(client->handle, client, paho_connection_lost, paho_message_arrived, NULL);
+        MQTTAsync_setCallbacks(client->handle, client, paho_connection_lost, paho_message_arrived,
+                               NULL);
         MQTTAsync_setDisconnected(client->handle, client, paho_disconnected);
         rc = call_connect(client);
     }
     if (rc)
-        paho_note(client, PAHO_REFUSED, 0, 0, rc == -EINVAL ? "the url is not usable" : MQTTAsync_strerror(rc));
+        paho_note(client, PAHO_REFUSED, 0, 0,
+                  rc == -EINVAL ? "the url is not usable" : MQTTAsync_strerror(rc));
 }
 
 /* ---- subscribe, publish --------------------------------------------------------------------- */
@@ -175,7 +182,8 @@ static void do_subscribe(struct mqtt_client *client, const struct paho_op *op)
         call.subscribeOptions.retainAsPublished = subscription->retain_as_published;
         call.subscribeOptions.retainHandling = subscription->retain_handling;
         if (subscription->id)
-            add_number(&call.properties, MQTTPROPERTY_CODE_SUBSCRIPTION_IDENTIFIER, subscription->id);
+            add_number(&call.properties, MQTTPROPERTY_CODE_SUBSCRIPTION_IDENTIFIER,
+                       subscription->id);
     } else {
         call.onSuccess = paho_subscribe_success;
         call.onFailure = paho_subscribe_failure;

@@ -27,8 +27,8 @@ int mqtt_flights_init(struct mqtt_link *link)
     return 0;
 }
 
-int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void *settings, void **ret_sink,
-                   struct mg_err *reterr)
+int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void *settings,
+                   void **ret_sink, struct mg_err *reterr)
 {
     struct mqtt_link *link = context;
     struct mqtt_sink *sink = calloc(1, sizeof(*sink));
@@ -62,7 +62,8 @@ static uint32_t flight_begin(struct mqtt_link *link, mg_token token, bool acknow
     link->free = flight->next;
     *flight = (struct mqtt_flight){
         .token = token,
-        .deadline_us = link->host->now_us(link->shard) + link->bridge->settings->confirm_timeout_ms * 1000,
+        .deadline_us =
+            link->host->now_us(link->shard) + link->bridge->settings->confirm_timeout_ms * 1000,
         .next = MQTT_NO_FLIGHT,
         .previous = link->last,
         .busy = true,
@@ -131,8 +132,8 @@ static void deadline_passed(void *arg)
 
 /* ---- send ----------------------------------------------------------------------------------- */
 
-static int choose_qos(const struct mqtt_link *link, const struct mqtt_sink *sink, const struct mg_head *head,
-                      bool wanted, uint8_t *ret_qos, struct mg_err *err)
+static int choose_qos(const struct mqtt_link *link, const struct mqtt_sink *sink,
+                      const struct mg_head *head, bool wanted, uint8_t *ret_qos, struct mg_err *err)
 {
     uint32_t qos = sink->settings->qos;
     if (qos == MQTT_QOS_KEEP) {
@@ -151,8 +152,9 @@ static int choose_qos(const struct mqtt_link *link, const struct mqtt_sink *sink
     return 0;
 }
 
-static int encode(struct mqtt_link *link, const struct mqtt_sink *sink, const struct mg_delivery *delivery,
-                  struct mqtt_publish *publish, struct mg_err *err)
+static int encode(struct mqtt_link *link, const struct mqtt_sink *sink,
+                  const struct mg_delivery *delivery, struct mqtt_publish *publish,
+                  struct mg_err *err)
 {
     const struct mg_host *host = link->host;
     const struct mg_head *head = host->event_head(delivery->event);
@@ -169,13 +171,15 @@ static int encode(struct mqtt_link *link, const struct mqtt_sink *sink, const st
     err->text[0] = 0;
     int rc = choose_qos(link, sink, head, delivery->token, &qos, err);
     if (!rc)
-        rc = mqtt_from_event(head, delivery->address, host->event_payload(delivery->event), properties, count,
-                             &encoding, host->wall_us(link->shard), &link->out, publish, err);
+        rc = mqtt_from_event(head, delivery->address, host->event_payload(delivery->event),
+                             properties, count, &encoding, host->wall_us(link->shard), &link->out,
+                             publish, err);
     if (rc)
         return rc;
     publish->qos = qos;
     if (publish->retain && !link->connack.retain_available)
-        return mqtt_refuse(err, "retain", "the server keeps no retained messages; retain: clear sends it without");
+        return mqtt_refuse(err, "retain",
+                           "the server keeps no retained messages; retain: clear sends it without");
     uint64_t size = mqtt_publish_size(publish, v5);
     uint64_t most = link->connack.maximum_packet ? link->connack.maximum_packet : MQTT_PACKET_MOST;
     if (size > most) {
@@ -211,7 +215,8 @@ int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struc
         return full(link, publish.qos);
     flight_begin(link, delivery->token, acknowledged);
     if (!link->deadline_timer)
-        mqtt_arm(link, &link->deadline_timer, link->bridge->settings->confirm_timeout_ms, deadline_passed);
+        mqtt_arm(link, &link->deadline_timer, link->bridge->settings->confirm_timeout_ms,
+                 deadline_passed);
     link->host->count(link->bridge->instance, COUNT_PUBLISHED, 1);
     return 0;
 }
@@ -223,11 +228,14 @@ void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
         return;
     uint32_t outcome = mqtt_reason_outcome(reason);
     mg_token token = flight_end(link, id);
-    link->host->count(link->bridge->instance, outcome == MG_ACCEPTED ? COUNT_CONFIRMED : COUNT_REFUSED, 1);
+    link->host->count(link->bridge->instance,
+                      outcome == MG_ACCEPTED ? COUNT_CONFIRMED : COUNT_REFUSED, 1);
     if (token)
-        link->host->settle(token, outcome, outcome == MG_ACCEPTED ? NULL : mqtt_reason_text(reason));
+        link->host->settle(token, outcome,
+                           outcome == MG_ACCEPTED ? NULL : mqtt_reason_text(reason));
     else if (outcome != MG_ACCEPTED)
-        link->host->log(link->bridge->instance, MG_WARN, "an event was refused: %s", mqtt_reason_text(reason));
+        link->host->log(link->bridge->instance, MG_WARN, "an event was refused: %s",
+                        mqtt_reason_text(reason));
     if (link->starved && link->state == LINK_UP && !link->closing &&
         link->acknowledged <= acknowledged_most(link, link->starved_qos) * 3 / 4 &&
         link->unacknowledged <= UNACKNOWLEDGED_MOST * 3 / 4) {

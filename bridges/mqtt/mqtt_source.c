@@ -13,8 +13,8 @@
 #include <string.h>
 
 enum {
-    BY_ADDRESS_LEAST = 64,        /* with more sources, the core's index finds them faster */
-    STALL_MOST_MS = 1000,         /* how long a full window stops the connection */
+    BY_ADDRESS_LEAST = 64, /* with more sources, the core's index finds them faster */
+    STALL_MOST_MS = 1000,  /* how long a full window stops the connection */
     DROPPED_SAY_MS = 10000,
 };
 
@@ -63,7 +63,8 @@ void mqtt_subs_free(struct mqtt_link *link)
 }
 
 /* Several sources of one filter share a subscription that suits them all. */
-static void subscription_of(const struct mqtt_source *first, uint32_t id, struct mqtt_subscription *ret)
+static void subscription_of(const struct mqtt_source *first, uint32_t id,
+                            struct mqtt_subscription *ret)
 {
     *ret = (struct mqtt_subscription){
         .filter = first->address,
@@ -90,7 +91,8 @@ static int compare_addresses(const void *a, const void *b)
 
 /* Without identifiers: leaves out every filter that another one covers, and refuses what a server
  * might then still deliver twice. */
-static int keep_covering(struct mqtt_link *link, struct mqtt_source **firsts, size_t *count, struct mg_err *err)
+static int keep_covering(struct mqtt_link *link, struct mqtt_source **firsts, size_t *count,
+                         struct mg_err *err)
 {
     size_t kept = 0;
     (void)link;
@@ -101,12 +103,14 @@ static int keep_covering(struct mqtt_link *link, struct mqtt_source **firsts, si
             if (i == k || !other || !mqtt_filters_overlap(mine->filter, other->filter))
                 continue;
             bool equal = mqtt_filter_covers(mine->filter, other->filter);
-            covered = !mine->shared && !other->shared && mqtt_filter_covers(other->filter, mine->filter);
+            covered =
+                !mine->shared && !other->shared && mqtt_filter_covers(other->filter, mine->filter);
             if (!covered && (!equal || mine->shared || other->shared))
-                return mqtt_refuse(err, NULL,
-                                   "'%.70s' and '%.70s' overlap, and this server may deliver what matches both "
-                                   "twice: use version: 5 with subscription identifiers, or a second bridge",
-                                   mine->address, other->address);
+                return mqtt_refuse(
+                    err, NULL,
+                    "'%.70s' and '%.70s' overlap, and this server may deliver what matches both "
+                    "twice: use version: 5 with subscription identifiers, or a second bridge",
+                    mine->address, other->address);
         }
         if (!covered)
             firsts[kept++] = firsts[i];
@@ -241,8 +245,9 @@ static void stall_over(void *arg)
     link->bridge->client_ops->resume(link->client);
 }
 
-/* The window of `source` is full.  Waits for a while, in which the socket backs up; then what is for
- * this source is dropped, so that the others and the keep-alive go on.  -EAGAIN or 0: dropped. */
+/* The window of `source` is full.  Waits for a while, in which the socket backs up; then what is
+ * for this source is dropped, so that the others and the keep-alive go on.  -EAGAIN or 0: dropped.
+ */
 static int stall(struct mqtt_link *link, int64_t *since_us)
 {
     int64_t now_us = link->host->now_us(link->shard);
@@ -260,7 +265,8 @@ static int stall(struct mqtt_link *link, int64_t *since_us)
     return -EAGAIN;
 }
 
-static int ingest(struct mqtt_link *link, struct mqtt_source *source, const struct mg_message *message)
+static int ingest(struct mqtt_link *link, struct mqtt_source *source,
+                  const struct mg_message *message)
 {
     int64_t *stalled_us = source ? &source->stalled_us : &link->stalled_us;
     int rc = link->host->ingest(link->core, source ? source->core : NULL, message, 0);
@@ -275,8 +281,8 @@ static int ingest(struct mqtt_link *link, struct mqtt_source *source, const stru
 }
 
 /* Ends that had the message before the one that was full are counted in offered_to and skipped. */
-static int ingest_chain(struct mqtt_link *link, struct mqtt_source *source, const struct mg_message *message,
-                        size_t *position)
+static int ingest_chain(struct mqtt_link *link, struct mqtt_source *source,
+                        const struct mg_message *message, size_t *position)
 {
     for (; source; source = source->next_same, ++*position) {
         if (*position < link->offered_to)
@@ -289,7 +295,8 @@ static int ingest_chain(struct mqtt_link *link, struct mqtt_source *source, cons
     return 0;
 }
 
-static int ingest_by_id(struct mqtt_link *link, const struct mqtt_publish *publish, const struct mg_message *message)
+static int ingest_by_id(struct mqtt_link *link, const struct mqtt_publish *publish,
+                        const struct mg_message *message)
 {
     size_t position = 0;
     int rc = 0;
@@ -311,7 +318,8 @@ static int ingest_by_filter(struct mqtt_link *link, const struct mqtt_publish *p
         return ingest(link, NULL, message);
     for (size_t i = link->offered_to; i < link->source_count; i++) {
         struct mqtt_source *source = link->sources[i];
-        int rc = mqtt_filter_matches(source->filter, publish->topic) ? ingest(link, source, message) : 0;
+        int rc =
+            mqtt_filter_matches(source->filter, publish->topic) ? ingest(link, source, message) : 0;
         if (rc)
             return rc;
         link->offered_to = i + 1;
@@ -330,8 +338,9 @@ int mqtt_message(void *arg, const struct mqtt_publish *publish)
         return 0;
     }
     /* A message of an earlier session may carry identifiers of before, or none. */
-    int rc = link->by_id && publish->subscription_id_count ? ingest_by_id(link, publish, &message)
-                                                           : ingest_by_filter(link, publish, &message);
+    int rc = link->by_id && publish->subscription_id_count
+                 ? ingest_by_id(link, publish, &message)
+                 : ingest_by_filter(link, publish, &message);
     if (rc != -EAGAIN)
         link->offered_to = 0;
     return rc;

@@ -218,9 +218,9 @@ static bool float_decode(struct mg_str text, double *ret_value)
 static int uuid_encode(struct mqtt_scratch *scratch, const uint8_t u[16], struct mg_str *ret_text)
 {
     return number(scratch, ret_text,
-                  "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-                  u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-                  u[15]);
+                  "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+                  u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+                  u[14], u[15]);
 }
 
 static bool uuid_decode(struct mg_str text, uint8_t ret_uuid[16])
@@ -243,9 +243,9 @@ static bool uuid_decode(struct mg_str text, uint8_t ret_uuid[16])
 
 /* By type; texts and symbols have a second letter for what MQTT does not take as a text. */
 static const char letters[] = {
-    [MG_NULL] = 'n',  [MG_BOOL] = 'o',   [MG_INT] = 'i',  [MG_UINT] = 'u',
-    [MG_FLOAT] = 'f', [MG_DECIMAL] = 'd', [MG_CHAR] = 'c', [MG_TEXT] = 'e',
-    [MG_BINARY] = 'b', [MG_TIME] = 't',  [MG_UUID] = 'g', [MG_SYMBOL] = 'y',
+    [MG_NULL] = 'n',   [MG_BOOL] = 'o',    [MG_INT] = 'i',  [MG_UINT] = 'u',
+    [MG_FLOAT] = 'f',  [MG_DECIMAL] = 'd', [MG_CHAR] = 'c', [MG_TEXT] = 'e',
+    [MG_BINARY] = 'b', [MG_TIME] = 't',    [MG_UUID] = 'g', [MG_SYMBOL] = 'y',
 };
 
 int mqtt_value_encode(struct mqtt_scratch *scratch, const struct mg_value *value, char code[16],
@@ -302,7 +302,8 @@ static bool same(struct mg_str a, struct mg_str b)
     return a.len == b.len && (!a.len || !memcmp(a.at, b.at, a.len));
 }
 
-static int parse(struct mqtt_scratch *scratch, char letter, struct mg_str text, struct mg_value *value)
+static int parse(struct mqtt_scratch *scratch, char letter, struct mg_str text,
+                 struct mg_value *value)
 {
     char buffer[48];
     switch (letter) {

@@ -12,9 +12,11 @@ void mqtt_scratch_reset(struct mqtt_scratch *scratch);
 
 /* Whether MQTT takes the text as it is. */
 bool mqtt_text_sayable(struct mg_str text, bool doubtful);
-int mqtt_base64_encode(struct mqtt_scratch *scratch, struct mg_bytes bytes, struct mg_str *ret_text);
+int mqtt_base64_encode(struct mqtt_scratch *scratch, struct mg_bytes bytes,
+                       struct mg_str *ret_text);
 /* -EINVAL where it is not canonical base64. */
-int mqtt_base64_decode(struct mqtt_scratch *scratch, struct mg_str text, struct mg_bytes *ret_bytes);
+int mqtt_base64_decode(struct mqtt_scratch *scratch, struct mg_str text,
+                       struct mg_bytes *ret_bytes);
 
 /* "CODE" and the value's text.  0 or -ENOMEM. */
 int mqtt_value_encode(struct mqtt_scratch *scratch, const struct mg_value *value, char code[16],

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int refuse(struct mg_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int refuse(struct mg_err *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static int refuse(struct mg_err *err, const char *format, ...)
 {
     if (err) {
@@ -58,8 +59,8 @@ enum mqtt_text mqtt_text_kind(struct mg_str text)
         if (!length || !point)
             return MQTT_TEXT_NEVER;
         /* MQTT 5 §1.5.4; Mosquitto ends the connection of whoever sends one. */
-        if (point < 0x20 || (point >= 0x7f && point <= 0x9f) || (point >= 0xfdd0 && point <= 0xfdef) ||
-            (point & 0xfffe) == 0xfffe)
+        if (point < 0x20 || (point >= 0x7f && point <= 0x9f) ||
+            (point >= 0xfdd0 && point <= 0xfdef) || (point & 0xfffe) == 0xfffe)
             kind = MQTT_TEXT_DOUBTFUL;
         i += length;
     }
@@ -71,15 +72,17 @@ static int text_check(const char *what, struct mg_str text, bool doubtful_too, s
     if (!text.len)
         return refuse(err, "a %s has at least one character", what);
     if (text.len > MQTT_TEXT_MOST)
-        return refuse(err, "a %s of %zu bytes: MQTT takes at most %d", what, text.len, MQTT_TEXT_MOST);
+        return refuse(err, "a %s of %zu bytes: MQTT takes at most %d", what, text.len,
+                      MQTT_TEXT_MOST);
     enum mqtt_text kind = mqtt_text_kind(text);
     if (kind == MQTT_TEXT_NEVER)
         return refuse(err, "a %s must be UTF-8 without U+0000", what);
     if (kind == MQTT_TEXT_DOUBTFUL && doubtful_too)
-        return refuse(err,
-                      "a %s with control or non-characters: many brokers end the connection for one "
-                      "(control_characters: plain sends it all the same)",
-                      what);
+        return refuse(
+            err,
+            "a %s with control or non-characters: many brokers end the connection for one "
+            "(control_characters: plain sends it all the same)",
+            what);
     return 0;
 }
 

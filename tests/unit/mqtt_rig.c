@@ -24,20 +24,30 @@ static void give_up(const char *what)
 
 static struct sockaddr_in loopback(int port)
 {
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
+/* Below the range of ports that connect() draws from: a client that tries a port where nobody
+ * listens could otherwise end up connected to itself, and hold the port. */
 int rig_free_port(void)
 {
-    struct sockaddr_in address = loopback(0);
-    socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
-        getsockname(fd, (struct sockaddr *)&address, &length))
-        give_up("no free port");
-    close(fd);
-    return ntohs(address.sin_port);
+    static unsigned seed;
+    if (!seed)
+        seed = (unsigned)getpid() * 2654435761u;
+    for (int i = 0; i < 1000; i++) {
+        int port = 20000 + rand_r(&seed) % 12000;
+        struct sockaddr_in address = loopback(port);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        bool is_free = fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address));
+        if (fd >= 0)
+            close(fd);
+        if (is_free)
+            return port;
+    }
+    give_up("no free port");
+    return 0;
 }
 
 static bool accepts(int port)
@@ -85,6 +95,7 @@ void rig_broker_start(struct rig_broker *broker, const char *extra)
     if (!mkdtemp(broker->folder))
         give_up("mkdtemp");
     broker->port = rig_free_port();
+    broker->other_port = rig_free_port();
     snprintf(path, sizeof(path), "%s/mosquitto.conf", broker->folder);
     FILE *file = fopen(path, "w");
     if (!file)
@@ -93,6 +104,9 @@ void rig_broker_start(struct rig_broker *broker, const char *extra)
     for (const char *c = extra ? extra : "allow_anonymous true\n"; *c; c++) {
         if (c[0] == '%' && c[1] == 's') {
             fputs(broker->folder, file);
+            c++;
+        } else if (c[0] == '%' && c[1] == 'p') {
+            fprintf(file, "%d", broker->other_port);
             c++;
         } else {
             fputc(*c, file);
@@ -128,9 +142,115 @@ int rig_shell(const struct rig_broker *broker, const char *format, ...)
 const char *rig_url(const struct rig_broker *broker, const char *scheme, const char *more)
 {
     static char text[4096];
-    snprintf(text, sizeof(text), "{url: \"%s://127.0.0.1:%d\"%s%s}", scheme, broker->port, more ? ", " : "",
+    snprintf(text, sizeof(text), "{url: \"%s://127.0.0.1:%d\"%s%s}", scheme,
+             strcmp(scheme, "ws") ? broker->port : broker->other_port, more ? ", " : "",
              more ? more : "");
     return text;
+}
+
+/* ---- servers that misbehave ----------------------------------------------------------------- */
+
+static bool read_all(int fd, unsigned char *at, size_t length)
+{
+    for (ssize_t n; length; at += n, length -= (size_t)n) {
+        n = read(fd, at, length);
+        if (n <= 0)
+            return false;
+    }
+    return true;
+}
+
+static void say(int fd, const void *bytes, size_t length)
+{
+    if (write(fd, bytes, length) != (ssize_t)length)
+        _exit(0);
+}
+
+static void fake_connected(int fd, enum rig_fake mode)
+{
+    static const unsigned char plain[] = {0x20, 3, 0, 0, 0}, moved[] = {0x20, 3, 0, 0x9d, 0};
+    static const unsigned char narrow[] = {0x20, 14,   0, 0, 11, 0x24, 1,    0x25,
+                                           0,    0x27, 0, 0, 0,  100,  0x29, 0};
+    static const unsigned char other[] = {0xe0, 15,  0x9c, 13,  0x1c, 0,   10,  'o', 't',
+                                          'h',  'e', 'r',  ':', '1',  '8', '8', '3'};
+    if (mode == RIG_NARROW)
+        say(fd, narrow, sizeof(narrow));
+    else if (mode == RIG_NOT_HERE)
+        say(fd, moved, sizeof(moved));
+    else
+        say(fd, plain, sizeof(plain));
+    if (mode == RIG_MOVED)
+        say(fd, other, sizeof(other));
+}
+
+static void fake_published(int fd, const unsigned char *body, size_t length, uint8_t flags,
+                           unsigned *count)
+{
+    static const unsigned char reasons[] = {0x97, 0x99, 0x10, 0x00};
+    size_t topic = (size_t)body[0] << 8 | body[1];
+    if (length < topic + 4 || !(flags & 6))
+        return;
+    unsigned char ack[] = {0x40, 4, body[topic + 2], body[topic + 3], reasons[(*count)++ % 4], 0};
+    say(fd, ack, sizeof(ack));
+}
+
+static void fake_serve(int fd, enum rig_fake mode)
+{
+    static unsigned char body[1 << 20];
+    unsigned count = 0;
+    for (;;) {
+        unsigned char type, digit;
+        size_t length = 0;
+        if (!read_all(fd, &type, 1))
+            return;
+        for (unsigned shift = 0; shift < 28; shift += 7) {
+            if (!read_all(fd, &digit, 1))
+                return;
+            length |= (size_t)(digit & 127) << shift;
+            if (digit < 128)
+                break;
+        }
+        if (length > sizeof(body) || !read_all(fd, body, length))
+            return;
+        if (mode == RIG_SILENT)
+            continue;
+        if (type >> 4 == 1)
+            fake_connected(fd, mode);
+        else if (type >> 4 == 12)
+            say(fd, "\xd0\0", 2);
+        else if (type >> 4 == 3 && mode == RIG_PICKY)
+            fake_published(fd, body, length, type & 15, &count);
+        else if (type >> 4 == 3 && mode == RIG_NARROW)
+            count = 3, fake_published(fd, body, length, type & 15, &count);
+    }
+}
+
+pid_t rig_fake_start(enum rig_fake mode, int *ret_port)
+{
+    struct sockaddr_in address = loopback(0);
+    socklen_t length = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 8) ||
+        getsockname(fd, (struct sockaddr *)&address, &length))
+        give_up("no socket");
+    *ret_port = ntohs(address.sin_port);
+    pid_t pid = fork();
+    if (pid < 0)
+        give_up("fork");
+    if (!pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (int peer; (peer = accept(fd, NULL, NULL)) >= 0; close(peer))
+            fake_serve(peer, mode);
+        _exit(0);
+    }
+    close(fd);
+    return pid;
+}
+
+void rig_fake_stop(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
 }
 
 /* ---- bridges -------------------------------------------------------------------------------- */
@@ -163,14 +283,17 @@ void rig_end_open(struct rig_end *end, const char *name, const char *bridge, con
     CU_ASSERT_EQUAL_FATAL(kit_instance_start(end->instance, &err), 0);
     CU_ASSERT_EQUAL_FATAL(kit_connection_open(end->instance, 0, &end->connection, &err), 0);
     if (source) {
-        settings = kit_settings(rig_host, module->source_options, module->source_settings_size, source);
+        settings =
+            kit_settings(rig_host, module->source_options, module->source_settings_size, source);
         CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
-        CU_ASSERT_EQUAL_FATAL(kit_source_open(end->connection, filter, settings, &end->source, &err), 0);
+        CU_ASSERT_EQUAL_FATAL(
+            kit_source_open(end->connection, filter, settings, &end->source, &err), 0);
     }
     if (sink) {
         settings = kit_settings(rig_host, module->sink_options, module->sink_settings_size, sink);
         CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
-        CU_ASSERT_EQUAL_FATAL(kit_sink_open(end->connection, "{address}", settings, &end->sink, &err), 0);
+        CU_ASSERT_EQUAL_FATAL(
+            kit_sink_open(end->connection, "{address}", settings, &end->sink, &err), 0);
     }
 }
 

@@ -8,18 +8,32 @@
 
 struct rig_broker {
     char folder[64];
-    int port;
+    int port, other_port;
     pid_t pid;
 };
-/* extra: lines of mosquitto.conf behind "listener PORT 127.0.0.1", %s in it is the folder; NULL: "".
- * Ends the test program with a message where no mosquitto can be started. */
+/* extra: lines of mosquitto.conf behind "listener PORT 127.0.0.1", %s in it is the folder,
+ * %p the other port, which urls of ws use; NULL:
+ * "". Ends the test program with a message where no mosquitto can be started. */
 void rig_broker_start(struct rig_broker *broker, const char *extra);
 void rig_broker_again(struct rig_broker *broker); /* on the same port and folder */
 void rig_broker_kill(struct rig_broker *broker);  /* SIGKILL; it can start again */
 void rig_broker_stop(struct rig_broker *broker);  /* and removes the folder */
 int rig_free_port(void);
 /* Runs a command line with sh, in the folder; its exit status. */
-int rig_shell(const struct rig_broker *broker, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int rig_shell(const struct rig_broker *broker, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A server that misbehaves, in a process of its own. */
+enum rig_fake {
+    RIG_SILENT,   /* accepts TCP and never answers */
+    RIG_DEAF,     /* answers CONNECT and pings, acknowledges nothing */
+    RIG_MOVED,    /* answers CONNECT, then says DISCONNECT 0x9c with a server reference */
+    RIG_NOT_HERE, /* refuses CONNECT with 0x9d */
+    RIG_PICKY,    /* acknowledges publishes with 0x97, 0x99, 0x10, 0x00, again and again */
+    RIG_NARROW,   /* grants Maximum QoS 1, no retain, packets of 100 bytes, no subscription ids */
+};
+pid_t rig_fake_start(enum rig_fake mode, int *ret_port);
+void rig_fake_stop(pid_t pid);
 
 /* One bridge with at most one source and one sink. */
 struct rig_end {

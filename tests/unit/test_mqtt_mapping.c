@@ -2,6 +2,7 @@
 /* Events to MQTT 5 packets and back: golden pairs, and seeded round trips both ways. */
 #include "../../bridges/mqtt/mqtt_mapping.h"
 #include "../../bridges/mqtt/mqtt_tag.h"
+#include "mqtt_same.h"
 #include "unit.h"
 #include <errno.h>
 #include <stdio.h>
@@ -21,91 +22,12 @@ static struct mg_str str(const char *text)
     return (struct mg_str){text, strlen(text)};
 }
 
-/* ---- comparison ----------------------------------------------------------------------------- */
-
-static bool same_bytes(const void *a, size_t a_length, const void *b, size_t b_length)
-{
-    return a_length == b_length && (!a_length || !memcmp(a, b, a_length));
-}
-
-static bool same_text(struct mg_str a, struct mg_str b)
-{
-    return !a.at == !b.at && same_bytes(a.at, a.len, b.at, b.len);
-}
-
-static bool same_value(const struct mg_value *a, const struct mg_value *b)
-{
-    if (a->type != b->type || a->width != b->width)
-        return false;
-    switch (a->type) {
-    case MG_NULL:
-        return true;
-    case MG_BOOL:
-        return a->as.b == b->as.b;
-    case MG_FLOAT:
-    case MG_INT:
-    case MG_UINT:
-    case MG_TIME:
-    case MG_CHAR:
-        return a->as.u == b->as.u;
-    case MG_UUID:
-        return !memcmp(a->as.uuid, b->as.uuid, 16);
-    case MG_BINARY:
-    case MG_DECIMAL:
-        return same_bytes(a->as.binary.at, a->as.binary.len, b->as.binary.at, b->as.binary.len);
-    default:
-        return same_bytes(a->as.text.at, a->as.text.len, b->as.text.at, b->as.text.len);
-    }
-}
-
-static bool same_head(const struct mg_head *a, const struct mg_head *b)
-{
-    return a->present == b->present && same_text(a->address, b->address) && same_text(a->reply_to, b->reply_to) &&
-           same_text(a->subject, b->subject) && same_text(a->content_type, b->content_type) &&
-           same_text(a->content_encoding, b->content_encoding) && same_text(a->group, b->group) &&
-           same_text(a->reply_to_group, b->reply_to_group) && same_value(&a->message_id, &b->message_id) &&
-           same_value(&a->correlation, &b->correlation) && !a->user.at == !b->user.at &&
-           same_bytes(a->user.at, a->user.len, b->user.at, b->user.len) &&
-           a->group_sequence == b->group_sequence && a->qos == b->qos && a->priority == b->priority &&
-           a->retain == b->retain && a->duplicate == b->duplicate && a->durable == b->durable &&
-           a->text_payload == b->text_payload && a->created_us == b->created_us && a->expires_us == b->expires_us;
-}
-
-static bool same_message(const struct mg_message *a, const struct mg_message *b)
-{
-    if (!same_head(&a->head, &b->head) || a->property_count != b->property_count ||
-        !same_bytes(a->payload.at, a->payload.len, b->payload.at, b->payload.len))
-        return false;
-    for (size_t i = 0; i < a->property_count; i++)
-        if (!same_bytes(a->properties[i].name.at, a->properties[i].name.len, b->properties[i].name.at,
-                        b->properties[i].name.len) ||
-            !same_value(&a->properties[i].value, &b->properties[i].value))
-            return false;
-    return true;
-}
-
-static bool same_publish(const struct mqtt_publish *a, const struct mqtt_publish *b)
-{
-    if (!same_text(a->topic, b->topic) || a->qos != b->qos || a->retain != b->retain ||
-        !same_bytes(a->payload.at, a->payload.len, b->payload.at, b->payload.len) ||
-        a->has_format != b->has_format || a->format != b->format || a->has_expiry != b->has_expiry ||
-        a->expiry_s != b->expiry_s || !same_text(a->content_type, b->content_type) ||
-        !same_text(a->response_topic, b->response_topic) || a->has_correlation != b->has_correlation ||
-        !same_bytes(a->correlation.at, a->correlation.len, b->correlation.at, b->correlation.len) ||
-        a->user_count != b->user_count)
-        return false;
-    for (size_t i = 0; i < a->user_count; i++)
-        if (!same_bytes(a->users[i].name.at, a->users[i].name.len, b->users[i].name.at, b->users[i].name.len) ||
-            !same_bytes(a->users[i].value.at, a->users[i].value.len, b->users[i].value.at, b->users[i].value.len))
-            return false;
-    return true;
-}
-
 static int to_publish(const struct mg_message *message, const struct mqtt_encoding *encoding,
                       struct mqtt_scratch *scratch, struct mqtt_publish *ret)
 {
-    int rc = mqtt_from_event(&message->head, message->head.address, message->payload, message->properties,
-                             message->property_count, encoding, wall_us, scratch, ret, &err);
+    int rc = mqtt_from_event(&message->head, message->head.address, message->payload,
+                             message->properties, message->property_count, encoding, wall_us,
+                             scratch, ret, &err);
     if (!rc)
         ret->qos = message->head.qos;
     return rc;
@@ -152,10 +74,12 @@ static struct mg_str text_of(const char *const *pieces, size_t count, size_t mos
     return text;
 }
 
-static const char *const fine[] = {"a", "b", "mg:", "mg", ":", "=", "~", "/", " ", "ü", "日本", "\U0001F600",
-                                   "mg:=:", "e", "s", "u64", "%", "1", "true", "Cg==", "priority", "+", "#"};
-static const char *const nasty[] = {"a", "mg:", "mg:=:", ":", "\n", "\x7f", "\x80", "\xff", "\xed\xa0\x80",
-                                    "\xc0\x80", "\xef\xbf\xbf", "ü", "e:", "~"};
+static const char *const fine[] = {"a", "b", "mg:",  "mg",         ":",        "=", "~", "/",
+                                   " ", "ü", "日本", "\U0001F600", "mg:=:",    "e", "s", "u64",
+                                   "%", "1", "true", "Cg==",       "priority", "+", "#"};
+static const char *const nasty[] = {
+    "a",        "mg:",          "mg:=:", ":",  "\n", "\x7f", "\x80", "\xff", "\xed\xa0\x80",
+    "\xc0\x80", "\xef\xbf\xbf", "ü",     "e:", "~"};
 
 static struct mg_str fine_text(void)
 {
@@ -293,11 +217,13 @@ static void events_survive(const struct mqtt_encoding *encoding)
         message.property_count = below(7);
         message.properties = properties;
         for (size_t i = 0; i < message.property_count; i++)
-            properties[i] = (struct mg_property){any_text(), any_value((uint32_t)below(MG_SYMBOL + 1))};
+            properties[i] =
+                (struct mg_property){any_text(), any_value((uint32_t)below(MG_SYMBOL + 1))};
         struct mg_str payload = any_text();
         message.payload = (struct mg_bytes){payload.at, payload.len};
         bool good = !to_publish(&message, encoding, &scratch_a, &publish) &&
-                    !mqtt_to_message(&publish, wall_us, &scratch_b, &back) && same_message(&message, &back);
+                    !mqtt_to_message(&publish, wall_us, &scratch_b, &back) &&
+                    mqtt_same_message(&message, &back);
         if (!good)
             shout(round);
         CU_ASSERT_TRUE_FATAL(good);
@@ -322,15 +248,63 @@ static void an_event_survives_where_control_characters_are_plain(void)
 /* A user property: plain, a true tag, a damaged one, an escaped one. */
 static struct mqtt_user any_user(void)
 {
-    static const char *const names[] = {
-        "mg:unset", "mg:durable", "mg:priority", "mg:created", "mg:reply-to", "mg:subject", "mg:subject~",
-        "mg:content-type", "mg:content-type~", "mg:content-encoding", "mg:group", "mg:group-sequence",
-        "mg:reply-to-group", "mg:message-id", "mg:correlation", "mg:user", "mg:=:mg:priority",
-        "mg:=:mg:=:mg:unset", "mg:i32:a", "mg:u:b", "mg:e:a", "mg:e32:a", "mg:s:a", "mg:b:", "mg:o:x",
-        "mg:e~:Cg==", "mg:n:", "mg:y:a", "mg:=:mg:i32:a", "mg:=:mg:=:mg:b:", "mg:f64:x", "mg:=:plain"};
-    static const char *const values[] = {"q", "r", "qr", "true", "false", "0", "4", "05", "-1", "256", "1e3", "0.1",
-                                         "", "Cg==", "YQ==", "YR==", "a+b", "u64:7", "u64:07", "e:x", "s:Cg==",
-                                         "b:YQ==", "g:00000000-0000-0000-0000-000000000001", "x", "n:"};
+    static const char *const names[] = {"mg:unset",
+                                        "mg:durable",
+                                        "mg:priority",
+                                        "mg:created",
+                                        "mg:reply-to",
+                                        "mg:subject",
+                                        "mg:subject~",
+                                        "mg:content-type",
+                                        "mg:content-type~",
+                                        "mg:content-encoding",
+                                        "mg:group",
+                                        "mg:group-sequence",
+                                        "mg:reply-to-group",
+                                        "mg:message-id",
+                                        "mg:correlation",
+                                        "mg:user",
+                                        "mg:=:mg:priority",
+                                        "mg:=:mg:=:mg:unset",
+                                        "mg:i32:a",
+                                        "mg:u:b",
+                                        "mg:e:a",
+                                        "mg:e32:a",
+                                        "mg:s:a",
+                                        "mg:b:",
+                                        "mg:o:x",
+                                        "mg:e~:Cg==",
+                                        "mg:n:",
+                                        "mg:y:a",
+                                        "mg:=:mg:i32:a",
+                                        "mg:=:mg:=:mg:b:",
+                                        "mg:f64:x",
+                                        "mg:=:plain"};
+    static const char *const values[] = {"q",
+                                         "r",
+                                         "qr",
+                                         "true",
+                                         "false",
+                                         "0",
+                                         "4",
+                                         "05",
+                                         "-1",
+                                         "256",
+                                         "1e3",
+                                         "0.1",
+                                         "",
+                                         "Cg==",
+                                         "YQ==",
+                                         "YR==",
+                                         "a+b",
+                                         "u64:7",
+                                         "u64:07",
+                                         "e:x",
+                                         "s:Cg==",
+                                         "b:YQ==",
+                                         "g:00000000-0000-0000-0000-000000000001",
+                                         "x",
+                                         "n:"};
     struct mqtt_user user = {fine_text(), fine_text()};
     if (below(3))
         user.name = str(names[below(sizeof(names) / sizeof(names[0]))]);
@@ -386,28 +360,35 @@ static void a_packet_survives_the_event(void)
                     !to_publish(&message, &tagged, &scratch_b, &back);
         if (good && !(message.head.present & MG_HAS_QOS))
             back.qos = publish.qos; /* the packet says that its QoS is the hop's alone */
-        good = good && same_publish(&publish, &back);
+        good = good && mqtt_same_publish(&publish, &back);
         if (!good)
             shout(round);
         if (!good)
             for (size_t i = 0; i < publish.user_count; i++)
-                fprintf(stderr, "%.*s = %.*s | %.*s = %.*s\n", (int)users[i].name.len, users[i].name.at,
-                        (int)users[i].value.len, users[i].value.at, (int)back.users[i].name.len,
-                        back.users[i].name.at, (int)back.users[i].value.len, back.users[i].value.at);
+                fprintf(stderr, "%.*s = %.*s | %.*s = %.*s\n", (int)users[i].name.len,
+                        users[i].name.at, (int)users[i].value.len, users[i].value.at,
+                        (int)back.users[i].name.len, back.users[i].name.at,
+                        (int)back.users[i].value.len, back.users[i].value.at);
         CU_ASSERT_TRUE_FATAL(good);
     }
 }
 
 static void control_characters_survive_where_they_are_plain(void)
 {
-    struct mqtt_user users[] = {{str("line\nbreak"), str("tab\t")}, {str("k"), str("\xef\xbf\xbf")}};
-    struct mqtt_publish publish = {.topic = str("a\x01/b"), .users = users, .user_count = 2,
-                                   .content_type = str("a\x7f"), .response_topic = str("r\x02")}, back;
+    struct mqtt_user users[] = {{str("line\nbreak"), str("tab\t")},
+                                {str("k"), str("\xef\xbf\xbf")}};
+    struct mqtt_publish publish = {.topic = str("a\x01/b"),
+                                   .users = users,
+                                   .user_count = 2,
+                                   .content_type = str("a\x7f"),
+                                   .response_topic = str("r\x02")},
+                        back;
     struct mg_message message;
     CU_ASSERT_EQUAL(mqtt_to_message(&publish, wall_us, &scratch_a, &message), 0);
     CU_ASSERT_EQUAL(to_publish(&message, &plain, &scratch_b, &back), 0);
-    CU_ASSERT_TRUE(same_publish(&publish, &back));
-    CU_ASSERT_EQUAL(to_publish(&message, &tagged, &scratch_b, &back), -EINVAL); /* the topic has no tag */
+    CU_ASSERT_TRUE(mqtt_same_publish(&publish, &back));
+    CU_ASSERT_EQUAL(to_publish(&message, &tagged, &scratch_b, &back),
+                    -EINVAL); /* the topic has no tag */
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "control"));
 }
 
@@ -415,28 +396,44 @@ static void control_characters_survive_where_they_are_plain(void)
 
 static void every_field_of_a_packet_has_its_place(void)
 {
-    struct mqtt_user users[] = {{str("k"), str("v")}, {str("k"), str("w")}, {str(""), str("")},
+    struct mqtt_user users[] = {{str("k"), str("v")},
+                                {str("k"), str("w")},
+                                {str(""), str("")},
                                 {str("mg:i32:n"), str("-7")}};
     uint32_t ids[] = {3};
-    struct mqtt_publish publish = {
-        .topic = str("plant/1"), .payload = {"\0\1", 2}, .qos = 2, .retain = true, .dup = true, .has_format = true,
-        .format = 1, .has_expiry = true, .expiry_s = 60, .content_type = str("text/plain"),
-        .response_topic = str("re/ply"), .has_correlation = true, .correlation = {"\xff\0", 2}, .users = users,
-        .user_count = 4, .subscription_ids = ids, .subscription_id_count = 1};
+    struct mqtt_publish publish = {.topic = str("plant/1"),
+                                   .payload = {"\0\1", 2},
+                                   .qos = 2,
+                                   .retain = true,
+                                   .dup = true,
+                                   .has_format = true,
+                                   .format = 1,
+                                   .has_expiry = true,
+                                   .expiry_s = 60,
+                                   .content_type = str("text/plain"),
+                                   .response_topic = str("re/ply"),
+                                   .has_correlation = true,
+                                   .correlation = {"\xff\0", 2},
+                                   .users = users,
+                                   .user_count = 4,
+                                   .subscription_ids = ids,
+                                   .subscription_id_count = 1};
     struct mg_message message;
     CU_ASSERT_EQUAL_FATAL(mqtt_to_message(&publish, wall_us, &scratch_a, &message), 0);
     const struct mg_head *head = &message.head;
-    CU_ASSERT_EQUAL(head->present, MG_HAS_QOS | MG_HAS_RETAIN | MG_HAS_EXPIRY | MG_HAS_TEXT_PAYLOAD);
-    CU_ASSERT_TRUE(same_text(head->address, str("plant/1")));
-    CU_ASSERT_TRUE(same_text(head->reply_to, str("re/ply")));
-    CU_ASSERT_TRUE(same_text(head->content_type, str("text/plain")));
+    CU_ASSERT_EQUAL(head->present,
+                    MG_HAS_QOS | MG_HAS_RETAIN | MG_HAS_EXPIRY | MG_HAS_TEXT_PAYLOAD);
+    CU_ASSERT_TRUE(mqtt_same_text(head->address, str("plant/1")));
+    CU_ASSERT_TRUE(mqtt_same_text(head->reply_to, str("re/ply")));
+    CU_ASSERT_TRUE(mqtt_same_text(head->content_type, str("text/plain")));
     CU_ASSERT_EQUAL(head->qos, 2);
     CU_ASSERT_TRUE(head->retain && head->duplicate && head->text_payload);
     CU_ASSERT_EQUAL(head->expires_us, wall_us + 60000000);
     CU_ASSERT_EQUAL(head->correlation.type, MG_BINARY);
-    CU_ASSERT_TRUE(same_bytes(head->correlation.as.binary.at, head->correlation.as.binary.len, "\xff\0", 2));
+    CU_ASSERT_TRUE(mqtt_same_bytes(head->correlation.as.binary.at, head->correlation.as.binary.len,
+                                   "\xff\0", 2));
     CU_ASSERT_EQUAL_FATAL(message.property_count, 4);
-    CU_ASSERT_TRUE(same_text(message.properties[1].value.as.text, str("w")));
+    CU_ASSERT_TRUE(mqtt_same_text(message.properties[1].value.as.text, str("w")));
     CU_ASSERT_EQUAL(message.properties[2].name.len, 0);
     CU_ASSERT_EQUAL(message.properties[3].value.type, MG_INT);
     CU_ASSERT_EQUAL(message.properties[3].value.width, 32);
@@ -444,13 +441,16 @@ static void every_field_of_a_packet_has_its_place(void)
     CU_ASSERT_EQUAL(message.payload.len, 2);
 }
 
-static void check_user(const struct mqtt_publish *publish, size_t index, const char *name, const char *value)
+static void check_user(const struct mqtt_publish *publish, size_t index, const char *name,
+                       const char *value)
 {
     CU_ASSERT_TRUE_FATAL(index < publish->user_count);
-    bool good = same_text(publish->users[index].name, str(name)) && same_text(publish->users[index].value, str(value));
+    bool good = mqtt_same_text(publish->users[index].name, str(name)) &&
+                mqtt_same_text(publish->users[index].value, str(value));
     if (!good)
         fprintf(stderr, "user %zu: %.*s = %.*s\n", index, (int)publish->users[index].name.len,
-                publish->users[index].name.at, (int)publish->users[index].value.len, publish->users[index].value.at);
+                publish->users[index].name.at, (int)publish->users[index].value.len,
+                publish->users[index].value.at);
     CU_ASSERT_TRUE(good);
 }
 
@@ -463,14 +463,23 @@ static void what_mqtt_has_no_field_for_is_tagged(void)
         {str("b"), {.type = MG_BINARY, .as.binary = {"\xff\0", 2}}},
         {str("line"), {.type = MG_TEXT, .as.text = str("a\nb")}},
     };
-    struct mg_message message = {
-        .head = {.size = sizeof(struct mg_head),
-                 .present = MG_HAS_DURABLE | MG_HAS_PRIORITY | MG_HAS_CREATED | MG_HAS_GROUP_SEQUENCE,
-                 .address = str("t"), .durable = true, .priority = 9, .created_us = 17, .group_sequence = 3,
-                 .reply_to = str("a/+"), .subject = str("s"), .content_encoding = str("gzip"), .group = str("g"),
-                 .message_id = {.type = MG_UINT, .width = 64, .as.u = 5},
-                 .correlation = {.type = MG_TEXT, .as.text = str("c")}, .user = {"me", 2}},
-        .properties = properties, .property_count = 5};
+    struct mg_message message = {.head = {.size = sizeof(struct mg_head),
+                                          .present = MG_HAS_DURABLE | MG_HAS_PRIORITY |
+                                                     MG_HAS_CREATED | MG_HAS_GROUP_SEQUENCE,
+                                          .address = str("t"),
+                                          .durable = true,
+                                          .priority = 9,
+                                          .created_us = 17,
+                                          .group_sequence = 3,
+                                          .reply_to = str("a/+"),
+                                          .subject = str("s"),
+                                          .content_encoding = str("gzip"),
+                                          .group = str("g"),
+                                          .message_id = {.type = MG_UINT, .width = 64, .as.u = 5},
+                                          .correlation = {.type = MG_TEXT, .as.text = str("c")},
+                                          .user = {"me", 2}},
+                                 .properties = properties,
+                                 .property_count = 5};
     struct mqtt_publish publish;
     CU_ASSERT_EQUAL_FATAL(to_publish(&message, &tagged, &scratch_a, &publish), 0);
     size_t i = 0;
@@ -508,17 +517,22 @@ static void what_mqtt_has_no_field_for_is_tagged(void)
 
 static void waiting_shortens_the_expiry(void)
 {
-    struct mg_head head = {.size = sizeof(head), .present = MG_HAS_EXPIRY, .expires_us = wall_us + 59000001};
+    struct mg_head head = {
+        .size = sizeof(head), .present = MG_HAS_EXPIRY, .expires_us = wall_us + 59000001};
     struct mqtt_publish publish;
     struct mg_bytes none = {NULL, 0};
     struct mqtt_encoding encoding = {.v5 = true};
-    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, NULL, 0, &encoding, wall_us, &scratch_a, &publish, &err), 0);
+    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, NULL, 0, &encoding, wall_us, &scratch_a,
+                                    &publish, &err),
+                    0);
     CU_ASSERT_EQUAL(publish.expiry_s, 60);
-    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, NULL, 0, &encoding, wall_us + 50000001, &scratch_a,
-                                    &publish, &err), 0);
+    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, NULL, 0, &encoding, wall_us + 50000001,
+                                    &scratch_a, &publish, &err),
+                    0);
     CU_ASSERT_EQUAL(publish.expiry_s, 9);
-    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, NULL, 0, &encoding, wall_us + 90000000, &scratch_a,
-                                    &publish, &err), 0);
+    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, NULL, 0, &encoding, wall_us + 90000000,
+                                    &scratch_a, &publish, &err),
+                    0);
     CU_ASSERT_TRUE(publish.has_expiry && !publish.expiry_s);
 }
 
@@ -534,28 +548,38 @@ static void what_cannot_be_said_is_refused_in_words(void)
         const char *topic;
         size_t length;
         const char *words;
-    } topics[] = {{"", 0, "at least one"}, {"a/+/b", 5, "wildcard"}, {"#", 1, "wildcard"}, {"a\0b", 3, "U+0000"},
-                  {"\xff", 1, "UTF-8"}, {longer, 65536, "65536"}};
+    } topics[] = {{"", 0, "at least one"}, {"a/+/b", 5, "wildcard"}, {"#", 1, "wildcard"},
+                  {"a\0b", 3, "U+0000"},   {"\xff", 1, "UTF-8"},     {longer, 65536, "65536"}};
     for (size_t i = 0; i < 6; i++) {
         struct mg_str topic = {topics[i].topic, topics[i].length};
-        CU_ASSERT_EQUAL(mqtt_from_event(&head, topic, none, NULL, 0, &tagged, wall_us, &scratch_a, &publish, &err),
+        CU_ASSERT_EQUAL(mqtt_from_event(&head, topic, none, NULL, 0, &tagged, wall_us, &scratch_a,
+                                        &publish, &err),
                         -EINVAL);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, topics[i].words));
     }
     struct mg_str most = {longer, 65535};
-    CU_ASSERT_EQUAL(mqtt_from_event(&head, most, none, NULL, 0, &tagged, wall_us, &scratch_a, &publish, &err), 0);
+    CU_ASSERT_EQUAL(
+        mqtt_from_event(&head, most, none, NULL, 0, &tagged, wall_us, &scratch_a, &publish, &err),
+        0);
     CU_ASSERT_EQUAL(publish.topic.len, 65535);
-    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, &property, 1, &tagged, wall_us, &scratch_a, &publish, &err),
+    CU_ASSERT_EQUAL(mqtt_from_event(&head, str("t"), none, &property, 1, &tagged, wall_us,
+                                    &scratch_a, &publish, &err),
                     -EINVAL);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "'long'"));
 }
 
 static void the_size_of_a_packet_is_exact(void)
 {
-    /* 1 type, 1 length, 2+1 topic, 2 id, 1 property length, 5 expiry, 3+1 content type, 5+1+2 user, 3 payload */
+    /* 1 type, 1 length, 2+1 topic, 2 id, 1 property length, 5 expiry, 3+1 content type, 5+1+2 user,
+     * 3 payload */
     struct mqtt_user user = {str("k"), str("vv")};
-    struct mqtt_publish publish = {.topic = str("t"), .payload = {"abc", 3}, .qos = 1, .has_expiry = true,
-                                   .content_type = str("c"), .users = &user, .user_count = 1};
+    struct mqtt_publish publish = {.topic = str("t"),
+                                   .payload = {"abc", 3},
+                                   .qos = 1,
+                                   .has_expiry = true,
+                                   .content_type = str("c"),
+                                   .users = &user,
+                                   .user_count = 1};
     CU_ASSERT_EQUAL(mqtt_publish_size(&publish, true), 28);
     CU_ASSERT_EQUAL(mqtt_publish_size(&publish, false), 10);
 }
@@ -569,12 +593,14 @@ static void test_fini(void)
 int main(void)
 {
     static const struct kit_test tests[] = {
-        {"every field of a packet has its place in the event", every_field_of_a_packet_has_its_place},
+        {"every field of a packet has its place in the event",
+         every_field_of_a_packet_has_its_place},
         {"what MQTT has no field for is tagged", what_mqtt_has_no_field_for_is_tagged},
         {"waiting shortens the expiry", waiting_shortens_the_expiry},
         {"what cannot be said is refused in words", what_cannot_be_said_is_refused_in_words},
         {"the size of a packet is exact", the_size_of_a_packet_is_exact},
-        {"control characters survive where they are plain", control_characters_survive_where_they_are_plain},
+        {"control characters survive where they are plain",
+         control_characters_survive_where_they_are_plain},
         {"an event survives the packet", an_event_survives_the_packet},
         {"an event survives where control characters are plain",
          an_event_survives_where_control_characters_are_plain},

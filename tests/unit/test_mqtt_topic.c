@@ -17,11 +17,13 @@ static void filters_match_as_the_specification_says(void)
         const char *filter, *topic;
         bool matches;
     } cases[] = {
-        {"a/b", "a/b", true},      {"a/b", "a/c", false},   {"a/+", "a/b", true},       {"a/+", "a/b/c", false},
-        {"a/+", "a/", true},       {"a/+", "a", false},     {"+", "/a", false},         {"+/+", "/a", true},
-        {"/+", "/a", true},        {"a/#", "a", true},      {"a/#", "a/b/c", true},     {"a/#", "ab", false},
-        {"#", "a/b", true},        {"#", "$SYS/x", false},  {"+/x", "$SYS/x", false},   {"$SYS/#", "$SYS/x", true},
-        {"$SYS/+", "$SYS/x", true}, {"a/+/c", "a//c", true}, {"a/b/#", "a", false},      {"+/#", "a", true},
+        {"a/b", "a/b", true},       {"a/b", "a/c", false},      {"a/+", "a/b", true},
+        {"a/+", "a/b/c", false},    {"a/+", "a/", true},        {"a/+", "a", false},
+        {"+", "/a", false},         {"+/+", "/a", true},        {"/+", "/a", true},
+        {"a/#", "a", true},         {"a/#", "a/b/c", true},     {"a/#", "ab", false},
+        {"#", "a/b", true},         {"#", "$SYS/x", false},     {"+/x", "$SYS/x", false},
+        {"$SYS/#", "$SYS/x", true}, {"$SYS/+", "$SYS/x", true}, {"a/+/c", "a//c", true},
+        {"a/b/#", "a", false},      {"+/#", "a", true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         bool matches = mqtt_filter_matches(str(cases[i].filter), str(cases[i].topic));
@@ -37,7 +39,8 @@ static void covering_and_overlap_follow_from_matching(void)
 {
     static const char *const levels[] = {"a", "b", "+", "#", "", "$x"};
     char filters[300][16], topics[300][16];
-    size_t filter_count = 0, topic_count = 1; /* "" is no topic, but "/#" and "+" would meet there */
+    size_t filter_count = 0,
+           topic_count = 1; /* "" is no topic, but "/#" and "+" would meet there */
     topics[0][0] = 0;
     for (int i = 0; i < 6; i++)
         for (int k = -1; k < 6; k++)
@@ -45,8 +48,8 @@ static void covering_and_overlap_follow_from_matching(void)
                 if (k < 0 && m >= 0)
                     continue;
                 char text[16];
-                snprintf(text, sizeof(text), "%s%s%s%s%s", levels[i], k < 0 ? "" : "/", k < 0 ? "" : levels[k],
-                         m < 0 ? "" : "/", m < 0 ? "" : levels[m]);
+                snprintf(text, sizeof(text), "%s%s%s%s%s", levels[i], k < 0 ? "" : "/",
+                         k < 0 ? "" : levels[k], m < 0 ? "" : "/", m < 0 ? "" : levels[m]);
                 if (!mqtt_topic_filter_check(str(text), &(struct mg_err){{0}, NULL}))
                     snprintf(filters[filter_count++], 16, "%s", text);
                 if (!mqtt_topic_name_check(str(text), true, NULL))
@@ -85,10 +88,12 @@ static void shares_are_split(void)
     struct mg_str group, filter;
     struct mg_err err = {{0}, NULL};
     CU_ASSERT_EQUAL(mqtt_share_split("$share/g/a/+", &group, &filter, &err), 0);
-    CU_ASSERT_TRUE(group.len == 1 && group.at[0] == 'g' && filter.len == 3 && !memcmp(filter.at, "a/+", 3));
+    CU_ASSERT_TRUE(group.len == 1 && group.at[0] == 'g' && filter.len == 3 &&
+                   !memcmp(filter.at, "a/+", 3));
     CU_ASSERT_EQUAL(mqtt_share_split("a/#", &group, &filter, &err), 0);
     CU_ASSERT_EQUAL(group.len, 0);
-    static const char *const bad[] = {"$share/g", "$share//a", "$share/+/a", "$share/g/", "a/b#", "a#/b", "a+/b", "#/a", ""};
+    static const char *const bad[] = {"$share/g", "$share//a", "$share/+/a", "$share/g/", "a/b#",
+                                      "a#/b",     "a+/b",      "#/a",        ""};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         err.text[0] = 0;
         CU_ASSERT_EQUAL(mqtt_share_split(bad[i], &group, &filter, &err), -EINVAL);
@@ -102,10 +107,17 @@ static void texts_are_sorted_by_what_mqtt_takes(void)
         const char *text;
         enum mqtt_text kind;
     } cases[] = {
-        {"", MQTT_TEXT_FINE}, {"ü日\U0001F600", MQTT_TEXT_FINE}, {"a\nb", MQTT_TEXT_DOUBTFUL},
-        {"\xc2\x85", MQTT_TEXT_DOUBTFUL}, {"\xef\xb7\x90", MQTT_TEXT_DOUBTFUL}, {"\xf0\x9f\xbf\xbe", MQTT_TEXT_DOUBTFUL},
-        {"\xc0\x80", MQTT_TEXT_NEVER}, {"\xed\xa0\x80", MQTT_TEXT_NEVER}, {"\xf4\x90\x80\x80", MQTT_TEXT_NEVER},
-        {"\xe2\x82", MQTT_TEXT_NEVER}, {"\xff", MQTT_TEXT_NEVER},
+        {"", MQTT_TEXT_FINE},
+        {"ü日\U0001F600", MQTT_TEXT_FINE},
+        {"a\nb", MQTT_TEXT_DOUBTFUL},
+        {"\xc2\x85", MQTT_TEXT_DOUBTFUL},
+        {"\xef\xb7\x90", MQTT_TEXT_DOUBTFUL},
+        {"\xf0\x9f\xbf\xbe", MQTT_TEXT_DOUBTFUL},
+        {"\xc0\x80", MQTT_TEXT_NEVER},
+        {"\xed\xa0\x80", MQTT_TEXT_NEVER},
+        {"\xf4\x90\x80\x80", MQTT_TEXT_NEVER},
+        {"\xe2\x82", MQTT_TEXT_NEVER},
+        {"\xff", MQTT_TEXT_NEVER},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CU_ASSERT_EQUAL(mqtt_text_kind(str(cases[i].text)), cases[i].kind);

@@ -306,7 +306,7 @@ static struct mg_str field(const struct segment *s, const mg_scope *scope, const
     case EVENT_VALUE:
         return value_text((const struct mg_value *)(const void *)(head + s->offset), scratch, size);
     case EVENT_QOS:
-        return (struct mg_str){"012" + (event->head.qos < 3 ? event->head.qos : 2), 1};
+        return (struct mg_str){&"012"[event->head.qos < 3 ? event->head.qos : 2], 1};
     case LITERAL:
         break;
     }

@@ -194,7 +194,7 @@ static uint32_t split(void *self, void *context, const struct mg_step_call *call
     static mg_event *events[3];
     for (size_t i = 0; i < 3; i++) {
         mg_edit *edit = host->edit_new(call->event);
-        host->edit_payload(edit, (struct mg_bytes){"123" + i, 1}, NULL, NULL);
+        host->edit_payload(edit, (struct mg_bytes){&"123"[i], 1}, NULL, NULL);
         events[i] = host->edit_publish(edit);
     }
     ret->events = events;

@@ -95,6 +95,8 @@ static int check_rabbitmq(uint32_t direction, const char *address, struct mg_err
     if ((a.kind == AMQP_ADDRESS_EXCHANGE && direction == MG_SOURCE && !a.key.at) ||
         ((a.kind == AMQP_ADDRESS_TOPIC || a.kind == AMQP_ADDRESS_EXCHANGE) && a.key.at && a.key.len == 0))
         return refuse(err, "the address needs a routing or binding key at its end");
+    if (a.key.at && direction == MG_SOURCE && !amqp_ascii(a.key.at, a.key.len))
+        return refuse(err, "RabbitMQ 3 takes only ASCII in a binding key; bind a queue on its side and read that");
     if (a.kind == AMQP_ADDRESS_QUEUE && strchr(address + (address[1] == 'a' ? 11 : 7), '/'))
         return refuse(err, "a '/' in a queue's name is written %2F");
     return 0;

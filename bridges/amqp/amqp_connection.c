@@ -404,6 +404,7 @@ void amqp_connection_close(struct amqp_connection *c)
     if (!was_up) {
         bool connecting = c->state == AMQP_CONNECTING;
         c->state = AMQP_CLOSING;
+        c->host->timer_again(c->timer, CLOSE_MS, 0);
         if (connecting)
             amqp_io_abort(c->io, "the gateway closes the connection");
         else

@@ -185,8 +185,8 @@ static void lookup_done(void *arg)
         return;
     }
     io->state = CONNECTING;
-    if (l->why[0]) {
-        end(io, l->why);
+    if (io->aborted || l->why[0]) {
+        end(io, io->aborted ? io->why : l->why);
         return;
     }
     io->address = l->addresses;
@@ -453,12 +453,13 @@ static void timer_fired(void *arg)
 
 void amqp_io_abort(struct amqp_io *io, const char *why)
 {
-    if (io->state == IDLE || io->aborted)
+    bool waits = io->state == LOOKING_UP && !io->aborted;
+    if (io->state == IDLE || (io->aborted && io->state != LOOKING_UP))
         return;
     if (!io->why[0] || io->state == OPEN)
         snprintf(io->why, sizeof io->why, "%s", why);
     io->aborted = true;
-    if (io->state == OPEN && io->pumping)
+    if (waits || (io->state == OPEN && io->pumping))
         return;
     io->host->timer_again(io->timer, 0, 0);
 }

@@ -44,5 +44,6 @@ int amqp_io_start(struct amqp_io *io, const struct amqp_target *target);
 pn_connection_t *amqp_io_connection(const struct amqp_io *io);
 /* Writes what Proton has queued, and lets it see its clock.  Does nothing inside an event. */
 void amqp_io_flush(struct amqp_io *io);
-/* Drops the socket; `ended` follows at the end of this loop turn. */
+/* Drops the socket; `ended` follows at the end of this loop turn.  A look-up is waited for, unless
+ * this is called a second time. */
 void amqp_io_abort(struct amqp_io *io, const char *why);

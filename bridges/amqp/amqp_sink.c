@@ -374,7 +374,8 @@ static int plan_course(struct amqp_sink *s, struct mg_str address, struct course
         snprintf(err->text, sizeof err->text, "the routing key has %zu bytes, AMQP 0-9-1 allows %d", len, AMQP_KEY_MAX);
         return -EINVAL;
     }
-    if (s->by_subject) {
+    /* RabbitMQ 3 reads addresses as Latin-1, but subjects as bytes. */
+    if (s->by_subject || !amqp_ascii(ret->key, len)) {
         ret->departure.subject = (struct mg_str){ret->key, len};
         ret->link.len = a.kind == AMQP_ADDRESS_TOPIC ? 0 : a.node.len;
         if (a.kind == AMQP_ADDRESS_TOPIC)

@@ -144,6 +144,8 @@ void rig_rabbitmq_start(struct rig_rabbitmq *b)
                         b->port, b->tls_port, b->folder, b->folder, b->folder));
     b->epmd = spawn(b, "epmd.out", (const char *[]){"epmd", "-port", rig_text("%d", b->tls_port + 2), "-address",
                                               "127.0.0.1", NULL});
+    for (int i = 0; i < 100 && !accepts(b->tls_port + 2); i++)
+        usleep(50000);
     rig_rabbitmq_again(b);
 }
 
@@ -154,6 +156,8 @@ void rig_rabbitmq_halt(struct rig_rabbitmq *b, int signal)
     kill(-b->pid, signal);
     waitpid(b->pid, NULL, 0);
     kill(-b->pid, SIGKILL); /* what the server's script may have left */
+    for (int i = 0; i < 200 && accepts(b->port); i++)
+        usleep(20000);
     b->pid = 0;
 }
 

@@ -24,6 +24,16 @@ static const struct mg_head *head_of(size_t i)
     return kit_host_table(rig_host)->event_head(arrived(i)->event);
 }
 
+struct why {
+    mg_connection *connection;
+    const char *word;
+};
+static bool says(void *arg)
+{
+    const struct why *why = arg;
+    return strstr(kit_connection_why(why->connection), why->word) != NULL;
+}
+
 /* Sends one text through `to` and waits for it at `from`; the connection stays open. */
 static bool passes(struct rig_end *end, const char *from, const char *to, const char *template)
 {
@@ -85,7 +95,7 @@ static void test_a_captured_level_meets_its_binding(void)
     char key[64], address[128];
     const struct mg_abi abi = MG_ABI_HERE;
     const struct mg_bridge_ops *ops = mg_module(&abi)->ops;
-    struct mg_str level = kit_str("v1.0 50%/#+*\xc3\xa9");
+    struct mg_str level = kit_str("v1.0 50%/#+*");
     size_t n = ops->escape("/topic/t.{x}", level, key, sizeof key);
     CU_ASSERT_TRUE_FATAL(n < sizeof key);
     snprintf(address, sizeof address, "/topic/t.%.*s", (int)n, key);
@@ -101,6 +111,19 @@ static void test_a_captured_level_meets_its_binding(void)
     CU_ASSERT_TRUE(rig_up(&end));
     CU_ASSERT_EQUAL(rig_outcome(&end, address, "subject", NULL), MG_ACCEPTED);
     CU_ASSERT_TRUE(rig_ingested(2));
+    done(&end);
+}
+
+static void test_a_key_beyond_ascii_keeps_its_bytes(void)
+{
+    struct rig_end end;
+    rig_host_open();
+    rig_open(&end, plain(), "/topic/eacute.#", "", "/topic/eacute.{x}", "{relay: link}");
+    rig_begin(&end, 10);
+    CU_ASSERT_TRUE(rig_up(&end));
+    CU_ASSERT_EQUAL(rig_outcome(&end, "/topic/eacute.\xc3\xa9\xe2\x82\xac", "link", NULL), MG_ACCEPTED);
+    CU_ASSERT_TRUE(rig_ingested(1));
+    CU_ASSERT_PTR_NULL(head_of(0)->subject.at);
     done(&end);
 }
 
@@ -253,10 +276,9 @@ static void test_a_missing_exchange_is_said_and_tried_again(void)
     rig_host_open();
     rig_open(&end, plain(), NULL, NULL, "/exchange/missing/k", "");
     rig_begin(&end, 1);
-    CU_ASSERT_FALSE(kit_run_until(rig_host, kit_connection_is_up, end.connection, 1500));
-    if (!strstr(kit_connection_why(end.connection), "missing"))
-        fprintf(stderr, "why: %s\n", kit_connection_why(end.connection));
-    CU_ASSERT_PTR_NOT_NULL(strstr(kit_connection_why(end.connection), "missing"));
+    struct why why = {end.connection, "no exchange 'missing'"};
+    CU_ASSERT_TRUE(kit_run_until(rig_host, says, &why, 10000));
+    CU_ASSERT_FALSE(kit_connection_up(end.connection));
     done(&end);
 }
 
@@ -328,10 +350,11 @@ static void refused(const char *bridge, const char *word)
     rig_host_open();
     rig_open(&end, bridge, NULL, NULL, "/queue/login", "");
     rig_begin(&end, 1);
-    CU_ASSERT_FALSE(kit_run_until(rig_host, kit_connection_is_up, end.connection, 2500));
+    struct why why = {end.connection, word};
+    CU_ASSERT_TRUE(kit_run_until(rig_host, says, &why, 20000));
     if (!strstr(kit_connection_why(end.connection), word))
         fprintf(stderr, "why: %s\n", kit_connection_why(end.connection));
-    CU_ASSERT_PTR_NOT_NULL(strstr(kit_connection_why(end.connection), word));
+    CU_ASSERT_FALSE(kit_connection_up(end.connection));
     done(&end);
 }
 
@@ -367,9 +390,10 @@ static void test_a_restart_under_load_settles_everything(void)
     rig_open(&end, plain(), NULL, NULL, "/queue/load", "{durable: always}");
     rig_begin(&end, 1);
     CU_ASSERT_TRUE_FATAL(rig_up(&end));
-    size_t released = 0;
     for (int i = 0; i < COUNT; i++) {
-        if (i == COUNT / 2) {
+        if (i == COUNT / 3)
+            CU_ASSERT_TRUE_FATAL(kit_run_until(rig_host, kit_all_settled, rig_host, 20000));
+        if (i == COUNT * 2 / 3) {
             rig_rabbitmq_halt(&broker, SIGKILL);
             rig_rabbitmq_again(&broker);
         }
@@ -394,7 +418,7 @@ static void test_a_restart_under_load_settles_everything(void)
     size_t accepted = 0;
     for (int i = 0; i < COUNT; i++)
         accepted += sent[i]->outcome == MG_ACCEPTED;
-    released = COUNT - accepted;
+    CU_ASSERT_TRUE(accepted >= COUNT / 3 + COUNT / 4);
     CU_ASSERT_TRUE(rig_ingested(accepted));
     int last = -1;
     size_t seen = 0;
@@ -406,7 +430,6 @@ static void test_a_restart_under_load_settles_everything(void)
         seen += sent[number]->outcome == MG_ACCEPTED;
     }
     CU_ASSERT_EQUAL(seen, accepted);
-    CU_ASSERT_TRUE(released <= COUNT);
     done(&end);
 }
 
@@ -417,6 +440,7 @@ int main(void)
         {"topic round trip by subject", test_topic_round_trip_by_subject},
         {"a link for each key reaches the same queue", test_a_link_for_each_key_reaches_the_same_queue},
         {"a captured level meets its binding", test_a_captured_level_meets_its_binding},
+        {"a key beyond ASCII keeps its bytes", test_a_key_beyond_ascii_keeps_its_bytes},
         {"accepted is gone", test_accepted_is_gone},
         {"rejected is gone", test_rejected_is_gone},
         {"released comes again", test_released_comes_again},

@@ -161,6 +161,8 @@ static int source_end(const char *address, const struct file_source_settings *s,
                       : s->position ? "position"
                                     : "start",
                       "the standard input can be read only once, from its beginning");
+    if (s->position && !strcmp(s->position, s->path))
+        return refuse(err, "position", "the position needs a file of its own");
     ret->abilities = MG_SOURCE | MG_ORDERED | MG_FILTERS;
     /* What is read again after a restart may be acknowledged late. */
     if (s->position || (!is_stdin && s->start == START_BEGIN))

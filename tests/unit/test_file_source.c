@@ -244,6 +244,7 @@ static void promises_depend_on_what_can_be_read_again(void)
         {"a", "{path: x, start: end, position: p}", true, true},
         {"a", "{path: '-', follow: true}", false, false},
         {"a", "{path: '-', position: p}", false, false},
+        {"a", "{path: x, position: x}", false, false},
         {"a/+", "{path: x, format: lines}", false, false},
         {"a/+", "{path: x}", true, true},
         {"$share/g/a", "{path: x}", false, false},

@@ -437,7 +437,7 @@ int amqp_sink_send(struct amqp_sink *s, const struct mg_delivery *delivery, stru
         sender = add_sender(s, course.link);
     if (sender)
         sender->used = ++s->uses;
-    if (sender && !sender->pn && sender->refused && !s->fixed && delivery->token) {
+    if (sender && sender->refused && !s->fixed && delivery->token) {
         /* One address that cannot be reached does not hold up the others. */
         char why[AMQP_WHY_MAX];
         snprintf(why, sizeof why, "%s", sender->why);

@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 
-FLOOR, BRIDGE, OURS = "floor (rawfwd)", "Mosquitto's bridge", "meshgate"
+FLOOR, PAHO, BRIDGE = "floor (rawfwd)", "bare Paho loop", "Mosquitto's bridge"
 
 
 def _version(*command):
@@ -49,7 +49,7 @@ def _ratio(row, group, name, key):
 def _rate_rows(group):
     return [[row["subject"], _number(row["rate"]), _number(row["cpu_us"], 1),
              _number(row["chain_cpu_us"], 1), _ratio(row, group, FLOOR, "rate"),
-             _ratio(row, group, BRIDGE, "rate"), _number(row["lost"]), _number(row["dup"]),
+             _ratio(row, group, PAHO, "rate"), _ratio(row, group, BRIDGE, "rate"), _number(row["lost"]), _number(row["dup"]),
              _number(row["out_of_order"])] for row in group]
 
 
@@ -96,7 +96,7 @@ def markdown(found):
             lines += _table(["", "p50, µs", "p99, µs", "lost"], _latency_rows(rows))
         else:
             lines += _table(["", "events/s", "CPU µs/event, forwarder", "CPU µs/event, with brokers",
-                             "× floor", "× bridge", "lost", "twice", "out of order"],
+                             "× floor", "× Paho", "× bridge", "lost", "twice", "out of order"],
                             _rate_rows(rows))
         if group == "routes":
             memory = {key: value for key, value in found["facts"].items() if key.endswith("rss_kib")

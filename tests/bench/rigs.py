@@ -70,6 +70,7 @@ class Tools:
         self.amqp_load = os.path.join(bench, "amqp_load")
         self.index = os.path.join(bench, "bench_index")
         self.core = os.path.join(bench, "bench_core")
+        self.paho = os.path.join(bench, "paho_forward")
         self.mqload = self.amqpload = self.rawfwd = None
         for name, extra in (("mqload", []), ("rawfwd", []), ("amqpload", ["-lqpid-proton"])):
             source = os.path.join(yardsticks or "", name + ".c")
@@ -152,6 +153,20 @@ class RawForwarder:
     def __init__(self, tools, source, sink, qos):
         self.publish_port, self.subscribe_port = source.port, sink.port
         self.process = tools.start([tools.rawfwd, source.port, sink.port, "bench/#", qos], "rawfwd")
+        self.own = [self.process.pid]
+        self.chain = self.own + [source.process.pid, sink.process.pid]
+
+    def stop(self):
+        self.process.kill()
+
+
+class PahoForwarder:
+    """A bare loop on the client library that meshgate's MQTT bridge uses."""
+    name = "bare Paho loop"
+
+    def __init__(self, tools, source, sink, qos):
+        self.publish_port, self.subscribe_port = source.port, sink.port
+        self.process = tools.start([tools.paho, source.port, sink.port, "bench/#", qos], "paho")
         self.own = [self.process.pid]
         self.chain = self.own + [source.process.pid, sink.process.pid]
 

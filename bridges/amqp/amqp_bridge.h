@@ -113,6 +113,8 @@ static inline bool amqp_is_up(const struct amqp_connection *c)
 }
 /* Works out whether everything is attached, and tells the core where that changed. */
 void amqp_report(struct amqp_connection *c);
+/* Begins again at the shortest delay where what is lost now had been up for a stable period. */
+void amqp_backoff_settle(struct amqp_backoff *backoff, struct amqp_connection *c, int64_t up_since_us);
 /* Looks again at what is due, after at most after_ms. */
 void amqp_links_soon(struct amqp_connection *c, uint64_t after_ms);
 

@@ -25,6 +25,13 @@ uint64_t amqp_backoff_next(struct amqp_backoff *backoff, const struct amqp_bridg
     return backoff->last_ms;
 }
 
+void amqp_backoff_settle(struct amqp_backoff *backoff, struct amqp_connection *c, int64_t up_since_us)
+{
+    int64_t now = c->host->now_us(c->shard);
+    if (up_since_us <= now && now - up_since_us >= (int64_t)STABLE_MS * 1000)
+        backoff->last_ms = 0;
+}
+
 /* ---- status --------------------------------------------------------------------------------- */
 
 static void set_status(struct amqp_connection *c, bool up, const char *why)
@@ -105,8 +112,7 @@ static void io_ended(void *arg, const char *why)
     forget_links(c, why);
     if (c->state != AMQP_DOWN)
         return; /* closed from within a settlement */
-    if (was_up && c->host->now_us(c->shard) - c->up_since_us >= (int64_t)STABLE_MS * 1000)
-        c->backoff.last_ms = 0;
+    amqp_backoff_settle(&c->backoff, c, was_up ? c->up_since_us : INT64_MAX);
     c->url = (c->url + 1) % c->bridge->url_count;
     uint64_t after = c->url == 0 || was_up ? amqp_backoff_next(&c->backoff, c->bridge) : 0;
     c->host->timer_again(c->timer, after, 0);

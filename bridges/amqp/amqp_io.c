@@ -393,7 +393,7 @@ static void pump(struct amqp_io *io)
         return;
     }
     io->pumping = true;
-    bool blocked;
+    bool blocked = false;
     do {
         pn_event_t *event;
         io->again = false;

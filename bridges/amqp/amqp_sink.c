@@ -29,7 +29,9 @@ struct sender {
     struct sender *next;
     struct amqp_sink *sink;
     pn_link_t *pn;
-    bool attached, refused; /* refused: the last attach was, by the peer */
+    bool attached, credited; /* credited: since it attached */
+    bool refused;            /* the last attach came to nothing */
+    int64_t attached_us;
     size_t flights;
     uint64_t used; /* the sink's clock of uses, for the least recent */
     struct amqp_backoff backoff;
@@ -257,8 +259,7 @@ static void sender_opened(struct amqp_link *link, pn_link_t *pn)
     if (pn_terminus_get_type(pn_link_remote_target(pn)) == PN_UNSPECIFIED)
         return;
     sender->attached = true;
-    sender->refused = false;
-    sender->backoff.last_ms = 0;
+    sender->attached_us = sender->sink->c->host->now_us(sender->sink->c->shard);
     amqp_report(sender->sink->c);
 }
 
@@ -267,8 +268,11 @@ static void sender_flow(struct amqp_link *link, pn_link_t *pn)
     struct sender *sender = (struct sender *)link;
     if (pn_link_get_drain(pn))
         pn_link_drained(pn);
-    if (pn_link_credit(pn) > 0)
+    if (pn_link_credit(pn) > 0) {
+        sender->credited = true;
+        sender->refused = false;
         wake_core(sender->sink);
+    }
 }
 
 static void sender_lost(struct amqp_link *link, const char *why)
@@ -276,8 +280,9 @@ static void sender_lost(struct amqp_link *link, const char *why)
     struct sender *sender = (struct sender *)link;
     struct amqp_sink *s = sender->sink;
     sender->pn = NULL;
-    sender->refused = !sender->attached;
-    sender->attached = false;
+    sender->refused = !sender->credited;
+    amqp_backoff_settle(&sender->backoff, s->c, sender->attached ? sender->attached_us : INT64_MAX);
+    sender->attached = sender->credited = false;
     s->c->host->log(s->c->bridge->instance, MG_WARN, "sink %s: link to %s detached: %s", s->address,
                     sender->address[0] ? sender->address : "the anonymous terminus", why);
     fail_sender(sender, why);

@@ -31,7 +31,7 @@ struct amqp_source {
     bool attached, stalled, discarding;
     char why[AMQP_WHY_MAX]; /* not attached: why */
     struct amqp_backoff backoff;
-    int64_t attach_at_us; /* INT64_MAX: not due */
+    int64_t attached_us, attach_at_us; /* INT64_MAX: not due */
 
     uint64_t may_take; /* events that the core would still take */
     uint32_t granted;  /* of them, those that Proton knows of */
@@ -225,6 +225,7 @@ static void source_lost(struct amqp_link *link, const char *why)
 {
     struct amqp_source *s = (struct amqp_source *)link;
     pn_session_t *session = s->session;
+    amqp_backoff_settle(&s->backoff, s->c, s->attached ? s->attached_us : INT64_MAX);
     lose(s);
     if (session && !(pn_session_state(session) & PN_REMOTE_CLOSED)) {
         pn_session_close(session);
@@ -246,7 +247,7 @@ static void source_opened(struct amqp_link *link, pn_link_t *pn)
         s->c->host->log(s->c->bridge->instance, MG_INFO, "source %s: the peer made the node %s", s->address,
                         address ? address : "(unnamed)");
     s->attached = true;
-    s->backoff.last_ms = 0;
+    s->attached_us = s->c->host->now_us(s->c->shard);
     amqp_source_flush(s);
     amqp_report(s->c);
 }

@@ -61,7 +61,8 @@ def run_load(rig, gw, b, queue, kills, kill=None, back=None):
     """Sends without pause; kills (default: Mosquitto) after progress; nothing may be lost."""
     from proton import Message
     seen, sent, stop = Seen(), Sent(), threading.Event()
-    out = rig.subscriber(b.port, "out/#", client_id="watch", clean=False, keep=False,
+    # QoS 0: a subscriber that has to write a PUBACK to a dead broker would lose what it has not read.
+    out = rig.subscriber(b.port, "out/#", client_id="watch", clean=False, keep=False, qos=0,
                          on_message=lambda m: seen.add(m.payload))
     saved = os.path.join(b.folder, "mosquitto.db")
     until(lambda: os.path.exists(saved) and b"watch" in open(saved, "rb").read(),

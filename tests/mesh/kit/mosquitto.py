@@ -21,7 +21,7 @@ class Mosquitto:
         if persist:
             # Sessions survive SIGKILL: every change is written about a second later.
             lines += ["persistence true", f"persistence_location {self.folder}/",
-                      "autosave_on_changes true", "autosave_interval 1"]
+                      "autosave_on_changes true", "autosave_interval 1", "queue_qos0_messages true"]
         lines += [extra, f"listener {self.port} 127.0.0.1", listener]
         self.config = os.path.join(self.folder, "mosquitto.conf")
         with open(self.config, "w", encoding="utf-8") as out:

@@ -10,7 +10,6 @@
 
 struct settings {
     int64_t queue;
-    int64_t max_hops;
 };
 
 struct bus {
@@ -34,14 +33,8 @@ struct line {
     struct flights flights;
     bool blocked; /* the sources' window is full until credit is called */
     bool refused; /* a send was answered -EAGAIN */
-    bool draining;
+    bool closing;
 };
-
-static const char hops_name[] = "mg-hops";
-#define HOPS ((struct mg_str){hops_name, sizeof hops_name - 1})
-
-static const char *const counters[] = {"looped", NULL};
-enum { COUNT_LOOPED };
 
 static const struct mg_option options[] = {
     {.name = "queue",
@@ -51,14 +44,6 @@ static const struct mg_option options[] = {
      .least = 1,
      .most = 1000000,
      .offset = offsetof(struct settings, queue)},
-    {.name = "max_hops",
-     .value = "16",
-     .doc =
-         "How often one event may pass local bridges before it is taken for a loop and rejected.",
-     .type = MG_OPT_INT,
-     .least = 1,
-     .most = 255,
-     .offset = offsetof(struct settings, max_hops)},
     {0}};
 
 /* ---- instance ------------------------------------------------------------------------------- */
@@ -255,54 +240,21 @@ static void settled(void *context, void *source, uint64_t cookie, uint32_t outco
         line->bus->host->settle(token, outcome, reason);
 }
 
-/* A text, so that every protocol behind the bus carries it as it is. */
-static uint64_t hops_of(const struct mg_host *host, const mg_event *event)
-{
-    struct mg_value value;
-    if (!host->event_find(event, HOPS, &value) || value.type != MG_TEXT || !value.as.text.len ||
-        value.as.text.len > 3)
-        return 0;
-    uint64_t hops = 0;
-    for (size_t i = 0; i < value.as.text.len; i++) {
-        char digit = value.as.text.at[i];
-        if (digit < '0' || digit > '9')
-            return 0;
-        hops = hops * 10 + (uint64_t)(digit - '0');
-    }
-    return hops;
-}
-
 static int send(void *context, void *sink, const struct mg_delivery *delivery,
                 struct mg_err *reterr)
 {
-    (void)sink;
+    (void)sink, (void)reterr;
     struct line *line = context;
     const struct bus *bus = line->bus;
     const struct mg_host *host = bus->host;
-    if (line->draining || line->count >= (size_t)bus->settings->queue) {
-        line->refused = !line->draining;
+    if (line->closing || line->count >= (size_t)bus->settings->queue) {
+        line->refused = !line->closing;
         return -EAGAIN;
     }
-    uint64_t hops = hops_of(host, delivery->event);
-    if (hops >= (uint64_t)bus->settings->max_hops) {
-        host->count(bus->instance, COUNT_LOOPED, 1);
-        snprintf(reterr->text, sizeof reterr->text,
-                 "it has passed local bridges %llu times: the routes make a loop (max_hops)",
-                 (unsigned long long)hops);
-        return -EINVAL;
-    }
     mg_edit *edit = host->edit_new(delivery->event);
-    char text[24];
-    int length = snprintf(text, sizeof text, "%llu", (unsigned long long)hops + 1);
-    struct mg_value next = {.type = MG_TEXT, .as.text = {text, (size_t)length}};
-    mg_event *event = NULL;
-    if (edit) {
+    if (edit)
         host->edit_head(edit)->address = delivery->address;
-        if (host->edit_property(edit, HOPS, NULL) || host->edit_property(edit, HOPS, &next))
-            host->edit_free(edit);
-        else
-            event = host->edit_publish(edit);
-    }
+    mg_event *event = edit ? host->edit_publish(edit) : NULL;
     if (!event) {
         line->refused = true; /* short of memory: later, when something has left the queue */
         host->wake(line->wake);
@@ -321,18 +273,13 @@ static void flush(void *context)
         pump(line);
 }
 
-static void drain(void *context)
-{
-    struct line *line = context;
-    line->draining = true; /* the sources take nothing from now on: what is queued goes back */
-    while (line->count)
-        give_up(line, take_first(line), MG_RELEASED, "the gateway stops");
-}
-
+/* There is no drain: the bus is no origin of events, and lets what is under way go on. */
 static void connection_close(void *context)
 {
     struct line *line = context;
-    drain(line);
+    line->closing = true;
+    while (line->count)
+        give_up(line, take_first(line), MG_RELEASED, "the gateway stops");
     for (mg_token token; (token = flights_take_any(&line->flights)) != 0;)
         line->bus->host->settle(token, MG_RELEASED, "the gateway stops");
     line->bus->host->status(line->connection, false, "closed");
@@ -355,7 +302,6 @@ static const struct mg_bridge_ops ops = {
     .settled = settled,
     .send = send,
     .flush = flush,
-    .drain = drain,
     .close = connection_close,
     .destroy = connection_destroy,
 };
@@ -368,7 +314,6 @@ static const struct mg_module module = {
     .summary = "A bus inside the gateway: joins the sinks of some routes to the sources of others.",
     .options = options,
     .settings_size = sizeof(struct settings),
-    .counters = counters,
     .life = &life,
     .ops = &ops,
 };

@@ -197,11 +197,11 @@ static void drain_shard(mg_shard *shard, void *arg)
     struct gw_gateway *g = arg;
     for (size_t i = 0; i < g->model->bridge_count; i++) {
         struct mg_connection *c = g->bridges[i].connection;
-        if (c->shard != shard || !c->opened || c->draining)
+        /* Without drain it is no origin of events (the local bridge), and goes on. */
+        if (c->shard != shard || !c->opened || c->draining || !c->ops->drain)
             continue;
         c->draining = true;
-        if (c->ops->drain)
-            c->ops->drain(c->context);
+        c->ops->drain(c->context);
     }
 }
 

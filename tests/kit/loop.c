@@ -66,6 +66,8 @@ static int io_events(mg_io *io, uint32_t events)
 
 static void io_stop(mg_io *io)
 {
+    if (!io)
+        return;
     kit_on_shard(io->shard->host, "io_stop");
     if (io->dead)
         kit_fault(io->shard->host, "io_stop twice");
@@ -139,6 +141,8 @@ static mg_timer *timer_start(mg_shard *shard, uint64_t after_ms, uint64_t every_
 
 static void timer_stop(mg_timer *timer)
 {
+    if (!timer)
+        return;
     kit_on_shard(timer->shard->host, "timer_stop");
     if (timer->dead)
         kit_fault(timer->shard->host, "timer_stop twice");
@@ -198,6 +202,8 @@ static void wake_any(mg_wake *wake)
 
 static void wake_free(mg_wake *wake)
 {
+    if (!wake)
+        return;
     struct kit_host *host = wake->shard->host;
     kit_on_shard(host, "wake_free");
     pthread_mutex_lock(&host->lock);

@@ -128,30 +128,6 @@ static void order_is_kept_across_a_full_window(void)
     close_bus();
 }
 
-static void what_goes_round_is_rejected_after_max_hops(void)
-{
-    open_bus("max_hops: 3", 10);
-    mg_event *event = kit_event("a/b", "round and round");
-    const struct mg_host *table = kit_host_table(host);
-    int error = 0;
-    size_t hops = 0;
-    while (!(error = kit_send(sink, event, "a/b", false, NULL, &err)) && hops < 10) {
-        struct kit_count count = {host, ++hops};
-        CU_ASSERT_TRUE_FATAL(kit_run_until(host, kit_has_ingested, &count, 2000));
-        table->event_unref(event);
-        event = table->event_ref(kit_ingested(host, hops - 1)->event);
-        size_t properties;
-        table->event_properties(event, &properties);
-        CU_ASSERT_EQUAL(properties, 1);
-    }
-    table->event_unref(event);
-    CU_ASSERT_EQUAL(error, -EINVAL);
-    CU_ASSERT_EQUAL(hops, 3);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "loop"));
-    CU_ASSERT_EQUAL(kit_counter(instance, 0), 1);
-    close_bus();
-}
-
 static void closing_releases_what_is_queued_and_in_flight(void)
 {
     open_bus("", 1);
@@ -160,9 +136,8 @@ static void closing_releases_what_is_queued_and_in_flight(void)
     CU_ASSERT_EQUAL(send("a/b", &second), 0);
     struct kit_count count = {host, 1};
     CU_ASSERT_TRUE(kit_run_until(host, kit_has_ingested, &count, 2000));
-    kit_connection_drain(connection);
-    CU_ASSERT_EQUAL(send("a/b", NULL), -EAGAIN);
     CU_ASSERT_EQUAL(kit_connection_close(connection, 2000), 0);
+    CU_ASSERT_EQUAL(send("a/b", NULL), -EAGAIN);
     CU_ASSERT_EQUAL(first->outcome, MG_RELEASED);
     CU_ASSERT_EQUAL(second->outcome, MG_RELEASED);
     kit_connection_destroy(connection);
@@ -191,7 +166,6 @@ int main(void)
         {"a full window holds the sink, credit frees it",
          a_full_window_holds_the_sink_and_credit_frees_it},
         {"order is kept across a full window", order_is_kept_across_a_full_window},
-        {"what goes round is rejected after max_hops", what_goes_round_is_rejected_after_max_hops},
         {"closing releases what is queued and in flight",
          closing_releases_what_is_queued_and_in_flight},
         {"a shared subscription is refused", a_shared_subscription_is_refused},

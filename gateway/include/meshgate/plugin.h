@@ -282,8 +282,8 @@ struct mg_host {
     mg_shard *(*connection_shard)(mg_connection *);
 
     /* The shard's loop, so that a module does its I/O where its events are routed.  All SHARD, but
-     * wake, which is ANY.  Every handle is ended by its own stop/free call, after which its
-     * callback does not run again; ending it inside its own callback is fine. */
+     * wake, which is ANY.  Every handle is ended by its own stop/free call (NULL is fine), after
+     * which its callback does not run again; ending it inside its own callback is fine. */
     mg_io *(*io_watch)(mg_shard *, int fd, uint32_t events,
                        void (*ready)(void *arg, uint32_t events),
                        void *arg); /* does not own fd; NULL: out of memory or a bad fd */
@@ -436,7 +436,9 @@ struct mg_bridge_ops {
     /* End of a loop turn in which send or settled was called: write what they queued. */
     void (*flush)(void *context);
 
-    void (*drain)(void *context); /* sources take no more; sends and settlements go on */
+    /* Sources take no more; sends and settlements go on.  NULL: a bridge that is no origin of
+     * events, only passes on what other bridges' routes send it. */
+    void (*drain)(void *context);
     /* Ends the connection in an orderly way (all settlements written) and calls closed, at the
      * latest after a second or so.  Sends that were not confirmed are released before that. */
     void (*close)(void *context);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Unconfirmed bytes: Paho keeps a copy of each of them. */
-enum { UNCONFIRMED_BYTES_MOST = 64 << 20 };
+enum { UNCONFIRMED_BYTES_MOST = 32 << 20 };
 /* Messages offered in one turn of the loop, so that others have theirs. */
 enum { OFFERED_MOST = 1024 };
 

@@ -376,7 +376,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     subprocess.run(["ninja", "-C", options.build, "bench-tools"], check=True, stdout=sys.stderr)
-    started = time.monotonic()
+    started, load = time.monotonic(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="meshgate-bench-") as folder:
         bench = Bench(Plan(options.quick), os.path.abspath(options.build), folder, options.yardsticks)
         for part in PARTS:
@@ -387,7 +387,7 @@ def main():
                 except Exception as error:  # pylint: disable=broad-except
                     bench.errors.append(f"{part}: {error}")
                     say(f"  {error}")
-        found = {"machine": report.machine(), "quick": options.quick, "rounds": bench.plan.rounds,
+        found = {"machine": report.machine(), "load": [load, os.getloadavg()[0]], "quick": options.quick, "rounds": bench.plan.rounds,
                  "seconds": round(time.monotonic() - started), "facts": bench.facts,
                  "rows": bench.rows, "errors": bench.errors}
     print(report.markdown(found))

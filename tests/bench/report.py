@@ -27,7 +27,7 @@ def machine():
         found = _version("dpkg-query", "-W", "-f", "${Version}", name)
         packages[name] = found if "no packages" not in found else "not installed"
     return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(),
-            "load_before": os.getloadavg()[0], "packages": packages}
+            "packages": packages}
 
 
 def _number(value, digits=0):
@@ -84,10 +84,12 @@ def markdown(found):
     computer = found["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in computer["packages"].items())
     lines = ["# Benchmark", "",
-             f"{computer['cpu']}, {computer['cores']} cores, Linux {computer['kernel']}, load "
-             f"{computer['load_before']:.1f} at the end; {packages}. Loopback, 256-byte events, "
+             f"{computer['cpu']}, {computer['cores']} cores, Linux {computer['kernel']}; {packages}. Loopback, 256-byte events, "
              f"medians of {found['rounds']}; {found['seconds']} s in all"
              f"{' (quick: short runs, coarse numbers)' if found['quick'] else ''}.", ""]
+    if found["load"][0] > 0.25:
+        lines += [f"The machine had other work (load {found['load'][0]:.1f} before, "
+                  f"{found['load'][1]:.1f} after): repeat this on an idle one.", ""]
     lines += _facts(found["facts"])
     for group in dict.fromkeys(row["group"] for row in found["rows"]):
         rows = [row for row in found["rows"] if row["group"] == group]

@@ -93,6 +93,7 @@ struct amqp_connection {
     struct amqp_io *io;
     mg_timer *timer; /* reconnect, open timeout, the wait for close */
     mg_timer *links_timer; /* re-attach, confirmations overdue */
+    int64_t links_due_us;  /* when it fires; INT64_MAX: not */
     struct amqp_backoff backoff;
     size_t url;
     uint32_t index;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLOSE_MS = 1000, STABLE_MS = 10000, LINKS_EVERY_MS = 1000 };
+enum { CLOSE_MS = 1000, STABLE_MS = 10000 };
 
 static void connect_now(struct amqp_connection *c);
 
@@ -59,6 +59,10 @@ void amqp_report(struct amqp_connection *c)
 
 void amqp_links_soon(struct amqp_connection *c, uint64_t after_ms)
 {
+    int64_t due = c->host->now_us(c->shard) + (int64_t)after_ms * 1000;
+    if (due >= c->links_due_us)
+        return;
+    c->links_due_us = due;
     c->host->timer_again(c->links_timer, after_ms, 0);
 }
 
@@ -66,6 +70,7 @@ static void links_due(void *arg)
 {
     struct amqp_connection *c = arg;
     int64_t now = c->host->now_us(c->shard), next = INT64_MAX;
+    c->links_due_us = INT64_MAX;
     if (c->state != AMQP_UP)
         return;
     for (struct amqp_source *s = c->sources; s; s = amqp_source_next(s)) {
@@ -76,8 +81,8 @@ static void links_due(void *arg)
         int64_t due = amqp_sink_due(s, now);
         next = due < next ? due : next;
     }
-    uint64_t after = next <= now ? 1 : (uint64_t)((next - now) / 1000 + 1);
-    amqp_links_soon(c, after < LINKS_EVERY_MS ? after : LINKS_EVERY_MS);
+    if (next != INT64_MAX)
+        amqp_links_soon(c, next <= now ? 1 : (uint64_t)((next - now) / 1000 + 1));
     amqp_io_flush(c->io);
 }
 
@@ -212,7 +217,6 @@ static void opened(struct amqp_connection *c, pn_connection_t *pn)
         amqp_source_attach(s);
     for (struct amqp_sink *s = c->sinks; s; s = amqp_sink_next(s))
         amqp_sink_attach(s);
-    amqp_links_soon(c, LINKS_EVERY_MS);
     amqp_report(c);
 }
 
@@ -263,6 +267,20 @@ static void session_lost(struct amqp_connection *c, pn_session_t *session)
     amqp_report(c);
 }
 
+/* From the inside out: links, then their sessions, then the connection, each when the peer has
+ * answered for the one before.  RabbitMQ 3 handles close at once, but dispositions in their session's
+ * turn, and delivers again what it has not got to by then; its answer to detach comes after them. */
+static void close_further(pn_connection_t *connection)
+{
+    if (pn_link_head(connection, PN_LOCAL_CLOSED | PN_REMOTE_ACTIVE))
+        return;
+    pn_session_t *session = pn_session_head(connection, PN_LOCAL_ACTIVE);
+    for (; session; session = pn_session_next(session, PN_LOCAL_ACTIVE))
+        pn_session_close(session);
+    if (!pn_session_head(connection, PN_LOCAL_CLOSED | PN_REMOTE_ACTIVE))
+        pn_connection_close(connection);
+}
+
 static void link_event(pn_event_t *event)
 {
     pn_link_t *pn = pn_event_link(event);
@@ -298,6 +316,8 @@ static void io_event(void *arg, pn_event_t *event)
     case PN_SESSION_REMOTE_CLOSE:
         if (c->state == AMQP_UP)
             session_lost(c, pn_event_session(event));
+        else if (c->state == AMQP_CLOSING)
+            close_further(pn_event_connection(event));
         break;
     case PN_LINK_REMOTE_OPEN:
     case PN_LINK_FLOW:
@@ -309,6 +329,8 @@ static void io_event(void *arg, pn_event_t *event)
         if (c->state == AMQP_UP) {
             link_lost(pn_event_link(event), "the peer detached the link");
             amqp_report(c);
+        } else if (c->state == AMQP_CLOSING) {
+            close_further(pn_event_connection(event));
         }
         break;
     case PN_DELIVERY: {
@@ -342,6 +364,7 @@ struct amqp_connection *amqp_connection_create(struct amqp_bridge *bridge, mg_co
     c->host = bridge->host;
     c->core = core;
     c->index = index;
+    c->links_due_us = INT64_MAX;
     c->shard = c->host->connection_shard(core);
     c->io = amqp_io_create(c->host, c->shard, &events, c);
     c->timer = c->host->timer_start(c->shard, UINT32_MAX, 0, timer_fired, c);
@@ -421,6 +444,11 @@ void amqp_connection_close(struct amqp_connection *c)
         amqp_source_flush(s);
     c->state = AMQP_CLOSING;
     c->host->timer_again(c->timer, CLOSE_MS, 0);
-    pn_connection_close(pn);
+    pn_link_t *next;
+    for (pn_link_t *link = pn_link_head(pn, PN_LOCAL_ACTIVE); link; link = next) {
+        next = pn_link_next(link, PN_LOCAL_ACTIVE);
+        pn_link_close(link);
+    }
+    close_further(pn);
     amqp_io_flush(c->io);
 }

@@ -53,6 +53,7 @@ struct amqp_sink {
     size_t sender_count;
     uint64_t uses;
     bool blocked; /* send answered -EAGAIN */
+    bool crowded; /* because every link that it may hold is busy */
     struct flight *first, *last, *spare;
     size_t spare_count;
     uint64_t tag;
@@ -81,6 +82,8 @@ static struct flight *take_flight(struct amqp_sink *s, struct sender *sender, mg
         s->last->next = f;
     else
         s->first = f;
+    if (s->first == f)
+        amqp_links_soon(s->c, (uint64_t)s->settings->confirm_timeout_ms + 1);
     s->last = f;
     sender->flights++;
     return f;
@@ -104,6 +107,14 @@ static void spare_flight(struct amqp_sink *s, struct flight *f)
     s->spare_count++;
 }
 
+static void wake_core(struct amqp_sink *s)
+{
+    if (s->blocked) {
+        s->blocked = s->crowded = false;
+        s->c->host->sendable(s->c->core, s->core);
+    }
+}
+
 /* Ends the obligation; the flight is gone before the core hears, which may send at once. */
 static void land(struct amqp_sink *s, struct flight *f, uint32_t outcome, const char *reason)
 {
@@ -112,6 +123,8 @@ static void land(struct amqp_sink *s, struct flight *f, uint32_t outcome, const 
     spare_flight(s, f);
     if (token)
         s->c->host->settle(token, outcome, reason);
+    if (s->crowded)
+        wake_core(s);
 }
 
 /* Releases all of one sender, or of all senders, in the order of sending, each once. */
@@ -226,8 +239,10 @@ static void attach_sender(struct sender *sender)
 
 static struct sender *add_sender(struct amqp_sink *s, struct mg_str address)
 {
-    if (!make_room(s))
+    if (!make_room(s)) {
+        s->crowded = true;
         return NULL;
+    }
     struct sender *sender = calloc(1, sizeof *sender + address.len + 1);
     if (!sender)
         return NULL;
@@ -242,14 +257,6 @@ static struct sender *add_sender(struct amqp_sink *s, struct mg_str address)
     snprintf(sender->why, sizeof sender->why, "not attached to %.200s yet", sender->address);
     attach_sender(sender);
     return sender;
-}
-
-static void wake_core(struct amqp_sink *s)
-{
-    if (s->blocked) {
-        s->blocked = false;
-        s->c->host->sendable(s->c->core, s->core);
-    }
 }
 
 static void sender_opened(struct amqp_link *link, pn_link_t *pn)
@@ -389,6 +396,15 @@ static int plan_course(struct amqp_sink *s, struct mg_str address, struct course
     return 0;
 }
 
+/* Taken and given back, so that the core tries again in its own time. */
+static int no_memory(struct amqp_sink *s, const struct mg_delivery *delivery)
+{
+    if (!delivery->token)
+        return -EINVAL;
+    s->c->host->settle(delivery->token, MG_RELEASED, "out of memory");
+    return 0;
+}
+
 static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_delivery *delivery,
                     const struct course *course, struct mg_err *err)
 {
@@ -401,7 +417,7 @@ static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_
     s->out.limit = (size_t)(most && most < own ? most : own);
     int r = amqp_encode(s->encoder, &message, &course->departure, &s->out, err);
     if (r == -ENOMEM)
-        return -EAGAIN;
+        return no_memory(s, delivery);
     if (r < 0)
         return r;
     uint64_t tag = ++s->tag;
@@ -414,7 +430,7 @@ static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_
             unlink_flight(s, f);
             spare_flight(s, f);
         }
-        return -EAGAIN;
+        return no_memory(s, delivery);
     }
     if (f)
         f->presettled = settled;
@@ -562,8 +578,8 @@ const char *amqp_sink_missing(const struct amqp_sink *s)
 
 int64_t amqp_sink_due(struct amqp_sink *s, int64_t now_us)
 {
-    int64_t next = INT64_MAX;
-    if (s->first && now_us - s->first->sent_us > s->settings->confirm_timeout_ms * 1000) {
+    int64_t next = s->first ? s->first->sent_us + s->settings->confirm_timeout_ms * 1000 : INT64_MAX;
+    if (s->first && now_us - s->first->sent_us >= s->settings->confirm_timeout_ms * 1000) {
         s->c->host->count(s->c->bridge->instance, AMQP_COUNT_UNCONFIRMED, 1);
         amqp_io_abort(s->c->io, "the peer did not confirm a message in time");
         return INT64_MAX;

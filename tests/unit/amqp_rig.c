@@ -278,7 +278,7 @@ void rig_close(struct rig_end *end)
 bool rig_ingested(size_t least)
 {
     struct kit_count count = {rig_host, least};
-    return kit_run_until(rig_host, kit_has_ingested, &count, 10000);
+    return kit_run_until(rig_host, kit_has_ingested, &count, 20000);
 }
 
 const struct kit_sent *rig_send(struct rig_end *end, const mg_event *event, const char *address)

@@ -419,7 +419,10 @@ static void test_a_restart_under_load_settles_everything(void)
     for (int i = 0; i < COUNT; i++)
         accepted += sent[i]->outcome == MG_ACCEPTED;
     CU_ASSERT_TRUE(accepted >= COUNT / 3 + COUNT / 4);
-    CU_ASSERT_TRUE(rig_ingested(accepted));
+    bool all = rig_ingested(accepted);
+    if (!all)
+        fprintf(stderr, "%zu accepted, %zu came\n", accepted, kit_ingested_count(rig_host));
+    CU_ASSERT_TRUE(all);
     int last = -1;
     size_t seen = 0;
     for (size_t i = 0; i < kit_ingested_count(rig_host); i++) {

@@ -228,6 +228,18 @@ static void test_links_are_bounded(void)
     finish(&end);
 }
 
+static void test_a_busy_link_makes_others_wait(void)
+{
+    struct rig_end end;
+    start(&end, "accept", "", NULL, NULL, "q/{x}", "{max_links: 1}");
+    mg_event *event = kit_event("a", "x");
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_PTR_NOT_NULL(rig_send(&end, event, rig_text("q/%d", i)));
+    CU_ASSERT_TRUE(kit_run_until(rig_host, kit_all_settled, rig_host, 5000));
+    kit_host_table(rig_host)->event_unref(event);
+    finish(&end);
+}
+
 /* ---- sources -------------------------------------------------------------------------------- */
 
 static void test_credit_is_exactly_the_window(void)
@@ -507,6 +519,7 @@ int main(void)
         {"a message beyond the peer's limit is refused", test_a_message_beyond_the_peers_limit_is_refused},
         {"the anonymous relay is used where offered", test_the_anonymous_relay_is_used_where_offered},
         {"links are bounded", test_links_are_bounded},
+        {"a busy link makes others wait", test_a_busy_link_makes_others_wait},
         {"credit is exactly the window", test_credit_is_exactly_the_window},
         {"the peer hears each outcome", test_the_peer_hears_each_outcome},
         {"garbage is rejected with a reason", test_garbage_is_rejected_with_a_reason},

@@ -375,7 +375,7 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
-    subprocess.run(["ninja", "-C", options.build, "bench-tools"], check=True, stdout=sys.stderr)
+    subprocess.run(["ninja", "--quiet", "-C", options.build, "bench-tools"], check=True, stdout=sys.stderr)
     started, load = time.monotonic(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="meshgate-bench-") as folder:
         bench = Bench(Plan(options.quick), os.path.abspath(options.build), folder, options.yardsticks)

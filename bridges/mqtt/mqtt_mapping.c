@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events to MQTT PUBLISH packets and back. */
 #include "mqtt_mapping.h"
+#include "mqtt_fields.h"
 #include "mqtt_tag.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,259 +11,6 @@
 /* In front of a genuine user property that would be read as a tag. */
 static const char escape_prefix[] = "mg:=:";
 enum { ESCAPE_LENGTH = sizeof(escape_prefix) - 1 };
-
-/* What MQTT has no field for, in the order in which it is written; a reader takes them as tags only
- * in this order and before every other user property. */
-enum field {
-    UNSET,
-    DURABLE,
-    PRIORITY,
-    CREATED,
-    REPLY_TO,
-    SUBJECT,
-    CONTENT_TYPE,
-    CONTENT_ENCODING,
-    GROUP,
-    GROUP_SEQUENCE,
-    REPLY_TO_GROUP,
-    MESSAGE_ID,
-    CORRELATION,
-    USER,
-    FIELDS
-};
-static const char *const field_names[FIELDS] = {
-    "mg:unset",       "mg:durable",        "mg:priority",       "mg:created",
-    "mg:reply-to",    "mg:subject",        "mg:content-type",   "mg:content-encoding",
-    "mg:group",       "mg:group-sequence", "mg:reply-to-group", "mg:message-id",
-    "mg:correlation", "mg:user",
-};
-
-static bool same(struct mg_str a, struct mg_str b)
-{
-    return a.len == b.len && (!a.len || !memcmp(a.at, b.at, a.len));
-}
-
-static struct mg_str str(const char *text)
-{
-    return (struct mg_str){text, strlen(text)};
-}
-
-static struct mg_str *field_text(struct mg_head *head, enum field field)
-{
-    switch (field) {
-    case REPLY_TO:
-        return &head->reply_to;
-    case SUBJECT:
-        return &head->subject;
-    case CONTENT_TYPE:
-        return &head->content_type;
-    case CONTENT_ENCODING:
-        return &head->content_encoding;
-    case GROUP:
-        return &head->group;
-    case REPLY_TO_GROUP:
-        return &head->reply_to_group;
-    default:
-        return NULL;
-    }
-}
-
-/* MQTT's own field takes it. */
-static bool field_is_native(const struct mg_head *head, enum field field, bool doubtful)
-{
-    switch (field) {
-    case REPLY_TO:
-        return !mqtt_topic_name_check(head->reply_to, !doubtful, NULL);
-    case CONTENT_TYPE:
-        return mqtt_text_sayable(head->content_type, doubtful);
-    case CORRELATION:
-        return head->correlation.type == MG_BINARY && !head->correlation.width &&
-               head->correlation.as.binary.len <= MQTT_TEXT_MOST;
-    default:
-        return false;
-    }
-}
-
-/* ---- the tags of the head ------------------------------------------------------------------- */
-
-static int number(struct mqtt_scratch *scratch, int64_t value, struct mg_str *ret_text)
-{
-    char *text = mqtt_scratch_alloc(scratch, 24);
-    if (!text)
-        return -ENOMEM;
-    int length = snprintf(text, 24, "%" PRId64, value);
-    *ret_text = (struct mg_str){text, (size_t)length};
-    return 0;
-}
-
-/* CODE ":" text, for the identifiers, which have types. */
-static int typed(struct mqtt_scratch *scratch, const struct mg_value *value,
-                 struct mg_str *ret_text)
-{
-    char code[16];
-    struct mg_str text;
-    int rc = mqtt_value_encode(scratch, value, code, &text);
-    if (rc)
-        return rc;
-    size_t length = strlen(code);
-    char *both = mqtt_scratch_alloc(scratch, length + 1 + text.len);
-    if (!both)
-        return -ENOMEM;
-    memcpy(both, code, length);
-    both[length] = ':';
-    if (text.len)
-        memcpy(both + length + 1, text.at, text.len);
-    *ret_text = (struct mg_str){both, length + 1 + text.len};
-    return 0;
-}
-
-static int field_text_encode(enum field field, struct mg_str text, struct mqtt_scratch *scratch,
-                             struct mqtt_user *ret_user)
-{
-    ret_user->value = text;
-    if (mqtt_text_sayable(text, false))
-        return 1;
-    char *name = mqtt_scratch_alloc(scratch, 32);
-    if (!name)
-        return -ENOMEM;
-    int length = snprintf(name, 32, "%s~", field_names[field]);
-    ret_user->name = (struct mg_str){name, (size_t)length};
-    int rc = mqtt_base64_encode(scratch, (struct mg_bytes){text.at, text.len}, &ret_user->value);
-    return rc ? rc : 1;
-}
-
-/* 1: *ret_user is the field's tag; 0: it needs none; negative: -ENOMEM, -EINVAL. */
-static int field_encode(const struct mg_head *head, enum field field, bool doubtful,
-                        struct mqtt_scratch *scratch, struct mqtt_user *ret_user)
-{
-    uint32_t has = head->present;
-    int rc = 0;
-    ret_user->name = str(field_names[field]);
-    switch (field) {
-    case UNSET:
-        ret_user->value = str(has & MG_HAS_QOS ? "r" : has & MG_HAS_RETAIN ? "q" : "qr");
-        return (has & (MG_HAS_QOS | MG_HAS_RETAIN)) != (MG_HAS_QOS | MG_HAS_RETAIN);
-    case DURABLE:
-        ret_user->value = str(head->durable ? "true" : "false");
-        return !!(has & MG_HAS_DURABLE);
-    case PRIORITY:
-        rc = has & MG_HAS_PRIORITY ? number(scratch, head->priority, &ret_user->value) : 0;
-        return rc ? rc : !!(has & MG_HAS_PRIORITY);
-    case CREATED:
-        rc = has & MG_HAS_CREATED ? number(scratch, head->created_us, &ret_user->value) : 0;
-        return rc ? rc : !!(has & MG_HAS_CREATED);
-    case GROUP_SEQUENCE:
-        rc = has & MG_HAS_GROUP_SEQUENCE ? number(scratch, head->group_sequence, &ret_user->value)
-                                         : 0;
-        return rc ? rc : !!(has & MG_HAS_GROUP_SEQUENCE);
-    case MESSAGE_ID:
-    case CORRELATION: {
-        const struct mg_value *id = field == MESSAGE_ID ? &head->message_id : &head->correlation;
-        if (id->type == MG_NULL || field_is_native(head, field, doubtful))
-            return 0;
-        rc = typed(scratch, id, &ret_user->value);
-        return rc ? rc : 1;
-    }
-    case USER:
-        if (!head->user.at)
-            return 0;
-        rc = mqtt_base64_encode(scratch, head->user, &ret_user->value);
-        return rc ? rc : 1;
-    default: {
-        struct mg_str text = *field_text((struct mg_head *)head, field);
-        if (!text.at || field_is_native(head, field, doubtful))
-            return 0;
-        return field_text_encode(field, text, scratch, ret_user);
-    }
-    }
-}
-
-static int field_parse(struct mg_head *head, enum field field, bool base64,
-                       const struct mqtt_user *user, struct mqtt_scratch *scratch)
-{
-    char buffer[24] = "";
-    if (user->value.len && user->value.len < sizeof(buffer))
-        memcpy(buffer, user->value.at, user->value.len);
-    long long parsed = strtoll(buffer, NULL, 10);
-    struct mg_bytes bytes;
-    int rc = 0;
-    switch (field) {
-    case UNSET:
-        if (strchr(buffer, 'r') && head->retain)
-            return -EINVAL;
-        if (strchr(buffer, 'q'))
-            head->qos = 0; /* this hop's, not the event's */
-        head->present &=
-            ~(strchr(buffer, 'q') ? MG_HAS_QOS : 0u) & ~(strchr(buffer, 'r') ? MG_HAS_RETAIN : 0u);
-        return 0;
-    case DURABLE:
-        head->present |= MG_HAS_DURABLE;
-        head->durable = buffer[0] == 't';
-        return 0;
-    case PRIORITY:
-        head->present |= MG_HAS_PRIORITY;
-        head->priority = (uint8_t)parsed;
-        return 0;
-    case CREATED:
-        head->present |= MG_HAS_CREATED;
-        head->created_us = parsed;
-        return 0;
-    case GROUP_SEQUENCE:
-        head->present |= MG_HAS_GROUP_SEQUENCE;
-        head->group_sequence = (uint32_t)parsed;
-        return 0;
-    case MESSAGE_ID:
-    case CORRELATION: {
-        struct mg_value *id = field == MESSAGE_ID ? &head->message_id : &head->correlation;
-        const char *colon = user->value.len ? memchr(user->value.at, ':', user->value.len) : NULL;
-        if (!colon || id->type != MG_NULL)
-            return -EINVAL;
-        struct mg_str code = {user->value.at, (size_t)(colon - user->value.at)};
-        struct mg_str text = {colon + 1, user->value.len - code.len - 1};
-        return mqtt_value_decode(scratch, code, text, id);
-    }
-    case USER:
-        return mqtt_base64_decode(scratch, user->value, &head->user);
-    default: {
-        struct mg_str *text = field_text(head, field);
-        if (text->at)
-            return -EINVAL;
-        *text = (struct mg_str){user->value.at ? user->value.at : "", user->value.len};
-        if (base64) {
-            rc = mqtt_base64_decode(scratch, user->value, &bytes);
-            if (!rc)
-                *text = (struct mg_str){bytes.at, bytes.len};
-        }
-        return rc;
-    }
-    }
-}
-
-/* Reads a tag of a field after *last into head and moves *last on.  -EINVAL: it is none. */
-static int field_decode(struct mg_head *head, int *last, const struct mqtt_user *user,
-                        struct mqtt_scratch *scratch)
-{
-    for (int field = *last + 1; field < FIELDS; field++) {
-        struct mg_str name = str(field_names[field]);
-        bool base64 = user->name.len == name.len + 1 && user->name.at[name.len] == '~';
-        if (user->name.len < name.len || memcmp(user->name.at, name.at, name.len) ||
-            (user->name.len != name.len && !base64))
-            continue;
-        struct mg_head changed = *head;
-        struct mqtt_user again = {{NULL, 0}, {NULL, 0}};
-        int rc = field_parse(&changed, (enum field)field, base64, user, scratch);
-        if (!rc)
-            rc = field_encode(&changed, (enum field)field, false, scratch, &again);
-        if (rc < 0)
-            return rc;
-        if (!rc || !same(again.name, user->name) || !same(again.value, user->value))
-            return -EINVAL;
-        *head = changed;
-        *last = field;
-        return 0;
-    }
-    return -EINVAL;
-}
 
 /* ---- the escape ----------------------------------------------------------------------------- */
 
@@ -286,7 +33,7 @@ static int looks_tagged(const struct mqtt_user *user, const struct mg_head *head
     int rc = mqtt_tag_decode(scratch, &inner, &property);
     if (rc == -EINVAL) {
         struct mg_head copy = *head;
-        rc = field_decode(&copy, &last, &inner, scratch);
+        rc = mqtt_field_decode(&copy, &last, &inner, scratch);
     }
     return !rc ? 1 : rc == -EINVAL ? 0 : rc;
 }
@@ -310,7 +57,7 @@ static int property_decode(const struct mqtt_user *user, struct mg_head *head, i
         ret_property->name.len -= ESCAPE_LENGTH;
         rc = 0;
     }
-    *last = FIELDS; /* behind the first property, nothing is a tag of the head */
+    *last = MQTT_FIELDS; /* behind the first property, nothing is a tag of the head */
     return rc;
 }
 
@@ -330,8 +77,8 @@ static int properties_decode(const struct mqtt_publish *publish, struct mqtt_scr
     for (size_t i = 0; i < publish->user_count; i++) {
         const struct mqtt_user *user = &publish->users[i];
         int rc = -EINVAL;
-        if (last < FIELDS && user->name.len > 3 && !memcmp(user->name.at, "mg:", 3))
-            rc = field_decode(&message->head, &last, user, scratch);
+        if (last < MQTT_FIELDS && user->name.len > 3 && !memcmp(user->name.at, "mg:", 3))
+            rc = mqtt_field_decode(&message->head, &last, user, scratch);
         if (rc == -EINVAL)
             rc = property_decode(user, &message->head, &last, scratch,
                                  &scratch->properties[count++]);
@@ -430,8 +177,8 @@ static int users_encode(const struct mg_head *head, const struct mg_property *pr
                         struct mqtt_scratch *scratch, struct mqtt_publish *publish,
                         struct mg_err *err)
 {
-    if (count + FIELDS > scratch->user_capacity) {
-        size_t capacity = count + FIELDS + 16;
+    if (count + MQTT_FIELDS > scratch->user_capacity) {
+        size_t capacity = count + MQTT_FIELDS + 16;
         struct mqtt_user *grown = realloc(scratch->users, capacity * sizeof(*grown));
         if (!grown)
             return -ENOMEM;
@@ -441,8 +188,9 @@ static int users_encode(const struct mg_head *head, const struct mg_property *pr
     struct mqtt_user *users = scratch->users;
     size_t used = 0;
     int last = -1;
-    for (int field = 0; encoding->tags && field < FIELDS; field++) {
-        int rc = field_encode(head, (enum field)field, encoding->doubtful, scratch, &users[used]);
+    for (int field = 0; encoding->tags && field < MQTT_FIELDS; field++) {
+        int rc = mqtt_field_encode(head, (enum mqtt_field)field, encoding->doubtful, scratch,
+                                   &users[used]);
         if (rc < 0)
             return rc;
         if (rc && users[used].value.len > MQTT_TEXT_MOST)
@@ -460,7 +208,7 @@ static int users_encode(const struct mg_head *head, const struct mg_property *pr
         if (rc && users[used].value.len > MQTT_TEXT_MOST)
             return too_long(properties[i].name, users[used].value.len, err);
         used += (size_t)rc;
-        last = FIELDS;
+        last = MQTT_FIELDS;
     }
     publish->users = users;
     publish->user_count = used;
@@ -507,11 +255,13 @@ int mqtt_from_event(const struct mg_head *of, struct mg_str topic, struct mg_byt
         publish.format = head->text_payload;
         publish.has_expiry = head->present & MG_HAS_EXPIRY;
         publish.expiry_s = publish.has_expiry ? seconds_left(head->expires_us, wall_us) : 0;
-        if (head->content_type.at && field_is_native(head, CONTENT_TYPE, encoding->doubtful))
+        if (head->content_type.at &&
+            mqtt_field_is_native(head, MQTT_FIELD_CONTENT_TYPE, encoding->doubtful))
             publish.content_type = head->content_type;
-        if (head->reply_to.at && field_is_native(head, REPLY_TO, encoding->doubtful))
+        if (head->reply_to.at &&
+            mqtt_field_is_native(head, MQTT_FIELD_REPLY_TO, encoding->doubtful))
             publish.response_topic = head->reply_to;
-        if (field_is_native(head, CORRELATION, encoding->doubtful)) {
+        if (mqtt_field_is_native(head, MQTT_FIELD_CORRELATION, encoding->doubtful)) {
             publish.has_correlation = true;
             publish.correlation = head->correlation.as.binary;
         }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client on Eclipse Paho MQTT C, inside: three parts that share one struct.
+/* The client on Eclipse Paho MQTT C, inside: parts that share one struct.
  *
  *   mqtt_paho.c         the shard: queues operations, takes notes and messages in
  *   mqtt_paho_worker.c  a thread per client, the only one that calls into Paho, so that the shard
  *                       never waits for Paho's process-wide lock
+ *   mqtt_paho_packet.c  a PUBLISH of ours to Paho's structs and back
  *   mqtt_paho_calls.c   Paho's callbacks, on its threads, under its lock: they append and return
  *
  * Locks: Paho's, then the client's; the worker holds neither while it calls the other. */
@@ -115,7 +116,14 @@ struct mqtt_client {
 int paho_worker_start(struct mqtt_client *client);
 /* mqtt_paho.c */
 void paho_client_free(struct mqtt_client *client);
-void paho_op_free(struct paho_op *op);
+/* mqtt_paho_packet.c */
+struct paho_op *paho_op_new(enum paho_op_kind kind, size_t behind); /* NULL: out of memory */
+void paho_op_free(struct paho_op *op);                              /* NULL is fine */
+/* bytes: what mqtt_publish_size says, which is no less than what is copied.  NULL: out of memory.
+ */
+struct paho_op *paho_op_publish(const struct mqtt_publish *publish, bool v5, size_t bytes);
+/* The properties of a received message into client->publish.  0 or -ENOMEM. */
+int paho_fill_properties(struct mqtt_client *client, MQTTAsync_message *message);
 
 /* mqtt_paho_calls.c; any thread but the shard. */
 void paho_note(struct mqtt_client *client, enum paho_note_kind kind, uint32_t index,

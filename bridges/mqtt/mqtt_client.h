@@ -88,6 +88,8 @@ struct mqtt_client_ops {
     void (*resume)(struct mqtt_client *client);
     /* Says DISCONNECT where it can, and ends the session; `ended` follows. */
     void (*disconnect)(struct mqtt_client *client);
+    /* Messages that came and were not taken; destroy drops them. */
+    size_t (*backlog)(struct mqtt_client *client);
     void (*destroy)(struct mqtt_client *client); /* at once; NULL is fine */
 };
 

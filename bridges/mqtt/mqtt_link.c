@@ -346,6 +346,13 @@ void mqtt_destroy(void *context)
     link->state = LINK_IDLE;
     if (link->flights)
         mqtt_release_all(link, "the connection is destroyed");
+    size_t left = link->client ? link->bridge->client_ops->backlog(link->client) : 0;
+    if (left) {
+        link->host->count(link->bridge->instance, COUNT_DROPPED_AT_STOP, (int64_t)left);
+        link->host->log(link->bridge->instance, MG_WARN,
+                        "%zu messages had been acknowledged and were not taken: they are lost",
+                        left);
+    }
     link->bridge->client_ops->destroy(link->client);
     mqtt_subs_free(link);
     for (size_t i = 0; i < link->source_count; i++)

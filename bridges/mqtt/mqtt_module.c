@@ -93,10 +93,15 @@ static void stop(void *self)
 }
 
 static const char *const counters[] = {
-    [COUNT_RECEIVED] = "received",   [COUNT_PUBLISHED] = "published",
-    [COUNT_CONFIRMED] = "confirmed", [COUNT_REFUSED] = "refused",
-    [COUNT_RELEASED] = "released",   [COUNT_DROPPED_FULL] = "dropped_full",
-    [COUNT_CONNECTS] = "connects",   NULL,
+    [COUNT_RECEIVED] = "received",
+    [COUNT_PUBLISHED] = "published",
+    [COUNT_CONFIRMED] = "confirmed",
+    [COUNT_REFUSED] = "refused",
+    [COUNT_RELEASED] = "released",
+    [COUNT_DROPPED_FULL] = "dropped_full",
+    [COUNT_DROPPED_AT_STOP] = "dropped_at_stop",
+    [COUNT_CONNECTS] = "connects",
+    NULL,
 };
 
 static const struct mg_life life = {

@@ -46,6 +46,14 @@ void paho_client_free(struct mqtt_client *client)
     free(client);
 }
 
+static size_t backlog(struct mqtt_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    size_t count = client->in_hand + client->dropped;
+    pthread_mutex_unlock(&client->lock);
+    return count;
+}
+
 static void destroy(struct mqtt_client *client)
 {
     if (!client)
@@ -344,5 +352,6 @@ const struct mqtt_client_ops mqtt_paho_client = {
     .flush = flush,
     .resume = resume,
     .disconnect = disconnect,
+    .backlog = backlog,
     .destroy = destroy,
 };

@@ -446,6 +446,15 @@ static void a_full_window_drops_and_counts_in_the_end(void)
     kit_ingest_answer(rig_host, 0);
     CU_ASSERT_EQUAL(send_text("full", "x", true, NULL), 0);
     CU_ASSERT_TRUE(rig_wait_ingested(1, 5000));
+    /* What comes while the gateway stops is lost, and said. */
+    kit_connection_drain(in.connection);
+    CU_ASSERT_EQUAL(send_text("full", "x", true, NULL), 0);
+    CU_ASSERT_TRUE(kit_run_until(rig_host, kit_all_settled, rig_host, 5000));
+    struct mg_err err = {{0}, NULL};
+    CU_ASSERT_EQUAL(kit_connection_close(in.connection, 5000), 0);
+    kit_connection_destroy(in.connection);
+    CU_ASSERT_EQUAL(kit_counter(in.instance, 6), 1);
+    CU_ASSERT_EQUAL(kit_connection_open(in.instance, 0, &in.connection, &err), 0);
     close_both();
 }
 

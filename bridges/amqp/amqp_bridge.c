@@ -31,7 +31,6 @@ static void fill_target(const struct amqp_bridge *b, struct amqp_url *url)
     t->key_password = s->tls.key_password;
     t->server_name = s->tls.server_name;
     t->verify = s->tls.verify;
-    t->container = b->container;
     t->hostname = url->vhost[0] ? url->vhost : s->vhost ? s->vhost : t->host;
     t->idle_ms = (uint32_t)s->idle_timeout_ms;
     t->max_frame = (uint32_t)s->max_frame;

@@ -96,6 +96,8 @@ struct amqp_connection {
     int64_t links_due_us;  /* when it fires; INT64_MAX: not */
     struct amqp_backoff backoff;
     size_t url;
+    struct amqp_target target; /* of the attempt or connection */
+    char container[272];
     uint32_t index;
     enum { AMQP_DOWN, AMQP_CONNECTING, AMQP_UP, AMQP_CLOSING, AMQP_CLOSED } state;
     int64_t up_since_us;
@@ -104,6 +106,7 @@ struct amqp_connection {
     bool anonymous_relay;      /* the peer offered it */
     uint32_t peer;             /* AMQP_PEER_* */
     bool no_modified;          /* RabbitMQ 3 ends the session on `modified` */
+    uint32_t syncing;          /* closing: sources that wait for amqp_source_sync */
     struct amqp_source *sources;
     struct amqp_sink *sinks;
 };
@@ -131,6 +134,10 @@ void amqp_source_credit(struct amqp_source *s, uint32_t more);
 void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome, const char *reason);
 void amqp_source_flush(struct amqp_source *s);
 void amqp_source_drain(struct amqp_source *s);
+/* Asks the peer for an answer that comes after it has handled all that was sent before, and calls
+ * amqp_connection_synced then.  false: not attached, nothing was sent. */
+bool amqp_source_sync(struct amqp_source *s);
+void amqp_connection_synced(struct amqp_connection *c);
 /* NULL: attached; else why not. */
 const char *amqp_source_missing(const struct amqp_source *s);
 /* When a re-attach is due, in microseconds of now_us; INT64_MAX: not. */

@@ -125,7 +125,9 @@ static void io_ended(void *arg, const char *why)
 
 static void connect_now(struct amqp_connection *c)
 {
-    int r = amqp_io_start(c->io, &c->bridge->urls[c->url].target);
+    c->target = c->bridge->urls[c->url].target;
+    c->target.container = c->container;
+    int r = amqp_io_start(c->io, &c->target);
     if (r < 0) {
         c->host->timer_again(c->timer, amqp_backoff_next(&c->backoff, c->bridge), 0);
         return;
@@ -267,20 +269,6 @@ static void session_lost(struct amqp_connection *c, pn_session_t *session)
     amqp_report(c);
 }
 
-/* From the inside out: links, then their sessions, then the connection, each when the peer has
- * answered for the one before.  RabbitMQ 3 handles close at once, but dispositions in their session's
- * turn, and delivers again what it has not got to by then; its answer to detach comes after them. */
-static void close_further(pn_connection_t *connection)
-{
-    if (pn_link_head(connection, PN_LOCAL_CLOSED | PN_REMOTE_ACTIVE))
-        return;
-    pn_session_t *session = pn_session_head(connection, PN_LOCAL_ACTIVE);
-    for (; session; session = pn_session_next(session, PN_LOCAL_ACTIVE))
-        pn_session_close(session);
-    if (!pn_session_head(connection, PN_LOCAL_CLOSED | PN_REMOTE_ACTIVE))
-        pn_connection_close(connection);
-}
-
 static void link_event(pn_event_t *event)
 {
     pn_link_t *pn = pn_event_link(event);
@@ -316,11 +304,12 @@ static void io_event(void *arg, pn_event_t *event)
     case PN_SESSION_REMOTE_CLOSE:
         if (c->state == AMQP_UP)
             session_lost(c, pn_event_session(event));
-        else if (c->state == AMQP_CLOSING)
-            close_further(pn_event_connection(event));
+        break;
+    case PN_LINK_FLOW:
+        if (c->state == AMQP_UP || c->state == AMQP_CLOSING)
+            link_event(event);
         break;
     case PN_LINK_REMOTE_OPEN:
-    case PN_LINK_FLOW:
         if (c->state == AMQP_UP)
             link_event(event);
         break;
@@ -329,8 +318,6 @@ static void io_event(void *arg, pn_event_t *event)
         if (c->state == AMQP_UP) {
             link_lost(pn_event_link(event), "the peer detached the link");
             amqp_report(c);
-        } else if (c->state == AMQP_CLOSING) {
-            close_further(pn_event_connection(event));
         }
         break;
     case PN_DELIVERY: {
@@ -365,6 +352,10 @@ struct amqp_connection *amqp_connection_create(struct amqp_bridge *bridge, mg_co
     c->core = core;
     c->index = index;
     c->links_due_us = INT64_MAX;
+    /* Brokers take two connections of one container id for one client. */
+    snprintf(c->container, sizeof c->container, "%s", bridge->container);
+    if (index)
+        snprintf(c->container, sizeof c->container, "%s-%u", bridge->container, index);
     c->shard = c->host->connection_shard(core);
     c->io = amqp_io_create(c->host, c->shard, &events, c);
     c->timer = c->host->timer_start(c->shard, UINT32_MAX, 0, timer_fired, c);
@@ -424,6 +415,14 @@ void amqp_connection_drain(struct amqp_connection *c)
         amqp_io_flush(c->io);
 }
 
+/* RabbitMQ 3 handles close at once, but dispositions in the turn of their session and its channel,
+ * and delivers again what these have not got to by then.  Its answer to flow comes after them. */
+void amqp_connection_synced(struct amqp_connection *c)
+{
+    if (--c->syncing == 0 && c->state == AMQP_CLOSING)
+        pn_connection_close(amqp_io_connection(c->io));
+}
+
 void amqp_connection_close(struct amqp_connection *c)
 {
     pn_connection_t *pn = amqp_io_connection(c->io);
@@ -444,11 +443,9 @@ void amqp_connection_close(struct amqp_connection *c)
         amqp_source_flush(s);
     c->state = AMQP_CLOSING;
     c->host->timer_again(c->timer, CLOSE_MS, 0);
-    pn_link_t *next;
-    for (pn_link_t *link = pn_link_head(pn, PN_LOCAL_ACTIVE); link; link = next) {
-        next = pn_link_next(link, PN_LOCAL_ACTIVE);
-        pn_link_close(link);
-    }
-    close_further(pn);
+    for (struct amqp_source *s = c->sources; s; s = amqp_source_next(s))
+        c->syncing += amqp_source_sync(s);
+    if (!c->syncing)
+        pn_connection_close(pn);
     amqp_io_flush(c->io);
 }

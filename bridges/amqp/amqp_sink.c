@@ -230,7 +230,7 @@ static void attach_sender(struct sender *sender)
         pn_terminus_set_type(target, PN_TARGET); /* the anonymous terminus has no address */
     if (s->rabbitmq && strncmp(sender->address, "/queue/", 7) == 0 && s->settings->declare_durable)
         pn_terminus_set_durability(target, PN_DELIVERIES);
-    pn_terminus_set_address(pn_link_source(sender->pn), s->c->bridge->container);
+    pn_terminus_set_address(pn_link_source(sender->pn), s->c->container);
     pn_link_set_snd_settle_mode(sender->pn, s->settings->presettled ? PN_SND_SETTLED : PN_SND_MIXED);
     pn_link_set_rcv_settle_mode(sender->pn, PN_RCV_FIRST);
     pn_link_set_context(sender->pn, &sender->link);

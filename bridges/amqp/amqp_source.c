@@ -29,6 +29,7 @@ struct amqp_source {
     pn_session_t *session;
     pn_link_t *pn;
     bool attached, stalled, discarding;
+    bool syncing; /* waits for the peer's answer to a flow */
     char why[AMQP_WHY_MAX]; /* not attached: why */
     struct amqp_backoff backoff;
     int64_t attached_us, attach_at_us; /* INT64_MAX: not due */
@@ -112,11 +113,8 @@ struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *cor
         list = &(*list)->next;
     *list = s;
     s->subject_is_key = s->rabbitmq && (kind == AMQP_ADDRESS_EXCHANGE || kind == AMQP_ADDRESS_TOPIC);
-    char number[16] = ""; /* of further connections: link names are unique between two containers */
-    if (c->index)
-        snprintf(number, sizeof number, "-%u", c->index);
-    snprintf(s->name, sizeof s->name, "%s%.280s%s", settings->name ? "" : "meshgate:",
-             settings->name ? settings->name : address, number);
+    snprintf(s->name, sizeof s->name, "%s%.280s", settings->name ? "" : "meshgate:",
+             settings->name ? settings->name : address);
     snprintf(s->why, sizeof s->why, "not attached to %.200s yet", address);
     return s;
 }
@@ -305,6 +303,15 @@ void amqp_source_drain(struct amqp_source *s)
         pn_link_set_drain(s->pn, true);
 }
 
+bool amqp_source_sync(struct amqp_source *s)
+{
+    if (!s->attached)
+        return false;
+    pn_link_set_drain(s->pn, false); /* a change, so that Proton sends a flow */
+    pn_link_set_drain(s->pn, true);
+    return s->syncing = true;
+}
+
 /* ---- settlement ----------------------------------------------------------------------------- */
 
 static void settle_delivery(struct amqp_source *s, pn_delivery_t *delivery, uint32_t outcome, const char *condition,
@@ -485,8 +492,12 @@ static void source_delivery(struct amqp_link *link, pn_delivery_t *delivery)
 
 static void source_flow(struct amqp_link *link, pn_link_t *pn)
 {
-    (void)link;
+    struct amqp_source *s = (struct amqp_source *)link;
     (void)pn;
+    if (s->syncing) {
+        s->syncing = false;
+        amqp_connection_synced(s->c);
+    }
 }
 
 static const struct amqp_link_ops source_ops = {source_opened, source_flow, source_delivery, source_lost};

@@ -448,8 +448,14 @@ static void a_full_window_drops_and_counts_in_the_end(void)
     CU_ASSERT_TRUE(rig_wait_ingested(1, 5000));
     /* What comes while the gateway stops is lost, and said. */
     kit_connection_drain(in.connection);
+    CU_ASSERT_EQUAL(rig_shell(&broker, "grep -c 'PUBACK from meshgate-kit-in' log > before"), 0);
     CU_ASSERT_EQUAL(send_text("full", "x", true, NULL), 0);
     CU_ASSERT_TRUE(kit_run_until(rig_host, kit_all_settled, rig_host, 5000));
+    CU_ASSERT_EQUAL(
+        rig_shell(&broker,
+                  "for i in $(seq 200); do test $(grep -c 'PUBACK from meshgate-kit-in' log)"
+                  " -gt $(cat before) && exit 0; sleep 0.05; done; exit 1"),
+        0);
     struct mg_err err = {{0}, NULL};
     CU_ASSERT_EQUAL(kit_connection_close(in.connection, 5000), 0);
     kit_connection_destroy(in.connection);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses: topics, routing keys and RabbitMQ's address forms. */
 #include "amqp_address.h"
+#include <stdlib.h>
 #include <string.h>
 
-/* A permutation of tokens: each is one byte, or '%' and two upper-case hex digits.  No token's image
- * can join its neighbours into another token, so applying it to a text is a bijection of texts, and
- * the inverse permutation is the inverse map.  '/' and '.' trade places by way of their escapes;
- * bytes that topics or binding keys give a meaning trade places with their escapes. */
+/* A permutation of tokens: each is one byte, or '%' and two upper-case hex digits.  No token's
+ * image can join its neighbours into another token, so applying it to a text is a bijection of
+ * texts, and the inverse permutation is the inverse map.  '/' and '.' trade places by way of their
+ * escapes; bytes that topics or binding keys give a meaning trade places with their escapes. */
 static const struct token_pair {
     const char *topic, *key;
     unsigned char topic_len, key_len;
 } pairs[] = {
-    {"/", ".", 1, 1},     {".", "%2E", 1, 3},   {"%2E", "%2F", 3, 3}, {"%2F", "/", 3, 1},
-    {"*", "%2A", 1, 3},   {"%2A", "*", 3, 1},   {"+", "%2B", 1, 3},   {"%2B", "+", 3, 1},
-    {"#", "%23", 1, 3},   {"%23", "#", 3, 1},   {"\0", "%00", 1, 3},  {"%00", "\0", 3, 1},
+    {"/", ".", 1, 1},   {".", "%2E", 1, 3}, {"%2E", "%2F", 3, 3}, {"%2F", "/", 3, 1},
+    {"*", "%2A", 1, 3}, {"%2A", "*", 3, 1}, {"+", "%2B", 1, 3},   {"%2B", "+", 3, 1},
+    {"#", "%23", 1, 3}, {"%23", "#", 3, 1}, {"\0", "%00", 1, 3},  {"%00", "\0", 3, 1},
 };
 
 struct output {
@@ -39,7 +40,8 @@ static size_t permute(struct mg_str text, bool to_key, char *buffer, size_t size
             size_t len = to_key ? pairs[p].topic_len : pairs[p].key_len;
             if (text.len - i < len || memcmp(text.at + i, from, len) != 0)
                 continue;
-            put(&o, to_key ? pairs[p].key : pairs[p].topic, to_key ? pairs[p].key_len : pairs[p].topic_len);
+            put(&o, to_key ? pairs[p].key : pairs[p].topic,
+                to_key ? pairs[p].key_len : pairs[p].topic_len);
             used = len;
         }
         if (!used) {
@@ -102,7 +104,10 @@ size_t amqp_segment_unescape(struct mg_str text, char *buffer, size_t size)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 size_t amqp_uri_unescape(struct mg_str text, char *buffer, size_t size)
@@ -163,4 +168,40 @@ bool amqp_key_is_pattern(struct mg_str key)
             start = i + 1;
         }
     return false;
+}
+
+char *amqp_binding_address(const char *address)
+{
+    struct amqp_address a = amqp_address_parse((struct mg_str){address, strlen(address)});
+    char *copy = strdup(address);
+    if (!copy || !a.key.at)
+        return copy;
+    char *key = copy + (a.key.at - address);
+    for (size_t i = 0; i < a.key.len; i++)
+        if (key[i] == '/')
+            key[i] = '.';
+    for (size_t i = 0; i < a.key.len; i++)
+        if (key[i] == '+' && (i == 0 || key[i - 1] == '.') &&
+            (i + 1 == a.key.len || key[i + 1] == '.'))
+            key[i] = '*';
+    return copy;
+}
+
+char *amqp_binding_topic(const char *binding, const char *otherwise)
+{
+    struct amqp_address a = amqp_address_parse((struct mg_str){binding, strlen(binding)});
+    if (!a.key.at || amqp_key_is_pattern(a.key))
+        return strdup(otherwise);
+    char *key = malloc(a.key.len + 1);
+    if (!key)
+        return NULL;
+    size_t len = amqp_segment_unescape(a.key, key, a.key.len);
+    size_t size = amqp_key_to_topic((struct mg_str){key, len}, NULL, 0);
+    char *topic = malloc(size + 1);
+    if (topic) {
+        amqp_key_to_topic((struct mg_str){key, len}, topic, size);
+        topic[size] = 0;
+    }
+    free(key);
+    return topic;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses: '/'-separated topics ↔ '.'-separated routing keys ↔ RabbitMQ's address forms.  Pure. */
+/* Addresses: '/'-separated topics ↔ '.'-separated routing keys ↔ RabbitMQ's address forms.  Pure.
+ */
 #pragma once
 #include "meshgate/plugin.h"
 
@@ -33,3 +34,11 @@ struct amqp_address {
 struct amqp_address amqp_address_parse(struct mg_str text);
 /* Is there a '*' or '#' word in the key? */
 bool amqp_key_is_pattern(struct mg_str key);
+
+/* The address that a source attaches to: '/' between the words of a binding key becomes '.', a
+ * level
+ * '+' becomes '*'.  malloc'ed; NULL: out of memory. */
+char *amqp_binding_address(const char *address);
+/* The topic of every message that such an address brings, where its key has no wildcards; else a
+ * copy of otherwise.  malloc'ed; NULL: out of memory. */
+char *amqp_binding_topic(const char *binding, const char *otherwise);

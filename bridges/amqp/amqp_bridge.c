@@ -37,8 +37,8 @@ static void fill_target(const struct amqp_bridge *b, struct amqp_url *url)
     t->connect_timeout_ms = (uint64_t)s->connect_timeout_ms;
 }
 
-static int bridge_create(const struct mg_host *host, mg_instance *instance, const void *settings, void **ret_self,
-                         struct mg_err *err)
+static int bridge_create(const struct mg_host *host, mg_instance *instance, const void *settings,
+                         void **ret_self, struct mg_err *err)
 {
     struct amqp_bridge *b = calloc(1, sizeof *b);
     const struct amqp_settings *s = settings;
@@ -57,16 +57,18 @@ static int bridge_create(const struct mg_host *host, mg_instance *instance, cons
     if (s->container_id)
         snprintf(b->container, sizeof b->container, "%s", s->container_id);
     else
-        snprintf(b->container, sizeof b->container, "%.*s.%.*s", (int)gateway.len, gateway.at ? gateway.at : "",
-                 (int)name.len, name.at ? name.at : "");
+        snprintf(b->container, sizeof b->container, "%.*s.%.*s", (int)gateway.len,
+                 gateway.at ? gateway.at : "", (int)name.len, name.at ? name.at : "");
     for (size_t i = 0; i < b->url_count; i++) {
         int r = amqp_url_parse(((const char *const *)s->urls.items)[i], &b->urls[i], err);
         if (r < 0)
             return r;
         fill_target(b, &b->urls[i]);
-        if (!b->urls[i].target.tls && b->urls[i].target.password && strncmp(b->urls[i].target.host, "127.", 4) != 0 &&
+        if (!b->urls[i].target.tls && b->urls[i].target.password &&
+            strncmp(b->urls[i].target.host, "127.", 4) != 0 &&
             strcmp(b->urls[i].target.host, "localhost") != 0)
-            host->log(instance, MG_WARN, "the password goes to %s unencrypted; use amqps://", b->urls[i].target.host);
+            host->log(instance, MG_WARN, "the password goes to %s unencrypted; use amqps://",
+                      b->urls[i].target.host);
     }
     return 0;
 }
@@ -80,9 +82,10 @@ static int refuse(struct mg_err *err, const char *what)
 }
 
 static const uint32_t carries_all =
-    MG_CARRIES_PROPERTIES | MG_CARRIES_TYPES | MG_CARRIES_REPLY_TO | MG_CARRIES_CORRELATION | MG_CARRIES_CONTENT_TYPE |
-    MG_CARRIES_EXPIRY | MG_CARRIES_PRIORITY | MG_CARRIES_RETAIN | MG_CARRIES_MESSAGE_ID | MG_CARRIES_GROUP |
-    MG_CARRIES_SUBJECT | MG_CARRIES_CREATED | MG_CARRIES_USER | MG_CARRIES_BINARY | MG_CARRIES_ADDRESS;
+    MG_CARRIES_PROPERTIES | MG_CARRIES_TYPES | MG_CARRIES_REPLY_TO | MG_CARRIES_CORRELATION |
+    MG_CARRIES_CONTENT_TYPE | MG_CARRIES_EXPIRY | MG_CARRIES_PRIORITY | MG_CARRIES_RETAIN |
+    MG_CARRIES_MESSAGE_ID | MG_CARRIES_GROUP | MG_CARRIES_SUBJECT | MG_CARRIES_CREATED |
+    MG_CARRIES_USER | MG_CARRIES_BINARY | MG_CARRIES_ADDRESS;
 
 static int check_rabbitmq(uint32_t direction, const char *address, struct mg_err *err)
 {
@@ -90,19 +93,23 @@ static int check_rabbitmq(uint32_t direction, const char *address, struct mg_err
     if (a.kind == AMQP_ADDRESS_EXCHANGE && a.node.len == strlen("/exchange/"))
         return refuse(err, "/exchange/ needs the exchange's name");
     if (a.kind == AMQP_ADDRESS_EXCHANGE && memchr(a.node.at, '{', a.node.len))
-        return refuse(err, "a field cannot stand for the exchange's name, only for its routing key");
+        return refuse(err,
+                      "a field cannot stand for the exchange's name, only for its routing key");
     if ((a.kind == AMQP_ADDRESS_EXCHANGE && direction == MG_SOURCE && !a.key.at) ||
-        ((a.kind == AMQP_ADDRESS_TOPIC || a.kind == AMQP_ADDRESS_EXCHANGE) && a.key.at && a.key.len == 0))
+        ((a.kind == AMQP_ADDRESS_TOPIC || a.kind == AMQP_ADDRESS_EXCHANGE) && a.key.at &&
+         a.key.len == 0))
         return refuse(err, "the address needs a routing or binding key at its end");
     if (a.key.at && direction == MG_SOURCE && !amqp_ascii(a.key.at, a.key.len))
-        return refuse(err, "RabbitMQ 3 takes only ASCII in a binding key; bind a queue on its side and read that");
+        return refuse(
+            err,
+            "RabbitMQ 3 takes only ASCII in a binding key; bind a queue on its side and read that");
     if (a.kind == AMQP_ADDRESS_QUEUE && strchr(address + (address[1] == 'a' ? 11 : 7), '/'))
         return refuse(err, "a '/' in a queue's name is written %2F");
     return 0;
 }
 
-static int bridge_end(const void *settings, uint32_t direction, const char *address, const void *end_settings,
-                      struct mg_end *ret_end, struct mg_err *err)
+static int bridge_end(const void *settings, uint32_t direction, const char *address,
+                      const void *end_settings, struct mg_end *ret_end, struct mg_err *err)
 {
     const struct amqp_settings *s = settings;
     bool rabbitmq = amqp_is_rabbitmq(s, address);
@@ -119,10 +126,12 @@ static int bridge_end(const void *settings, uint32_t direction, const char *addr
         ret_end->abilities = MG_SOURCE | MG_ORDERED | (o->presettled ? 0 : MG_DEFERS_ACK);
     } else {
         const struct amqp_sink_settings *o = end_settings;
-        enum amqp_form_kind kind = amqp_address_parse((struct mg_str){address, strlen(address)}).kind;
+        enum amqp_form_kind kind =
+            amqp_address_parse((struct mg_str){address, strlen(address)}).kind;
         if (!address[0])
             return refuse(err, "the sink needs an address");
-        if (o->relay == AMQP_RELAY_SUBJECT && !(rabbitmq && (kind == AMQP_ADDRESS_EXCHANGE || kind == AMQP_ADDRESS_TOPIC)))
+        if (o->relay == AMQP_RELAY_SUBJECT &&
+            !(rabbitmq && (kind == AMQP_ADDRESS_EXCHANGE || kind == AMQP_ADDRESS_TOPIC)))
             return refuse(err, "relay: subject is for RabbitMQ's /exchange/ and /topic/ addresses");
         ret_end->abilities = MG_SINK | MG_ORDERED | (o->presettled ? 0 : MG_CONFIRMS);
     }
@@ -130,9 +139,11 @@ static int bridge_end(const void *settings, uint32_t direction, const char *addr
 }
 
 /* A captured text in an address of RabbitMQ: levels become words of the routing key. */
-static size_t bridge_escape(const char *address_template, struct mg_str value, char *buffer, size_t size)
+static size_t bridge_escape(const char *address_template, struct mg_str value, char *buffer,
+                            size_t size)
 {
-    struct amqp_address a = amqp_address_parse((struct mg_str){address_template, strlen(address_template)});
+    struct amqp_address a =
+        amqp_address_parse((struct mg_str){address_template, strlen(address_template)});
     if (a.kind == AMQP_ADDRESS_QUEUE)
         return amqp_segment_escape(value, buffer, size);
     if (a.kind == AMQP_ADDRESS_PLAIN) {
@@ -151,21 +162,22 @@ static size_t bridge_escape(const char *address_template, struct mg_str value, c
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-static int bridge_open(void *self, mg_connection *core, uint32_t index, void **ret_context, struct mg_err *err)
+static int bridge_open(void *self, mg_connection *core, uint32_t index, void **ret_context,
+                       struct mg_err *err)
 {
     *ret_context = amqp_connection_create(self, core, index);
     return *ret_context ? 0 : (refuse(err, "out of memory"), -ENOMEM);
 }
 
-static int bridge_open_source(void *context, mg_source *core, const char *address, const void *settings,
-                              void **ret_source, struct mg_err *err)
+static int bridge_open_source(void *context, mg_source *core, const char *address,
+                              const void *settings, void **ret_source, struct mg_err *err)
 {
     *ret_source = amqp_source_create(context, core, address, settings);
     return *ret_source ? 0 : (refuse(err, "out of memory"), -ENOMEM);
 }
 
-static int bridge_open_sink(void *context, mg_sink *core, const char *address, const void *settings, void **ret_sink,
-                            struct mg_err *err)
+static int bridge_open_sink(void *context, mg_sink *core, const char *address, const void *settings,
+                            void **ret_sink, struct mg_err *err)
 {
     *ret_sink = amqp_sink_create(context, core, address, settings);
     return *ret_sink ? 0 : (refuse(err, "out of memory"), -ENOMEM);
@@ -183,14 +195,16 @@ static void bridge_credit(void *context, void *source, uint32_t more)
         amqp_source_credit(source, more);
 }
 
-static void bridge_settled(void *context, void *source, uint64_t cookie, uint32_t outcome, const char *reason)
+static void bridge_settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                           const char *reason)
 {
     (void)context;
     if (source)
         amqp_source_settled(source, cookie, outcome, reason);
 }
 
-static int bridge_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *err)
+static int bridge_send(void *context, void *sink, const struct mg_delivery *delivery,
+                       struct mg_err *err)
 {
     (void)context;
     return amqp_sink_send(sink, delivery, err);

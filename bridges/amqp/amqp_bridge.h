@@ -27,7 +27,11 @@ struct amqp_settings {
     uint32_t address_style;
 };
 
-enum amqp_subscription { AMQP_SUBSCRIBE_NONE, AMQP_SUBSCRIBE_CONFIGURATION, AMQP_SUBSCRIBE_MESSAGES };
+enum amqp_subscription {
+    AMQP_SUBSCRIBE_NONE,
+    AMQP_SUBSCRIBE_CONFIGURATION,
+    AMQP_SUBSCRIBE_MESSAGES
+};
 struct amqp_source_settings {
     const char *name;
     uint32_t durable; /* enum amqp_subscription */
@@ -91,7 +95,7 @@ struct amqp_connection {
     mg_connection *core;
     mg_shard *shard;
     struct amqp_io *io;
-    mg_timer *timer; /* reconnect, open timeout, the wait for close */
+    mg_timer *timer;       /* reconnect, open timeout, the wait for close */
     mg_timer *links_timer; /* re-attach, confirmations overdue */
     int64_t links_due_us;  /* when it fires; INT64_MAX: not */
     struct amqp_backoff backoff;
@@ -103,10 +107,10 @@ struct amqp_connection {
     int64_t up_since_us;
     bool draining, status_up;
     char status_why[AMQP_WHY_MAX];
-    bool anonymous_relay;      /* the peer offered it */
-    uint32_t peer;             /* AMQP_PEER_* */
-    bool no_modified;          /* RabbitMQ 3 ends the session on `modified` */
-    uint32_t syncing;          /* closing: sources that wait for amqp_source_sync */
+    bool anonymous_relay; /* the peer offered it */
+    uint32_t peer;        /* AMQP_PEER_* */
+    bool rabbitmq_3;      /* ends the session on `modified` */
+    bool close_sent;
     struct amqp_source *sources;
     struct amqp_sink *sinks;
 };
@@ -118,26 +122,25 @@ static inline bool amqp_is_up(const struct amqp_connection *c)
 /* Works out whether everything is attached, and tells the core where that changed. */
 void amqp_report(struct amqp_connection *c);
 /* Begins again at the shortest delay where what is lost now had been up for a stable period. */
-void amqp_backoff_settle(struct amqp_backoff *backoff, struct amqp_connection *c, int64_t up_since_us);
+void amqp_backoff_settle(struct amqp_backoff *backoff, struct amqp_connection *c,
+                         int64_t up_since_us);
 /* Looks again at what is due, after at most after_ms. */
 void amqp_links_soon(struct amqp_connection *c, uint64_t after_ms);
 
 /* ---- sources and sinks ---------------------------------------------------------------------- */
 
-struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *core, const char *address,
+struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *core,
+                                       const char *address,
                                        const struct amqp_source_settings *settings);
 void amqp_source_destroy(struct amqp_source *s);
 struct amqp_source *amqp_source_next(struct amqp_source *s);
 void amqp_source_attach(struct amqp_source *s); /* the connection is up */
 void amqp_source_forget(struct amqp_source *s); /* the connection is gone */
 void amqp_source_credit(struct amqp_source *s, uint32_t more);
-void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome, const char *reason);
+void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome,
+                         const char *reason);
 void amqp_source_flush(struct amqp_source *s);
 void amqp_source_drain(struct amqp_source *s);
-/* Asks the peer for an answer that comes after it has handled all that was sent before, and calls
- * amqp_connection_synced then.  false: not attached, nothing was sent. */
-bool amqp_source_sync(struct amqp_source *s);
-void amqp_connection_synced(struct amqp_connection *c);
 /* NULL: attached; else why not. */
 const char *amqp_source_missing(const struct amqp_source *s);
 /* When a re-attach is due, in microseconds of now_us; INT64_MAX: not. */
@@ -148,7 +151,8 @@ struct amqp_sink *amqp_sink_create(struct amqp_connection *c, mg_sink *core, con
 void amqp_sink_destroy(struct amqp_sink *s);
 struct amqp_sink *amqp_sink_next(struct amqp_sink *s);
 void amqp_sink_attach(struct amqp_sink *s);
-void amqp_sink_forget(struct amqp_sink *s, const char *why); /* releases what is unsettled, in order */
+void amqp_sink_forget(struct amqp_sink *s,
+                      const char *why); /* releases what is unsettled, in order */
 int amqp_sink_send(struct amqp_sink *s, const struct mg_delivery *delivery, struct mg_err *reterr);
 void amqp_sink_written(struct amqp_sink *s);
 void amqp_sink_session_lost(struct amqp_sink *s, const char *why);

@@ -30,12 +30,15 @@ bool amqp_utf8(const void *at, size_t len)
             p++;
             continue;
         }
-        size_t more = *p >= 0xc2 && *p <= 0xdf ? 1 : *p >= 0xe0 && *p <= 0xef ? 2 : *p >= 0xf0 && *p <= 0xf4 ? 3 : 0;
+        size_t more = *p >= 0xc2 && *p <= 0xdf   ? 1
+                      : *p >= 0xe0 && *p <= 0xef ? 2
+                      : *p >= 0xf0 && *p <= 0xf4 ? 3
+                                                 : 0;
         if (!more || (size_t)(end - p) <= more)
             return false;
         /* Shortest form only, no surrogates, nothing above U+10FFFF (RFC 3629 §4). */
-        if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) ||
-            (*p == 0xf4 && p[1] > 0x8f))
+        if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+            (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
             return false;
         for (size_t i = 1; i <= more; i++)
             if ((p[i] & 0xc0) != 0x80)
@@ -85,27 +88,71 @@ static void set_double(struct mg_value *value, const uint8_t *at)
 static bool fixed_value(uint8_t code, const uint8_t *at, struct mg_value *value)
 {
     switch (code) {
-    case 0x40: value->type = MG_NULL; return true;
-    case 0x41: value->type = MG_BOOL; value->as.b = true; return true;
-    case 0x42: value->type = MG_BOOL; value->as.b = false; return true;
-    case 0x56: value->type = MG_BOOL; value->as.b = at[0] != 0; return true;
-    case 0x50: set_uint(value, 8, at[0]); return true;
-    case 0x60: set_uint(value, 16, big_endian(at, 2)); return true;
-    case 0x70: set_uint(value, 32, big_endian(at, 4)); return true;
-    case 0x52: set_uint(value, 32, at[0]); return true;
-    case 0x43: set_uint(value, 32, 0); return true;
-    case 0x80: set_uint(value, 64, big_endian(at, 8)); return true;
-    case 0x53: set_uint(value, 64, at[0]); return true;
-    case 0x44: set_uint(value, 64, 0); return true;
-    case 0x51: set_int(value, 8, (int8_t)at[0]); return true;
-    case 0x61: set_int(value, 16, (int16_t)big_endian(at, 2)); return true;
-    case 0x71: set_int(value, 32, (int32_t)big_endian(at, 4)); return true;
-    case 0x54: set_int(value, 32, (int8_t)at[0]); return true;
-    case 0x81: set_int(value, 64, (int64_t)big_endian(at, 8)); return true;
-    case 0x55: set_int(value, 64, (int8_t)at[0]); return true;
-    case 0x72: return set_float(value, at);
-    case 0x82: set_double(value, at); return true;
-    case 0x74: case 0x84: case 0x94:
+    case 0x40:
+        value->type = MG_NULL;
+        return true;
+    case 0x41:
+        value->type = MG_BOOL;
+        value->as.b = true;
+        return true;
+    case 0x42:
+        value->type = MG_BOOL;
+        value->as.b = false;
+        return true;
+    case 0x56:
+        value->type = MG_BOOL;
+        value->as.b = at[0] != 0;
+        return true;
+    case 0x50:
+        set_uint(value, 8, at[0]);
+        return true;
+    case 0x60:
+        set_uint(value, 16, big_endian(at, 2));
+        return true;
+    case 0x70:
+        set_uint(value, 32, big_endian(at, 4));
+        return true;
+    case 0x52:
+        set_uint(value, 32, at[0]);
+        return true;
+    case 0x43:
+        set_uint(value, 32, 0);
+        return true;
+    case 0x80:
+        set_uint(value, 64, big_endian(at, 8));
+        return true;
+    case 0x53:
+        set_uint(value, 64, at[0]);
+        return true;
+    case 0x44:
+        set_uint(value, 64, 0);
+        return true;
+    case 0x51:
+        set_int(value, 8, (int8_t)at[0]);
+        return true;
+    case 0x61:
+        set_int(value, 16, (int16_t)big_endian(at, 2));
+        return true;
+    case 0x71:
+        set_int(value, 32, (int32_t)big_endian(at, 4));
+        return true;
+    case 0x54:
+        set_int(value, 32, (int8_t)at[0]);
+        return true;
+    case 0x81:
+        set_int(value, 64, (int64_t)big_endian(at, 8));
+        return true;
+    case 0x55:
+        set_int(value, 64, (int8_t)at[0]);
+        return true;
+    case 0x72:
+        return set_float(value, at);
+    case 0x82:
+        set_double(value, at);
+        return true;
+    case 0x74:
+    case 0x84:
+    case 0x94:
         value->type = MG_DECIMAL;
         value->width = code == 0x74 ? 32 : code == 0x84 ? 64 : 128;
         value->as.binary = (struct mg_bytes){at, value->width / 8};
@@ -122,7 +169,8 @@ static bool fixed_value(uint8_t code, const uint8_t *at, struct mg_value *value)
         value->type = MG_UUID;
         memcpy(value->as.uuid, at, 16);
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -141,12 +189,14 @@ static bool variable_value(uint8_t code, const uint8_t *at, size_t len, struct m
         value->type = MG_SYMBOL;
         value->as.text = (struct mg_str){(const char *)at, len};
         return amqp_ascii(at, len);
-    default: return false;
+    default:
+        return false;
     }
 }
 
 /* The extent of a primitive: size of its header after the constructor, and of what follows. */
-static int primitive_extent(uint8_t code, const struct amqp_cursor *c, size_t *ret_head, size_t *ret_len)
+static int primitive_extent(uint8_t code, const struct amqp_cursor *c, size_t *ret_head,
+                            size_t *ret_len)
 {
     static const uint8_t fixed[16] = {[0x5] = 1, [0x6] = 2, [0x7] = 4, [0x8] = 8, [0x9] = 16};
     size_t left = (size_t)(c->end - c->at), head = 0, len;
@@ -238,7 +288,8 @@ int amqp_read(struct amqp_cursor *c, struct amqp_item *item)
         item->count = (uint32_t)big_endian(at, head);
         item->inside = (struct amqp_cursor){at + head, at + len};
         /* Every element of a list or map takes a byte at least. */
-        if (item->kind != AMQP_ARRAY && (item->count > len - head || (item->kind == AMQP_MAP && item->count % 2)))
+        if (item->kind != AMQP_ARRAY &&
+            (item->count > len - head || (item->kind == AMQP_MAP && item->count % 2)))
             return -EBADMSG;
     }
     return 0;
@@ -253,12 +304,15 @@ static bool check(struct amqp_cursor *c, bool plain, unsigned depth)
         return false;
     struct amqp_cursor in = item.inside;
     switch (item.kind) {
-    case AMQP_SIMPLE: return true;
+    case AMQP_SIMPLE:
+        return true;
     case AMQP_OTHER: /* odd NaNs, texts that are not UTF-8: whole, but nothing that we vouch for */
         return !plain;
-    case AMQP_ARRAY: return !plain && check_array(in, item.count, depth + 1);
+    case AMQP_ARRAY:
+        return !plain && check_array(in, item.count, depth + 1);
     case AMQP_DESCRIBED:
-        return !plain && check(&in, plain, depth + 1) && check(&in, plain, depth + 1) && in.at == in.end;
+        return !plain && check(&in, plain, depth + 1) && check(&in, plain, depth + 1) &&
+               in.at == in.end;
     default:
         for (uint32_t i = 0; i < item.count; i++)
             if (!check(&in, plain, depth + 1))
@@ -303,10 +357,15 @@ uint64_t amqp_descriptor(const struct amqp_item *item)
         const char *name;
         uint64_t code;
     } names[] = {
-        {"amqp:header:list", 0x70}, {"amqp:delivery-annotations:map", 0x71},
-        {"amqp:message-annotations:map", 0x72}, {"amqp:properties:list", 0x73},
-        {"amqp:application-properties:map", 0x74}, {"amqp:data:binary", 0x75},
-        {"amqp:amqp-sequence:list", 0x76}, {"amqp:amqp-value:*", 0x77}, {"amqp:footer:map", 0x78},
+        {"amqp:header:list", 0x70},
+        {"amqp:delivery-annotations:map", 0x71},
+        {"amqp:message-annotations:map", 0x72},
+        {"amqp:properties:list", 0x73},
+        {"amqp:application-properties:map", 0x74},
+        {"amqp:data:binary", 0x75},
+        {"amqp:amqp-sequence:list", 0x76},
+        {"amqp:amqp-value:*", 0x77},
+        {"amqp:footer:map", 0x78},
     };
     if (item->kind != AMQP_SIMPLE)
         return 0;

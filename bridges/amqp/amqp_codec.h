@@ -12,7 +12,14 @@ struct amqp_cursor {
 
 /* One encoded value.  SIMPLE: value holds it, and writing value gives the same meaning back. */
 struct amqp_item {
-    enum amqp_kind { AMQP_SIMPLE, AMQP_LIST, AMQP_MAP, AMQP_ARRAY, AMQP_DESCRIBED, AMQP_OTHER } kind;
+    enum amqp_kind {
+        AMQP_SIMPLE,
+        AMQP_LIST,
+        AMQP_MAP,
+        AMQP_ARRAY,
+        AMQP_DESCRIBED,
+        AMQP_OTHER
+    } kind;
     struct mg_value value;     /* SIMPLE; texts and binaries point into the input */
     uint32_t count;            /* LIST, MAP: elements (a pair is two) */
     struct amqp_cursor inside; /* LIST, MAP: the elements; DESCRIBED: descriptor, then value */

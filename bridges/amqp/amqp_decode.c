@@ -1,46 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AMQP 1.0 message → event. */
 #include "amqp_address.h"
-#include "amqp_names.h"
+#include "amqp_decode.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { KEEP_BYTES = 64 * 1024, CHUNK_BYTES = 4096, KEEP_PROPERTIES = 256 };
-
-/* Memory for names and joined payloads, all freed with the next message. */
-struct chunk {
-    struct chunk *next;
-    size_t used, room;
-    char at[];
-};
-
-struct amqp_decoder {
-    struct mg_property *items, *sorted;
-    size_t count, room;
-    struct chunk *chunks;
-    struct amqp_census census;
-    struct mg_err *err;
-};
-
-/* The sections of one message, found but not read. */
-struct sections {
-    struct amqp_item header, delivery, annotations, properties, application, footer;
-    uint32_t present; /* 1 << (code - 0x70) */
-    struct amqp_item body; /* the first one */
-    uint32_t body_code, body_count;
-    struct mg_bytes body_raw; /* all of them */
-};
-
-/* What the sections say that is not an event's property. */
-struct said {
-    struct mg_value facts[AMQP_FACTS];
-    uint32_t has_facts;
-    struct mg_str to, subject;
-    bool has_ttl, has_absolute;
-    uint32_t ttl_ms;
-    int64_t absolute_ms;
-};
 
 struct amqp_decoder *amqp_decoder_create(void)
 {
@@ -69,7 +35,7 @@ void amqp_decoder_destroy(struct amqp_decoder *d)
     free(d);
 }
 
-static void *take(struct amqp_decoder *d, size_t size)
+void *amqp_decode_take(struct amqp_decoder *d, size_t size)
 {
     if (!d->chunks || d->chunks->room - d->chunks->used < size) {
         size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
@@ -84,27 +50,27 @@ static void *take(struct amqp_decoder *d, size_t size)
     return at;
 }
 
-static int bad(struct amqp_decoder *d, const char *section, const char *what)
+int amqp_decode_bad(struct amqp_decoder *d, const char *section, const char *what)
 {
     snprintf(d->err->text, sizeof d->err->text, "%s: %s", section, what);
     return -EBADMSG;
 }
 
-static int no_memory(struct amqp_decoder *d)
+int amqp_decode_no_memory(struct amqp_decoder *d)
 {
     snprintf(d->err->text, sizeof d->err->text, "out of memory");
     return -ENOMEM;
 }
 
-static int add(struct amqp_decoder *d, struct mg_str name, const struct mg_value *value)
+int amqp_decode_add(struct amqp_decoder *d, struct mg_str name, const struct mg_value *value)
 {
     if (d->count >= AMQP_PROPERTIES_MAX)
-        return bad(d, "message", "more than 65535 properties");
+        return amqp_decode_bad(d, "message", "more than 65535 properties");
     if (d->count == d->room) {
         size_t room = d->room ? d->room * 2 : 32;
         struct mg_property *items = realloc(d->items, room * sizeof *items);
         if (!items)
-            return no_memory(d);
+            return amqp_decode_no_memory(d);
         d->items = items;
         d->room = room;
     }
@@ -112,265 +78,27 @@ static int add(struct amqp_decoder *d, struct mg_str name, const struct mg_value
     return 0;
 }
 
-static int add_reserved(struct amqp_decoder *d, enum amqp_part part, const struct mg_value *value)
+int amqp_decode_add_reserved(struct amqp_decoder *d, enum amqp_part part,
+                             const struct mg_value *value)
 {
-    return add(d, (struct mg_str){amqp_part_names[part], strlen(amqp_part_names[part])}, value);
+    return amqp_decode_add(d, (struct mg_str){amqp_part_names[part], strlen(amqp_part_names[part])},
+                           value);
 }
 
 /* "amqp.footer:KEY", "amqp.footer.raw:KEY", "amqp.footer.pair". */
-static int add_entry(struct amqp_decoder *d, enum amqp_part part, enum amqp_form form, struct mg_str key,
-                     const struct mg_value *value)
+int amqp_decode_add_entry(struct amqp_decoder *d, enum amqp_part part, enum amqp_form form,
+                          struct mg_str key, const struct mg_value *value)
 {
     const char *middle = form == AMQP_FORM_PLAIN ? ":" : form == AMQP_FORM_RAW ? ".raw:" : ".pair";
     size_t first = strlen(amqp_part_names[part]), second = strlen(middle);
-    char *name = take(d, first + second + key.len);
+    char *name = amqp_decode_take(d, first + second + key.len);
     if (!name)
-        return no_memory(d);
+        return amqp_decode_no_memory(d);
     memcpy(name, amqp_part_names[part], first);
     memcpy(name + first, middle, second);
     if (key.len)
         memcpy(name + first + second, key.at, key.len);
-    return add(d, (struct mg_str){name, first + second + key.len}, value);
-}
-
-static struct mg_value raw_value(const void *from, const void *to)
-{
-    return (struct mg_value){.type = MG_BINARY,
-                             .as.binary = {from, (size_t)((const char *)to - (const char *)from)}};
-}
-
-/* Reads the next pair of a map; what is not simple must be whole, since it travels as it is. */
-static int next_pair(struct amqp_decoder *d, const char *section, struct amqp_cursor *c, struct amqp_item *key,
-                     struct amqp_item *value)
-{
-    if (amqp_read(c, key) < 0 || amqp_read(c, value) < 0 ||
-        (key->kind != AMQP_SIMPLE && !amqp_well_formed(key->raw, false)) ||
-        (value->kind != AMQP_SIMPLE && !amqp_well_formed(value->raw, false)))
-        return bad(d, section, "malformed map");
-    return 0;
-}
-
-static int decode_annotations(struct amqp_decoder *d, enum amqp_part part, const struct amqp_item *map,
-                              struct said *said)
-{
-    const char *section = amqp_part_names[part];
-    struct amqp_cursor c = map->inside;
-    if (map->kind != AMQP_MAP)
-        return bad(d, section, "not a map");
-    for (uint32_t i = 0; i < map->count; i += 2) {
-        struct amqp_item key, value;
-        int r = next_pair(d, section, &c, &key, &value);
-        if (r < 0)
-            return r;
-        bool symbol = key.kind == AMQP_SIMPLE && key.value.type == MG_SYMBOL, fact_name = false;
-        if (symbol && part == AMQP_PART_ANNOTATION) {
-            enum amqp_fact fact = amqp_fact_of(key.value.as.text, &value);
-            if (fact != AMQP_FACT_NONE && !(said->has_facts & 1u << fact)) {
-                said->facts[fact] = value.value;
-                said->has_facts |= 1u << fact;
-                continue;
-            }
-            fact_name = amqp_starts(key.value.as.text, AMQP_MESH);
-        }
-        struct mg_value raw;
-        if (!symbol || fact_name) {
-            raw = raw_value(key.raw.at, (const char *)value.raw.at + value.raw.len);
-            r = add_entry(d, part, AMQP_FORM_PAIR, (struct mg_str){0}, &raw);
-        } else if (value.kind != AMQP_SIMPLE) {
-            raw = raw_value(value.raw.at, (const char *)value.raw.at + value.raw.len);
-            r = add_entry(d, part, AMQP_FORM_RAW, key.value.as.text, &raw);
-        } else {
-            r = add_entry(d, part, AMQP_FORM_PLAIN, key.value.as.text, &value.value);
-        }
-        if (r < 0)
-            return r;
-    }
-    return c.at == c.end ? 0 : bad(d, section, "malformed map");
-}
-
-static int decode_application(struct amqp_decoder *d, const struct amqp_item *map)
-{
-    const char *section = "application-properties";
-    struct amqp_cursor c = map->inside;
-    if (map->kind != AMQP_MAP)
-        return bad(d, section, "not a map");
-    amqp_census_reset(&d->census);
-    for (uint32_t i = 0; i < map->count; i += 2) {
-        struct amqp_item key, value;
-        struct mg_value raw;
-        struct mg_str name = {0};
-        uint32_t count;
-        int r = next_pair(d, section, &c, &key, &value);
-        if (r < 0)
-            return r;
-        bool text = key.kind == AMQP_SIMPLE && key.value.type == MG_TEXT;
-        if (text)
-            name = key.value.as.text;
-        if (!text) {
-            raw = raw_value(key.raw.at, (const char *)value.raw.at + value.raw.len);
-            r = add_entry(d, AMQP_PART_PROPERTY, AMQP_FORM_PAIR, name, &raw);
-        } else if (value.kind != AMQP_SIMPLE) {
-            raw = raw_value(value.raw.at, (const char *)value.raw.at + value.raw.len);
-            r = add_entry(d, AMQP_PART_PROPERTY, AMQP_FORM_RAW, name, &raw);
-        } else if (amqp_key_foreign(name, &d->census)) {
-            r = add_entry(d, AMQP_PART_PROPERTY, AMQP_FORM_PLAIN, name, &value.value);
-        } else {
-            amqp_tag_parse(name, &count, &name);
-            r = amqp_census_add(&d->census, name) ? add(d, name, &value.value) : no_memory(d);
-        }
-        if (r < 0)
-            return r;
-    }
-    return c.at == c.end ? 0 : bad(d, section, "malformed map");
-}
-
-/* ---- header and properties ------------------------------------------------------------------ */
-
-/* The next field of a list; null once the list is at its end (AMQP 1.0 part 1 §1.4). */
-static int field(struct amqp_decoder *d, const char *section, struct amqp_cursor *c, uint32_t *left,
-                 struct mg_value *ret_value)
-{
-    *ret_value = (struct mg_value){0};
-    if (*left == 0)
-        return 0;
-    struct amqp_item item;
-    (*left)--;
-    if (amqp_read(c, &item) < 0 || item.kind != AMQP_SIMPLE)
-        return bad(d, section, "malformed or unexpected field");
-    *ret_value = item.value;
-    return 0;
-}
-
-static bool as_uint(const struct mg_value *v, uint64_t most, uint64_t *ret)
-{
-    if (v->type == MG_UINT)
-        *ret = v->as.u;
-    else if (v->type == MG_INT && v->as.i >= 0)
-        *ret = (uint64_t)v->as.i;
-    else
-        return false;
-    return *ret <= most;
-}
-
-static int decode_header(struct amqp_decoder *d, const struct amqp_item *list, struct mg_head *head,
-                         struct said *said)
-{
-    const char *section = "header";
-    struct amqp_cursor c = list->inside;
-    uint32_t left = list->count;
-    uint64_t number;
-    if (list->kind != AMQP_LIST)
-        return bad(d, section, "not a list");
-    for (unsigned i = 0; i < 5; i++) {
-        struct mg_value v;
-        int r = field(d, section, &c, &left, &v);
-        if (r < 0)
-            return r;
-        if (v.type == MG_NULL)
-            continue;
-        if ((i == 0 || i == 3) != (v.type == MG_BOOL))
-            return bad(d, section, "a field has another type");
-        if (i == 0) {
-            head->durable = v.as.b;
-            head->present |= MG_HAS_DURABLE;
-        } else if (i == 3) {
-            head->duplicate |= !v.as.b;
-        } else if (!as_uint(&v, i == 1 ? UINT8_MAX : UINT32_MAX, &number)) {
-            return bad(d, section, "a field has another type");
-        } else if (i == 1) {
-            head->priority = (uint8_t)number;
-            head->present |= MG_HAS_PRIORITY;
-        } else if (i == 2) {
-            said->has_ttl = true;
-            said->ttl_ms = (uint32_t)number;
-        } else {
-            head->duplicate |= number > 0;
-        }
-    }
-    return 0;
-}
-
-enum {
-    FIELD_MESSAGE_ID, FIELD_USER, FIELD_TO, FIELD_SUBJECT, FIELD_REPLY_TO, FIELD_CORRELATION,
-    FIELD_CONTENT_TYPE, FIELD_CONTENT_ENCODING, FIELD_ABSOLUTE_EXPIRY, FIELD_CREATED, FIELD_GROUP,
-    FIELD_GROUP_SEQUENCE, FIELD_REPLY_TO_GROUP, FIELDS
-};
-
-static struct mg_str *text_field(struct mg_head *head, struct said *said, unsigned i)
-{
-    switch (i) {
-    case FIELD_TO: return &said->to;
-    case FIELD_SUBJECT: return &said->subject;
-    case FIELD_REPLY_TO: return &head->reply_to;
-    case FIELD_CONTENT_TYPE: return &head->content_type;
-    case FIELD_CONTENT_ENCODING: return &head->content_encoding;
-    case FIELD_GROUP: return &head->group;
-    case FIELD_REPLY_TO_GROUP: return &head->reply_to_group;
-    default: return NULL;
-    }
-}
-
-static bool decode_field(struct mg_head *head, struct said *said, unsigned i, struct mg_value *v)
-{
-    uint64_t number;
-    struct mg_str *text = text_field(head, said, i);
-    if (text) {
-        *text = v->as.text;
-        return v->type == MG_TEXT || v->type == MG_SYMBOL;
-    }
-    switch (i) {
-    case FIELD_MESSAGE_ID:
-    case FIELD_CORRELATION:
-        if (v->type != MG_TEXT && v->type != MG_BINARY && v->type != MG_UUID) {
-            if (!as_uint(v, UINT64_MAX, &number))
-                return false;
-            *v = (struct mg_value){.type = MG_UINT, .width = 64, .as.u = number};
-        }
-        *(i == FIELD_MESSAGE_ID ? &head->message_id : &head->correlation) = *v;
-        return true;
-    case FIELD_USER: /* RabbitMQ writes a string here for what came by AMQP 0-9-1 */
-        head->user = v->type == MG_TEXT ? (struct mg_bytes){v->as.text.at, v->as.text.len} : v->as.binary;
-        return v->type == MG_BINARY || v->type == MG_TEXT;
-    case FIELD_GROUP_SEQUENCE:
-        if (!as_uint(v, UINT32_MAX, &number))
-            return false;
-        head->group_sequence = (uint32_t)number;
-        head->present |= MG_HAS_GROUP_SEQUENCE;
-        return true;
-    default: /* the two times; years beyond 292,000 do not fit microseconds */
-        if (v->type != MG_TIME || v->as.i > INT64_MAX / 1000 - 1 || v->as.i < INT64_MIN / 1000 + 1)
-            return false;
-        if (i == FIELD_CREATED) {
-            head->created_us = v->as.i * 1000;
-            head->present |= MG_HAS_CREATED;
-        } else {
-            said->absolute_ms = v->as.i;
-            said->has_absolute = true;
-        }
-        return true;
-    }
-}
-
-static int decode_properties(struct amqp_decoder *d, const struct amqp_item *list, struct mg_head *head,
-                             struct said *said)
-{
-    static const char *const names[FIELDS] = {
-        "message-id", "user-id", "to", "subject", "reply-to", "correlation-id", "content-type",
-        "content-encoding", "absolute-expiry-time", "creation-time", "group-id", "group-sequence",
-        "reply-to-group-id"};
-    struct amqp_cursor c = list->inside;
-    uint32_t left = list->count;
-    if (list->kind != AMQP_LIST)
-        return bad(d, "properties", "not a list");
-    for (unsigned i = 0; i < FIELDS && left; i++) {
-        struct mg_value v;
-        int r = field(d, "properties", &c, &left, &v);
-        if (r < 0)
-            return r;
-        if (v.type != MG_NULL && !decode_field(head, said, i, &v))
-            return bad(d, names[i], "has a type or value that AMQP does not allow here");
-    }
-    return 0;
+    return amqp_decode_add(d, (struct mg_str){name, first + second + key.len}, value);
 }
 
 /* ---- body ----------------------------------------------------------------------------------- */
@@ -379,11 +107,11 @@ static int join_data(struct amqp_decoder *d, const struct sections *s, struct mg
                      struct mg_value *ret_sizes)
 {
     struct amqp_cursor c = {s->body_raw.at, (const uint8_t *)s->body_raw.at + s->body_raw.len};
-    uint8_t *payload = take(d, s->body_raw.len);
+    uint8_t *payload = amqp_decode_take(d, s->body_raw.len);
     size_t size = 8 + (size_t)s->body_count * 12, at = 0, len = 0;
-    char *sizes = take(d, size);
+    char *sizes = amqp_decode_take(d, size);
     if (!payload || !sizes)
-        return no_memory(d);
+        return amqp_decode_no_memory(d);
     at = (size_t)snprintf(sizes, size, "%s", amqp_body_names[AMQP_BODY_SECTIONS]);
     for (uint32_t i = 0; i < s->body_count; i++) {
         struct amqp_item section, code, data;
@@ -394,7 +122,8 @@ static int join_data(struct amqp_decoder *d, const struct sections *s, struct mg
         if (data.value.as.binary.len)
             memcpy(payload + len, data.value.as.binary.at, data.value.as.binary.len);
         len += data.value.as.binary.len;
-        at += (size_t)snprintf(sizes + at, size - at, "%s%zu", i ? "," : "", data.value.as.binary.len);
+        at += (size_t)snprintf(sizes + at, size - at, "%s%zu", i ? "," : "",
+                               data.value.as.binary.len);
     }
     *ret_payload = (struct mg_bytes){payload, len};
     *ret_sizes = (struct mg_value){.type = MG_TEXT, .as.text = {sizes, at}};
@@ -406,13 +135,17 @@ static enum amqp_body value_body(const struct amqp_item *item, struct mg_bytes *
     if (item->kind == AMQP_SIMPLE) {
         const struct mg_value *v = &item->value;
         switch (v->type) {
-        case MG_NULL: return AMQP_BODY_NULL;
-        case MG_BINARY: *ret_payload = v->as.binary; return AMQP_BODY_BINARY;
+        case MG_NULL:
+            return AMQP_BODY_NULL;
+        case MG_BINARY:
+            *ret_payload = v->as.binary;
+            return AMQP_BODY_BINARY;
         case MG_TEXT:
         case MG_SYMBOL:
             *ret_payload = (struct mg_bytes){v->as.text.at, v->as.text.len};
             return v->type == MG_TEXT ? AMQP_BODY_STRING : AMQP_BODY_SYMBOL;
-        default: break;
+        default:
+            break;
         }
     }
     *ret_payload = item->raw;
@@ -429,41 +162,42 @@ static int decode_body(struct amqp_decoder *d, const struct sections *s, struct 
     }
     if (s->body_code == 0x75) {
         int r = join_data(d, s, &m->payload, &say);
-        return r < 0 ? r : add_reserved(d, AMQP_PART_BODY, &say);
+        return r < 0 ? r : amqp_decode_add_reserved(d, AMQP_PART_BODY, &say);
     }
     if (s->body_code == 0x76) {
         if (!amqp_is_sequences(s->body_raw, false))
-            return bad(d, "amqp-sequence", "malformed list");
+            return amqp_decode_bad(d, "amqp-sequence", "malformed list");
         m->payload = s->body_raw;
         body = AMQP_BODY_SEQUENCE;
     } else if (s->body_code == 0x77) {
         body = value_body(&s->body, &m->payload);
         if (body == AMQP_BODY_RAW && !amqp_well_formed(s->body.raw, false))
-            return bad(d, "amqp-value", "malformed value");
+            return amqp_decode_bad(d, "amqp-value", "malformed value");
         if (body == AMQP_BODY_STRING) {
             m->head.text_payload = true;
             m->head.present |= MG_HAS_TEXT_PAYLOAD;
         }
     }
     say.as.text = (struct mg_str){amqp_body_names[body], strlen(amqp_body_names[body])};
-    return add_reserved(d, AMQP_PART_BODY, &say);
+    return amqp_decode_add_reserved(d, AMQP_PART_BODY, &say);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static int find_body(struct amqp_decoder *d, struct sections *s, uint32_t code, const struct amqp_item *section,
-                     const struct amqp_item *value)
+static int find_body(struct amqp_decoder *d, struct sections *s, uint32_t code,
+                     const struct amqp_item *section, const struct amqp_item *value)
 {
     if (s->body_count && (code != s->body_code || code == 0x77))
-        return bad(d, "body", "sections of different kinds");
+        return amqp_decode_bad(d, "body", "sections of different kinds");
     if (code == 0x75 && (value->kind != AMQP_SIMPLE || value->value.type != MG_BINARY))
-        return bad(d, "data", "not binary");
+        return amqp_decode_bad(d, "data", "not binary");
     if (s->body_count++ == 0) {
         s->body = *value;
         s->body_raw.at = section->raw.at;
         s->body_code = code;
     }
-    s->body_raw.len = (size_t)((const char *)section->raw.at + section->raw.len - (const char *)s->body_raw.at);
+    s->body_raw.len =
+        (size_t)((const char *)section->raw.at + section->raw.len - (const char *)s->body_raw.at);
     return 0;
 }
 
@@ -473,22 +207,23 @@ static int find_sections(struct amqp_decoder *d, struct mg_bytes bytes, struct s
     struct amqp_cursor c = {bytes.at, (const uint8_t *)bytes.at + bytes.len};
     uint32_t reached = 0;
     if (bytes.len == 0)
-        return bad(d, "message", "empty");
+        return amqp_decode_bad(d, "message", "empty");
     while (c.at < c.end) {
         struct amqp_item section, code, value;
         if (amqp_read(&c, &section) < 0 || section.kind != AMQP_DESCRIBED)
-            return bad(d, "message", "malformed section");
+            return amqp_decode_bad(d, "message", "malformed section");
         struct amqp_cursor in = section.inside;
         if (amqp_read(&in, &code) < 0 || amqp_read(&in, &value) < 0)
-            return bad(d, "message", "malformed section");
+            return amqp_decode_bad(d, "message", "malformed section");
         uint64_t which = amqp_descriptor(&code);
         if (which < 0x70 || which > 0x78)
-            return bad(d, "message", "unknown section");
+            return amqp_decode_bad(d, "message", "unknown section");
         uint32_t rank = which >= 0x75 && which <= 0x77 ? 0x75 : (uint32_t)which;
         if (rank < reached || (rank == reached && rank != 0x75))
-            return bad(d, "message", "sections repeated or out of order");
+            return amqp_decode_bad(d, "message", "sections repeated or out of order");
         reached = rank;
-        struct amqp_item *into[] = {&s->header, &s->delivery, &s->annotations, &s->properties, &s->application};
+        struct amqp_item *into[] = {&s->header, &s->delivery, &s->annotations, &s->properties,
+                                    &s->application};
         if (rank == 0x75) {
             int r = find_body(d, s, (uint32_t)which, &section, &value);
             if (r < 0)
@@ -510,11 +245,11 @@ static int restore_order(struct amqp_decoder *d, struct mg_bytes order)
         return 0;
     struct mg_property *sorted = realloc(d->sorted, d->count * sizeof *sorted);
     if (!sorted)
-        return no_memory(d);
+        return amqp_decode_no_memory(d);
     d->sorted = sorted;
-    uint8_t *seen = take(d, d->count);
+    uint8_t *seen = amqp_decode_take(d, d->count);
     if (!seen)
-        return no_memory(d);
+        return amqp_decode_no_memory(d);
     memset(seen, 0, d->count);
     for (size_t i = 0; i < d->count; i++) {
         size_t to = (size_t)at[2 * i] << 8 | at[2 * i + 1];
@@ -564,34 +299,36 @@ static void apply_facts(struct said *said, struct mg_head *head)
         head->content_encoding = f[AMQP_FACT_CONTENT_ENCODING].as.text;
     head->subject = said->subject;
     if (has & 1u << AMQP_FACT_SUBJECT)
-        head->subject = f[AMQP_FACT_SUBJECT].type == MG_TEXT ? f[AMQP_FACT_SUBJECT].as.text : (struct mg_str){0};
+        head->subject = f[AMQP_FACT_SUBJECT].type == MG_TEXT ? f[AMQP_FACT_SUBJECT].as.text
+                                                             : (struct mg_str){0};
 }
 
 /* The address: what our own sender noted, the message's `to`, its routing key, or the source's. */
-static int apply_address(struct amqp_decoder *d, const struct said *said, const struct amqp_arrival *arrival,
-                         struct mg_head *head)
+static int apply_address(struct amqp_decoder *d, const struct said *said,
+                         const struct amqp_arrival *arrival, struct mg_head *head)
 {
     head->address = arrival->address;
     if (said->has_facts & 1u << AMQP_FACT_ADDRESS) {
         head->address = said->facts[AMQP_FACT_ADDRESS].as.text;
         if (said->to.at) {
             struct mg_value to = {.type = MG_TEXT, .as.text = said->to};
-            return add_reserved(d, AMQP_PART_TO, &to);
+            return amqp_decode_add_reserved(d, AMQP_PART_TO, &to);
         }
     } else if (said->to.at) {
         head->address = said->to;
     } else if (arrival->subject_is_key && said->subject.at) {
         size_t size = amqp_key_to_topic(said->subject, NULL, 0);
-        char *topic = take(d, size);
+        char *topic = amqp_decode_take(d, size);
         if (!topic)
-            return no_memory(d);
+            return amqp_decode_no_memory(d);
         amqp_key_to_topic(said->subject, topic, size);
         head->address = (struct mg_str){topic, size};
     }
     return 0;
 }
 
-static int apply_expiry(struct amqp_decoder *d, const struct said *said, int64_t wall_us, struct mg_head *head)
+static int apply_expiry(struct amqp_decoder *d, const struct said *said, int64_t wall_us,
+                        struct mg_head *head)
 {
     if (said->has_ttl) {
         head->expires_us = wall_us + (int64_t)said->ttl_ms * 1000;
@@ -604,7 +341,7 @@ static int apply_expiry(struct amqp_decoder *d, const struct said *said, int64_t
         if (!said->has_ttl || said->absolute_ms * 1000 <= head->expires_us)
             head->expires_us = said->absolute_ms * 1000;
         head->present |= MG_HAS_EXPIRY;
-        return add_reserved(d, AMQP_PART_ABSOLUTE_EXPIRY, &absolute);
+        return amqp_decode_add_reserved(d, AMQP_PART_ABSOLUTE_EXPIRY, &absolute);
     }
     return 0;
 }
@@ -626,19 +363,19 @@ int amqp_decode(struct amqp_decoder *d, struct mg_bytes bytes, const struct amqp
     }
     int r = find_sections(d, bytes, &s);
     if (r == 0 && s.present & 1)
-        r = decode_header(d, &s.header, &m->head, &said);
+        r = amqp_decode_header(d, &s.header, &m->head, &said);
     if (r == 0 && s.present & 8)
-        r = decode_properties(d, &s.properties, &m->head, &said);
+        r = amqp_decode_properties(d, &s.properties, &m->head, &said);
     if (r == 0 && said.has_ttl && said.has_absolute &&
         said.absolute_ms * 1000 <= arrival->wall_us + (int64_t)said.ttl_ms * 1000) {
         /* The nearer end is the event's; the other one must not get lost. */
         struct mg_value ttl = {.type = MG_UINT, .width = 32, .as.u = said.ttl_ms};
-        r = add_reserved(d, AMQP_PART_TTL, &ttl);
+        r = amqp_decode_add_reserved(d, AMQP_PART_TTL, &ttl);
     }
     if (r == 0 && s.present & 2)
-        r = decode_annotations(d, AMQP_PART_DELIVERY, &s.delivery, &said);
+        r = amqp_decode_annotations(d, AMQP_PART_DELIVERY, &s.delivery, &said);
     if (r == 0 && s.present & 4)
-        r = decode_annotations(d, AMQP_PART_ANNOTATION, &s.annotations, &said);
+        r = amqp_decode_annotations(d, AMQP_PART_ANNOTATION, &s.annotations, &said);
     if (r == 0)
         r = apply_address(d, &said, arrival, &m->head);
     if (r == 0)
@@ -646,9 +383,9 @@ int amqp_decode(struct amqp_decoder *d, struct mg_bytes bytes, const struct amqp
     if (r == 0)
         r = decode_body(d, &s, m);
     if (r == 0 && s.present & 256)
-        r = decode_annotations(d, AMQP_PART_FOOTER, &s.footer, &said);
+        r = amqp_decode_annotations(d, AMQP_PART_FOOTER, &s.footer, &said);
     if (r == 0 && s.present & 16)
-        r = decode_application(d, &s.application);
+        r = amqp_decode_application(d, &s.application);
     if (r < 0)
         return r;
     apply_facts(&said, &m->head);

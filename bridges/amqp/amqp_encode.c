@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Event → AMQP 1.0 message. */
-#include "amqp_names.h"
+#include "amqp_encode.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SHORT_MAX = 255 };
-
-/* Where one property of the event goes. */
-struct plan {
-    uint8_t part, form;
-    bool foreign;       /* an "amqp.property:KEY" that keeps its key */
-    struct mg_str key;  /* PLAIN, RAW */
-    uint32_t index;     /* in the event */
-};
-
-struct amqp_encoder {
-    struct plan *plans, *sorted;
-    size_t room;
-    struct amqp_census census;
-    const struct mg_message *m;
-    const struct amqp_departure *to;
-    struct amqp_buffer *out;
-    enum amqp_body body;
-    const struct mg_value *ttl, *absolute, *body_sizes;
-    struct mg_str to_field;
-};
 
 struct amqp_encoder *amqp_encoder_create(void)
 {
@@ -40,260 +20,6 @@ void amqp_encoder_destroy(struct amqp_encoder *e)
     free(e->plans);
     free(e->sorted);
     free(e);
-}
-
-static bool peer_is(const struct amqp_encoder *e, uint32_t flag)
-{
-    return (e->to->peer & flag) != 0;
-}
-
-static const struct mg_property *property(const struct amqp_encoder *e, const struct plan *plan)
-{
-    return &e->m->properties[plan->index];
-}
-
-/* ---- where a property goes ------------------------------------------------------------------ */
-
-static struct amqp_cursor cursor_of(struct mg_bytes bytes)
-{
-    return (struct amqp_cursor){bytes.at, (const uint8_t *)bytes.at + bytes.len};
-}
-
-/* Would the decoder have made exactly this raw value of an entry? */
-static bool raw_fits(const struct amqp_encoder *e, const struct mg_value *v)
-{
-    struct amqp_item item;
-    if (v->type != MG_BINARY || !amqp_well_formed(v->as.binary, peer_is(e, AMQP_PEER_PLAIN_VALUES)))
-        return false;
-    struct amqp_cursor c = cursor_of(v->as.binary);
-    return amqp_read(&c, &item) == 0 && item.kind != AMQP_SIMPLE;
-}
-
-static bool pair_fits(const struct amqp_encoder *e, enum amqp_part part, const struct mg_value *v)
-{
-    struct amqp_item key, value;
-    bool plain = peer_is(e, AMQP_PEER_PLAIN_VALUES);
-    if (v->type != MG_BINARY || v->as.binary.len == 0)
-        return false;
-    struct amqp_cursor c = cursor_of(v->as.binary);
-    if (amqp_read(&c, &key) < 0 || amqp_read(&c, &value) < 0 || c.at != c.end ||
-        !amqp_well_formed(key.raw, plain) || !amqp_well_formed(value.raw, plain))
-        return false;
-    if (key.kind != AMQP_SIMPLE)
-        return true;
-    if (part == AMQP_PART_PROPERTY)
-        return key.value.type != MG_TEXT;
-    if (key.value.type != MG_SYMBOL)
-        return true;
-    return part == AMQP_PART_ANNOTATION && amqp_starts(key.value.as.text, AMQP_MESH) &&
-           amqp_fact_of(key.value.as.text, &value) == AMQP_FACT_NONE;
-}
-
-static bool entry_fits(const struct amqp_encoder *e, struct plan *plan, struct mg_str rest,
-                       const struct mg_value *v)
-{
-    if (amqp_is(rest, ".pair")) {
-        plan->form = AMQP_FORM_PAIR;
-        return pair_fits(e, plan->part, v);
-    }
-    if (amqp_starts(rest, ".raw:")) {
-        plan->form = AMQP_FORM_RAW;
-        plan->key = (struct mg_str){rest.at + 5, rest.len - 5};
-        if (!raw_fits(e, v))
-            return false;
-    } else if (amqp_starts(rest, ":")) {
-        plan->form = AMQP_FORM_PLAIN;
-        plan->key = (struct mg_str){rest.at + 1, rest.len - 1};
-    } else {
-        return false;
-    }
-    if (plan->part == AMQP_PART_PROPERTY)
-        return amqp_utf8(plan->key.at, plan->key.len);
-    return amqp_ascii(plan->key.at, plan->key.len) &&
-           !(plan->part == AMQP_PART_ANNOTATION && amqp_starts(plan->key, AMQP_MESH));
-}
-
-/* "3,5": canonical decimals that add up to the payload, and not just one. */
-static bool sizes_fit(struct mg_str text, size_t payload)
-{
-    size_t sum = 0, count = 0, i = 0;
-    for (;;) {
-        size_t start = i, size = 0;
-        while (i < text.len && text.at[i] >= '0' && text.at[i] <= '9' && i - start < 10)
-            size = size * 10 + (size_t)(text.at[i++] - '0');
-        if (i == start || (text.at[start] == '0' && i - start > 1) || size > payload - sum)
-            return false;
-        sum += size;
-        count++;
-        if (i == text.len)
-            return sum == payload && count > 1;
-        if (text.at[i++] != ',')
-            return false;
-    }
-}
-
-static bool raw_body_fits(const struct amqp_encoder *e)
-{
-    struct amqp_item item;
-    if (!amqp_well_formed(e->m->payload, peer_is(e, AMQP_PEER_PLAIN_VALUES)))
-        return false;
-    struct amqp_cursor c = cursor_of(e->m->payload);
-    if (amqp_read(&c, &item) < 0 || (peer_is(e, AMQP_PEER_PLAIN_VALUES) && item.kind == AMQP_LIST))
-        return false;
-    return item.kind != AMQP_SIMPLE ||
-           (item.value.type != MG_NULL && item.value.type != MG_BINARY && item.value.type != MG_TEXT &&
-            item.value.type != MG_SYMBOL);
-}
-
-/* Does the payload still have the shape that "amqp.body" says?  A step may have changed it. */
-static bool body_fits(struct amqp_encoder *e, const struct mg_value *v)
-{
-    const struct mg_head *h = &e->m->head;
-    struct mg_bytes payload = e->m->payload;
-    enum amqp_body body = AMQP_BODY_SECTIONS;
-    if (v->type != MG_TEXT)
-        return false;
-    if (amqp_starts(v->as.text, amqp_body_names[AMQP_BODY_SECTIONS])) {
-        size_t head = strlen(amqp_body_names[AMQP_BODY_SECTIONS]);
-        if (!sizes_fit((struct mg_str){v->as.text.at + head, v->as.text.len - head}, payload.len))
-            return false;
-        e->body_sizes = v;
-    } else {
-        body = AMQP_BODY_NONE;
-        while (body <= AMQP_BODY_SEQUENCE && !amqp_is(v->as.text, amqp_body_names[body]))
-            body++;
-    }
-    bool fits = true;
-    switch (body) {
-    case AMQP_BODY_NONE:
-    case AMQP_BODY_NULL: fits = payload.len == 0; break;
-    case AMQP_BODY_STRING:
-        fits = h->present & MG_HAS_TEXT_PAYLOAD && h->text_payload && amqp_utf8(payload.at, payload.len);
-        break;
-    case AMQP_BODY_SYMBOL: fits = amqp_ascii(payload.at, payload.len); break;
-    case AMQP_BODY_RAW: fits = raw_body_fits(e); break;
-    case AMQP_BODY_SEQUENCE:
-        fits = amqp_is_sequences(payload, peer_is(e, AMQP_PEER_PLAIN_VALUES));
-        break;
-    default: fits = body <= AMQP_BODY_SEQUENCE; break;
-    }
-    if (fits)
-        e->body = body;
-    return fits;
-}
-
-/* Those that stand once.  amqp.ttl only ever stands beside the absolute time. */
-static bool single_fits(struct amqp_encoder *e, enum amqp_part part, const struct mg_value *v)
-{
-    switch (part) {
-    case AMQP_PART_TTL:
-        if (e->ttl || v->type != MG_UINT || v->width != 32)
-            return false;
-        e->ttl = v;
-        return true;
-    case AMQP_PART_TO:
-        if (e->to_field.at || e->to->to.at || v->type != MG_TEXT || !v->as.text.at || !e->m->head.address.at)
-            return false;
-        e->to_field = v->as.text;
-        return true;
-    case AMQP_PART_ABSOLUTE_EXPIRY:
-        if (e->absolute || v->type != MG_TIME || v->as.i > INT64_MAX / 1000 - 1 || v->as.i < INT64_MIN / 1000 + 1)
-            return false;
-        e->absolute = v;
-        return true;
-    default: return e->body == AMQP_BODY_DATA && body_fits(e, v);
-    }
-}
-
-static void plan_property(struct amqp_encoder *e, uint32_t index, struct plan *plan)
-{
-    const struct mg_property *p = &e->m->properties[index];
-    *plan = (struct plan){.part = AMQP_PART_PROPERTY, .index = index, .key = p->name};
-    if (!amqp_starts(p->name, AMQP_RESERVED))
-        return;
-    for (unsigned part = 0; part <= AMQP_PART_PROPERTY; part++) {
-        size_t len = strlen(amqp_part_names[part]);
-        if (!amqp_starts(p->name, amqp_part_names[part]))
-            continue;
-        struct mg_str rest = {p->name.at + len, p->name.len - len};
-        struct plan as = *plan;
-        bool fits;
-        as.part = (uint8_t)part;
-        if (part == AMQP_PART_DELIVERY && peer_is(e, AMQP_PEER_NO_DELIVERY_ANNOTATIONS))
-            continue;
-        if (part == AMQP_PART_DELIVERY || part == AMQP_PART_ANNOTATION || part == AMQP_PART_FOOTER ||
-            part == AMQP_PART_PROPERTY)
-            fits = entry_fits(e, &as, rest, &p->value);
-        else
-            fits = rest.len == 0 && single_fits(e, part, &p->value);
-        if (!fits)
-            continue;
-        *plan = as;
-        /* Whether the key may stand as it is depends on those before it: see put_property. */
-        plan->foreign = part == AMQP_PART_PROPERTY && as.form == AMQP_FORM_PLAIN;
-        return;
-    }
-}
-
-/* What does not fit where it belongs travels as an ordinary property. */
-static void demote(struct amqp_encoder *e, enum amqp_part part)
-{
-    for (size_t i = 0; i < e->m->property_count; i++)
-        if (e->plans[i].part == part)
-            e->plans[i] = (struct plan){.part = AMQP_PART_PROPERTY, .index = (uint32_t)i,
-                                        .key = e->m->properties[i].name};
-}
-
-/* The absolute time must not end before the event does (a step may have changed either), and
- * amqp.ttl stands only beside an absolute time that is nearer: the decoder would not make others. */
-static void check_expiry(struct amqp_encoder *e)
-{
-    const struct mg_head *h = &e->m->head;
-    if (e->absolute && (!(h->present & MG_HAS_EXPIRY) || h->expires_us > e->absolute->as.i * 1000)) {
-        demote(e, AMQP_PART_ABSOLUTE_EXPIRY);
-        e->absolute = NULL;
-    }
-    if (e->ttl && (!e->absolute || h->expires_us != e->absolute->as.i * 1000 ||
-                   h->expires_us > e->to->wall_us + (int64_t)e->ttl->as.u * 1000)) {
-        demote(e, AMQP_PART_TTL);
-        e->ttl = NULL;
-    }
-}
-
-/* Plans every property, then sorts stably by part.  *ret_moved: the order must be noted. */
-static int plan_all(struct amqp_encoder *e, bool *ret_moved)
-{
-    size_t n = e->m->property_count, counts[AMQP_PART_PROPERTY + 1] = {0}, at = 0;
-    *ret_moved = false;
-    if (n > AMQP_PROPERTIES_MAX)
-        return -EMSGSIZE;
-    if (n > e->room) {
-        size_t room = n < 16 ? 16 : n * 2;
-        struct plan *plans = realloc(e->plans, room * sizeof *plans);
-        if (plans)
-            e->plans = plans;
-        struct plan *sorted = plans ? realloc(e->sorted, room * sizeof *sorted) : NULL;
-        if (!sorted)
-            return -ENOMEM;
-        e->sorted = sorted;
-        e->room = room;
-    }
-    for (size_t i = 0; i < n; i++)
-        plan_property(e, (uint32_t)i, &e->plans[i]);
-    check_expiry(e);
-    for (size_t i = 0; i < n; i++) {
-        counts[e->plans[i].part]++;
-        *ret_moved |= i > 0 && e->plans[i].part < e->plans[i - 1].part;
-    }
-    if (!*ret_moved)
-        return 0;
-    size_t starts[AMQP_PART_PROPERTY + 1];
-    for (size_t part = 0; part <= AMQP_PART_PROPERTY; at += counts[part++])
-        starts[part] = at;
-    for (size_t i = 0; i < n; i++)
-        e->sorted[starts[e->plans[i].part]++] = e->plans[i];
-    memcpy(e->plans, e->sorted, n * sizeof *e->plans);
-    return 0;
 }
 
 /* ---- header and properties ------------------------------------------------------------------ */
@@ -324,7 +50,8 @@ static bool ttl_of(const struct amqp_encoder *e, uint32_t *ret_ttl_ms, bool *ret
     if (!(h->present & MG_HAS_EXPIRY) || (e->absolute && e->absolute->as.i * 1000 == h->expires_us))
         return false;
     int64_t left;
-    if (h->expires_us <= e->to->wall_us || __builtin_sub_overflow(h->expires_us, e->to->wall_us, &left))
+    if (h->expires_us <= e->to->wall_us ||
+        __builtin_sub_overflow(h->expires_us, e->to->wall_us, &left))
         left = h->expires_us <= e->to->wall_us ? 0 : INT64_MAX - 999;
     left = left > INT64_MAX - 999 ? left / 1000 : (left + 999) / 1000;
     *ret_clamped = left >= UINT32_MAX;
@@ -360,7 +87,7 @@ static void put_header(struct amqp_encoder *e)
 /* Fields that this peer cannot take in their place go into an annotation. */
 static bool id_displaced(const struct amqp_encoder *e, const struct mg_value *id)
 {
-    if (!peer_is(e, AMQP_PEER_SHORT_TEXTS) || id->type == MG_NULL)
+    if (!amqp_peer_is(e, AMQP_PEER_SHORT_TEXTS) || id->type == MG_NULL)
         return false;
     return id->type == MG_TEXT ? id->as.text.len > SHORT_MAX
                                : id->type != MG_BINARY || id->as.binary.len > SHORT_MAX;
@@ -368,7 +95,7 @@ static bool id_displaced(const struct amqp_encoder *e, const struct mg_value *id
 
 static bool text_displaced(const struct amqp_encoder *e, struct mg_str text)
 {
-    return peer_is(e, AMQP_PEER_SHORT_TEXTS) && text.at && text.len > SHORT_MAX;
+    return amqp_peer_is(e, AMQP_PEER_SHORT_TEXTS) && text.at && text.len > SHORT_MAX;
 }
 
 static void put_id(struct amqp_encoder *e, const struct mg_value *id)
@@ -418,16 +145,16 @@ static void put_properties(struct amqp_encoder *e)
     amqp_put_descriptor(e->out, 0x73);
     amqp_open_list(e->out, &list);
     /* Trailing nulls may be left out (part 1 §1.4). */
-    list.count = h->reply_to_group.at       ? 13
-                 : sequence                 ? 12
-                 : h->group.at              ? 11
+    list.count = h->reply_to_group.at          ? 13
+                 : sequence                    ? 12
+                 : h->group.at                 ? 11
                  : h->present & MG_HAS_CREATED ? 10
-                 : e->absolute              ? 9
-                 : h->content_encoding.at   ? 8
-                 : h->content_type.at       ? 7
-                                            : 6;
+                 : e->absolute                 ? 9
+                 : h->content_encoding.at      ? 8
+                 : h->content_type.at          ? 7
+                                               : 6;
     put_id(e, &h->message_id);
-    if (h->user.at && !peer_is(e, AMQP_PEER_NO_USER))
+    if (h->user.at && !amqp_peer_is(e, AMQP_PEER_NO_USER))
         amqp_put_binary(e->out, h->user);
     else
         amqp_put_null(e->out);
@@ -483,7 +210,8 @@ static void put_fact(struct amqp_encoder *e, struct map *map, enum amqp_fact fac
     map->compound.count += 2;
 }
 
-static void put_text_fact(struct amqp_encoder *e, struct map *map, enum amqp_fact fact, struct mg_str text)
+static void put_text_fact(struct amqp_encoder *e, struct map *map, enum amqp_fact fact,
+                          struct mg_str text)
 {
     put_fact(e, map, fact);
     amqp_put_string(e->out, text);
@@ -492,7 +220,7 @@ static void put_text_fact(struct amqp_encoder *e, struct map *map, enum amqp_fac
 static void put_displaced(struct amqp_encoder *e, struct map *map)
 {
     const struct mg_head *h = &e->m->head;
-    if (h->user.at && peer_is(e, AMQP_PEER_NO_USER)) {
+    if (h->user.at && amqp_peer_is(e, AMQP_PEER_NO_USER)) {
         put_fact(e, map, AMQP_FACT_USER);
         amqp_put_binary(e->out, h->user);
     }
@@ -514,7 +242,8 @@ static void put_displaced(struct amqp_encoder *e, struct map *map)
 
 static bool same(struct mg_str a, struct mg_str b)
 {
-    return a.len == b.len && (a.at != NULL) == (b.at != NULL) && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+    return a.len == b.len && (a.at != NULL) == (b.at != NULL) &&
+           (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
 static void put_facts(struct amqp_encoder *e, struct map *map)
@@ -534,12 +263,14 @@ static void put_facts(struct amqp_encoder *e, struct map *map)
         put_fact(e, map, AMQP_FACT_TEXT);
         amqp_put_bool(e->out, h->text_payload);
     }
-    if (durable_of(e, &durable) == DURABLE_SAID && durable && h->present & MG_HAS_QOS && h->qos > 0) {
+    if (durable_of(e, &durable) == DURABLE_SAID && durable && h->present & MG_HAS_QOS &&
+        h->qos > 0) {
         put_fact(e, map, AMQP_FACT_DURABLE);
         amqp_put_bool(e->out, true);
     }
     if (h->present & MG_HAS_CREATED && h->created_us - created_ms(h) * 1000 > 0) {
-        struct mg_value rest = {.type = MG_UINT, .width = 32, .as.u = (uint64_t)(h->created_us - created_ms(h) * 1000)};
+        struct mg_value rest = {
+            .type = MG_UINT, .width = 32, .as.u = (uint64_t)(h->created_us - created_ms(h) * 1000)};
         put_fact(e, map, AMQP_FACT_CREATED);
         amqp_put_value(e->out, &rest);
     }
@@ -556,7 +287,7 @@ static void put_facts(struct amqp_encoder *e, struct map *map)
 
 static void put_entry(struct amqp_encoder *e, struct map *map, const struct plan *plan)
 {
-    const struct mg_value *v = &property(e, plan)->value;
+    const struct mg_value *v = &amqp_property(e, plan)->value;
     map->compound.count += 2;
     if (plan->form == AMQP_FORM_PAIR) {
         amqp_put(e->out, v->as.binary.at, v->as.binary.len);
@@ -575,8 +306,9 @@ static void put_entry(struct amqp_encoder *e, struct map *map, const struct plan
 /* An event's own property: by its name, or tagged where it repeats or looks reserved. */
 static int put_property(struct amqp_encoder *e, struct map *map, const struct plan *plan)
 {
-    const struct mg_property *p = property(e, plan);
-    if (plan->form != AMQP_FORM_PLAIN || (plan->foreign && amqp_key_foreign(plan->key, &e->census))) {
+    const struct mg_property *p = amqp_property(e, plan);
+    if (plan->form != AMQP_FORM_PLAIN ||
+        (plan->foreign && amqp_key_foreign(plan->key, &e->census))) {
         put_entry(e, map, plan);
         return 0;
     }
@@ -590,11 +322,15 @@ static int put_property(struct amqp_encoder *e, struct map *map, const struct pl
         return 0;
     }
     char tag[24];
-    size_t len = (size_t)snprintf(tag, sizeof tag, AMQP_TAG "%u:", count), total = len + p->name.len;
+    size_t len = (size_t)snprintf(tag, sizeof tag, AMQP_TAG "%u:", count),
+           total = len + p->name.len;
     map->compound.count += 2;
     amqp_put_byte(e->out, total < 256 ? 0xa1 : 0xb1);
     if (total >= 256)
-        amqp_put(e->out, (const uint8_t[]){(uint8_t)(total >> 24), (uint8_t)(total >> 16), (uint8_t)(total >> 8)}, 3);
+        amqp_put(e->out,
+                 (const uint8_t[]){(uint8_t)(total >> 24), (uint8_t)(total >> 16),
+                                   (uint8_t)(total >> 8)},
+                 3);
     amqp_put_byte(e->out, (uint8_t)total);
     amqp_put(e->out, tag, len);
     amqp_put(e->out, p->name.at, p->name.len);
@@ -614,10 +350,14 @@ static int put_map(struct amqp_encoder *e, uint8_t code, enum amqp_part part, bo
         put_fact(e, &map, AMQP_FACT_ORDER);
         amqp_put_byte(e->out, n * 2 < 256 ? 0xa0 : 0xb0);
         if (n * 2 >= 256)
-            amqp_put(e->out, (const uint8_t[]){0, (uint8_t)(n * 2 >> 16), (uint8_t)(n * 2 >> 8)}, 3);
+            amqp_put(e->out, (const uint8_t[]){0, (uint8_t)(n * 2 >> 16), (uint8_t)(n * 2 >> 8)},
+                     3);
         amqp_put_byte(e->out, (uint8_t)(n * 2));
         for (size_t i = 0; i < n; i++)
-            amqp_put(e->out, (const uint8_t[]){(uint8_t)(e->plans[i].index >> 8), (uint8_t)e->plans[i].index}, 2);
+            amqp_put(
+                e->out,
+                (const uint8_t[]){(uint8_t)(e->plans[i].index >> 8), (uint8_t)e->plans[i].index},
+                2);
     }
     for (size_t i = 0; i < n && r == 0; i++) {
         if (e->plans[i].part != part)
@@ -644,12 +384,16 @@ static void put_body(struct amqp_encoder *e)
     struct mg_bytes payload = e->m->payload;
     struct mg_str text = {payload.len ? payload.at : "", payload.len};
     switch (e->body) {
-    case AMQP_BODY_NONE: return;
-    case AMQP_BODY_SEQUENCE: amqp_put(e->out, payload.at, payload.len); return;
+    case AMQP_BODY_NONE:
+        return;
+    case AMQP_BODY_SEQUENCE:
+        amqp_put(e->out, payload.at, payload.len);
+        return;
     case AMQP_BODY_SECTIONS: {
         const uint8_t *at = payload.at;
         struct mg_str sizes = e->body_sizes->as.text;
-        for (size_t i = strlen(amqp_body_names[AMQP_BODY_SECTIONS]), size = 0; i <= sizes.len; i++) {
+        for (size_t i = strlen(amqp_body_names[AMQP_BODY_SECTIONS]), size = 0; i <= sizes.len;
+             i++) {
             if (i < sizes.len && sizes.at[i] != ',') {
                 size = size * 10 + (size_t)(sizes.at[i] - '0');
                 continue;
@@ -660,8 +404,11 @@ static void put_body(struct amqp_encoder *e)
         }
         return;
     }
-    case AMQP_BODY_DATA: put_data(e, payload.at, payload.len); return;
-    default: break;
+    case AMQP_BODY_DATA:
+        put_data(e, payload.at, payload.len);
+        return;
+    default:
+        break;
     }
     amqp_put_descriptor(e->out, 0x77);
     if (e->body == AMQP_BODY_NULL)
@@ -699,7 +446,7 @@ int amqp_encode(struct amqp_encoder *e, const struct mg_message *m, const struct
     e->ttl = e->absolute = e->body_sizes = NULL;
     e->to_field = (struct mg_str){0};
     amqp_census_reset(&e->census);
-    int r = plan_all(e, &moved);
+    int r = amqp_plan(e, &moved);
     if (r < 0)
         return failed(out, err, r);
     put_header(e);

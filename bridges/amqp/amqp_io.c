@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One AMQP transport: look-up and connecting; then a pump between socket and Proton. */
-#include "amqp_io.h"
+#include "amqp_lookup.h"
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -18,18 +18,6 @@
 
 enum { READS_PER_TURN = 16, READ_BYTES = 64 * 1024 };
 
-/* What the thread pool prepares: addresses, and certificates read anew on each connect. */
-struct lookup {
-    struct amqp_io *io; /* NULL: nobody waits any more */
-    char host[256], port[8];
-    bool tls;
-    char *ca, *cert, *key, *key_password;
-    uint32_t verify;
-    struct addrinfo *addresses;
-    pn_ssl_domain_t *domain;
-    char why[AMQP_WHY_MAX];
-};
-
 struct amqp_io {
     const struct mg_host *host;
     mg_shard *shard;
@@ -37,7 +25,7 @@ struct amqp_io {
     void *arg;
     enum { IDLE, LOOKING_UP, CONNECTING, OPEN } state;
     const struct amqp_target *target;
-    struct lookup *lookup;
+    struct amqp_lookup *lookup;
     struct addrinfo *address; /* the one that is being tried */
     int fd;
     mg_io *watch;
@@ -51,12 +39,13 @@ static void io_ready(void *arg, uint32_t events);
 static void pump(struct amqp_io *io);
 static void timer_fired(void *arg);
 
-struct amqp_io *amqp_io_create(const struct mg_host *host, mg_shard *shard, const struct amqp_io_events *events,
-                               void *arg)
+struct amqp_io *amqp_io_create(const struct mg_host *host, mg_shard *shard,
+                               const struct amqp_io_events *events, void *arg)
 {
     struct amqp_io *io = calloc(1, sizeof *io);
     if (io) {
-        *io = (struct amqp_io){.host = host, .shard = shard, .events = events, .arg = arg, .fd = -1};
+        *io =
+            (struct amqp_io){.host = host, .shard = shard, .events = events, .arg = arg, .fd = -1};
         io->timer = host->timer_start(shard, UINT32_MAX, 0, timer_fired, io);
         if (!io->timer) {
             free(io);
@@ -64,21 +53,6 @@ struct amqp_io *amqp_io_create(const struct mg_host *host, mg_shard *shard, cons
         }
     }
     return io;
-}
-
-static void lookup_free(struct lookup *l)
-{
-    if (l->addresses)
-        freeaddrinfo(l->addresses);
-    if (l->domain)
-        pn_ssl_domain_free(l->domain);
-    if (l->key_password)
-        explicit_bzero(l->key_password, strlen(l->key_password));
-    free(l->ca);
-    free(l->cert);
-    free(l->key);
-    free(l->key_password);
-    free(l);
 }
 
 static void drop_socket(struct amqp_io *io)
@@ -102,7 +76,7 @@ static void reset(struct amqp_io *io)
         if (io->state == LOOKING_UP)
             io->lookup->io = NULL; /* the job's end frees it */
         else
-            lookup_free(io->lookup);
+            amqp_lookup_free(io->lookup);
         io->lookup = NULL;
     }
     io->state = IDLE;
@@ -131,57 +105,16 @@ pn_connection_t *amqp_io_connection(const struct amqp_io *io)
     return io->has_driver ? io->driver.connection : NULL;
 }
 
-/* ---- look-up, on the thread pool ------------------------------------------------------------ */
-
-static bool load_tls(struct lookup *l)
-{
-    static const pn_ssl_verify_mode_t modes[] = {
-        [AMQP_VERIFY_NAME] = PN_SSL_VERIFY_PEER_NAME,
-        [AMQP_VERIFY_PEER] = PN_SSL_VERIFY_PEER,
-        [AMQP_VERIFY_NONE] = PN_SSL_ANONYMOUS_PEER,
-    };
-    const char *ca = l->ca ? l->ca : "/etc/ssl/certs/ca-certificates.crt";
-    l->domain = pn_ssl_domain(PN_SSL_MODE_CLIENT);
-    if (!l->domain) {
-        snprintf(l->why, sizeof l->why, "TLS is not available");
-        return false;
-    }
-    if (l->cert && pn_ssl_domain_set_credentials(l->domain, l->cert, l->key ? l->key : l->cert, l->key_password)) {
-        snprintf(l->why, sizeof l->why, "cannot use the certificate %.100s with its key", l->cert);
-        return false;
-    }
-    if (l->verify != AMQP_VERIFY_NONE && pn_ssl_domain_set_trusted_ca_db(l->domain, ca)) {
-        snprintf(l->why, sizeof l->why, "cannot read the CA certificates %.160s", ca);
-        return false;
-    }
-    if (pn_ssl_domain_set_peer_authentication(l->domain, modes[l->verify], l->verify == AMQP_VERIFY_NONE ? NULL : ca)) {
-        snprintf(l->why, sizeof l->why, "cannot set up the verification of the peer");
-        return false;
-    }
-    return true;
-}
-
-static void lookup_job(void *arg)
-{
-    struct lookup *l = arg;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    if (strcmp(l->host, "localhost") == 0 || strchr(l->host, ':'))
-        hints.ai_flags = 0; /* AI_ADDRCONFIG looks past loopback addresses */
-    int r = getaddrinfo(l->host, l->port, &hints, &l->addresses);
-    if (r != 0)
-        snprintf(l->why, sizeof l->why, "cannot resolve %.120s: %s", l->host, gai_strerror(r));
-    else if (l->tls)
-        load_tls(l);
-}
+/* ---- look-up -------------------------------------------------------------------------------- */
 
 static void try_next(struct amqp_io *io);
 
 static void lookup_done(void *arg)
 {
-    struct lookup *l = arg;
+    struct amqp_lookup *l = arg;
     struct amqp_io *io = l->io;
     if (!io) {
-        lookup_free(l);
+        amqp_lookup_free(l);
         return;
     }
     io->state = CONNECTING;
@@ -193,29 +126,16 @@ static void lookup_done(void *arg)
     try_next(io);
 }
 
-static bool copy(char **ret, const char *text)
-{
-    *ret = text ? strdup(text) : NULL;
-    return !text || *ret;
-}
-
 int amqp_io_start(struct amqp_io *io, const struct amqp_target *target)
 {
     if (io->state != IDLE)
         return -EBUSY;
-    struct lookup *l = calloc(1, sizeof *l);
-    if (!l)
-        return -ENOMEM;
-    l->io = io;
-    l->tls = target->tls;
-    l->verify = target->verify;
-    memcpy(l->host, target->host, sizeof l->host);
-    memcpy(l->port, target->port, sizeof l->port);
-    if (!copy(&l->ca, target->ca) || !copy(&l->cert, target->cert) || !copy(&l->key, target->key) ||
-        !copy(&l->key_password, target->key_password) || io->host->work(io->shard, lookup_job, lookup_done, l) < 0) {
-        lookup_free(l);
+    struct amqp_lookup *l = amqp_lookup_create(target);
+    if (!l || io->host->work(io->shard, amqp_lookup_job, lookup_done, l) < 0) {
+        amqp_lookup_free(l);
         return -ENOMEM;
     }
+    l->io = io;
     io->target = target;
     io->lookup = l;
     io->state = LOOKING_UP;
@@ -227,7 +147,8 @@ int amqp_io_start(struct amqp_io *io, const struct amqp_target *target)
 
 static void not_this_one(struct amqp_io *io, int error)
 {
-    snprintf(io->why, sizeof io->why, "%.160s port %s: %s", io->target->host, io->target->port, strerror(error));
+    snprintf(io->why, sizeof io->why, "%.160s port %s: %s", io->target->host, io->target->port,
+             strerror(error));
     drop_socket(io);
     io->address = io->address->ai_next;
 }
@@ -236,7 +157,8 @@ static void try_next(struct amqp_io *io)
 {
     while (io->address) {
         const struct addrinfo *a = io->address;
-        io->fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
+        io->fd =
+            socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
         if (io->fd < 0) {
             not_this_one(io, errno);
             continue;
@@ -261,10 +183,14 @@ static void try_next(struct amqp_io *io)
 static const char *mechanisms(const struct amqp_target *t)
 {
     switch (t->sasl) {
-    case AMQP_SASL_ANONYMOUS: return "ANONYMOUS";
-    case AMQP_SASL_PLAIN: return "PLAIN";
-    case AMQP_SASL_EXTERNAL: return "EXTERNAL";
-    default: return t->user ? "PLAIN" : t->tls && t->cert ? "EXTERNAL" : "ANONYMOUS";
+    case AMQP_SASL_ANONYMOUS:
+        return "ANONYMOUS";
+    case AMQP_SASL_PLAIN:
+        return "PLAIN";
+    case AMQP_SASL_EXTERNAL:
+        return "EXTERNAL";
+    default:
+        return t->user ? "PLAIN" : t->tls && t->cert ? "EXTERNAL" : "ANONYMOUS";
     }
 }
 
@@ -295,7 +221,8 @@ static bool open_driver(struct amqp_io *io)
     }
     pn_sasl_t *sasl = pn_sasl(transport);
     pn_sasl_allowed_mechs(sasl, mechanisms(t));
-    pn_sasl_set_allow_insecure_mechs(sasl, true); /* PLAIN without TLS was asked for, or is refused by check */
+    pn_sasl_set_allow_insecure_mechs(
+        sasl, true); /* PLAIN without TLS was asked for, or is refused by check */
     pn_connection_open(c);
     return pn_connection_driver_bind(&io->driver) == 0;
 }
@@ -338,7 +265,8 @@ static void read_socket(struct amqp_io *io)
             return;
         } else {
             if (errno != EAGAIN && errno != EINTR) {
-                pn_connection_driver_errorf(&io->driver, "amqp:connection:forced", "%s", strerror(errno));
+                pn_connection_driver_errorf(&io->driver, "amqp:connection:forced", "%s",
+                                            strerror(errno));
                 pn_connection_driver_close(&io->driver);
             }
             return;
@@ -359,7 +287,8 @@ static bool write_socket(struct amqp_io *io)
         if (n < 0 && errno == EAGAIN)
             return true;
         if (n < 0) {
-            pn_connection_driver_errorf(&io->driver, "amqp:connection:forced", "%s", strerror(errno));
+            pn_connection_driver_errorf(&io->driver, "amqp:connection:forced", "%s",
+                                        strerror(errno));
             pn_connection_driver_close(&io->driver);
             return false;
         }
@@ -381,7 +310,8 @@ static const char *condition_text(struct amqp_io *io)
 
 static void tick(struct amqp_io *io)
 {
-    int64_t now = io->host->now_us(io->shard) / 1000, next = pn_transport_tick(io->driver.transport, now ? now : 1);
+    int64_t now = io->host->now_us(io->shard) / 1000,
+            next = pn_transport_tick(io->driver.transport, now ? now : 1);
     uint64_t after = next > now ? (uint64_t)(next - now) : next ? 1 : UINT32_MAX;
     io->host->timer_again(io->timer, after, 0);
 }
@@ -413,8 +343,9 @@ static void pump(struct amqp_io *io)
         end(io, condition_text(io));
         return;
     }
-    io->host->io_events(io->watch, (pn_connection_driver_read_closed(&io->driver) ? 0 : MG_IO_READ) |
-                                       (blocked ? MG_IO_WRITE : 0));
+    io->host->io_events(io->watch,
+                        (pn_connection_driver_read_closed(&io->driver) ? 0 : MG_IO_READ) |
+                            (blocked ? MG_IO_WRITE : 0));
 }
 
 void amqp_io_flush(struct amqp_io *io)

@@ -17,7 +17,7 @@ struct amqp_target {
     const char *user, *password; /* NULL: none */
     uint32_t sasl;               /* enum amqp_sasl */
     const char *ca, *cert, *key, *key_password, *server_name;
-    uint32_t verify; /* enum amqp_verify */
+    uint32_t verify;                  /* enum amqp_verify */
     const char *container, *hostname; /* of AMQP's open */
     uint32_t idle_ms, max_frame;
     uint64_t connect_timeout_ms;
@@ -34,8 +34,8 @@ struct amqp_io_events {
 };
 
 struct amqp_io;
-struct amqp_io *amqp_io_create(const struct mg_host *host, mg_shard *shard, const struct amqp_io_events *events,
-                               void *arg);
+struct amqp_io *amqp_io_create(const struct mg_host *host, mg_shard *shard,
+                               const struct amqp_io_events *events, void *arg);
 void amqp_io_destroy(struct amqp_io *io); /* at once, without `ended`; NULL is fine */
 
 /* Connects.  -EBUSY where it is not idle, -ENOMEM. */

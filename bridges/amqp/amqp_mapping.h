@@ -19,25 +19,26 @@ struct amqp_arrival {
 };
 /* ret_message points into bytes and decoder, until either changes.  -EBADMSG: malformed, -ENOMEM;
  * reterr says what. */
-int amqp_decode(struct amqp_decoder *decoder, struct mg_bytes bytes, const struct amqp_arrival *arrival,
-                struct mg_message *ret_message, struct mg_err *reterr);
+int amqp_decode(struct amqp_decoder *decoder, struct mg_bytes bytes,
+                const struct amqp_arrival *arrival, struct mg_message *ret_message,
+                struct mg_err *reterr);
 
 /* ---- event → message ------------------------------------------------------------------------ */
 
 /* What a peer cannot take in its place travels in message annotations or tagged properties. */
 enum {
     AMQP_PEER_NO_DELIVERY_ANNOTATIONS = 1,
-    AMQP_PEER_SHORT_TEXTS = 2, /* ids are text or binary; they and the other texts ≤ 255 bytes */
-    AMQP_PEER_NO_USER = 4,     /* user-id must be the connection's own */
+    AMQP_PEER_SHORT_TEXTS = 2,  /* ids are text or binary; they and the other texts ≤ 255 bytes */
+    AMQP_PEER_NO_USER = 4,      /* user-id must be the connection's own */
     AMQP_PEER_PLAIN_VALUES = 8, /* no arrays, no described values, no list as amqp-value */
 };
 enum amqp_durable { AMQP_DURABLE_KEEP, AMQP_DURABLE_ALWAYS, AMQP_DURABLE_NEVER };
 
 struct amqp_departure {
     int64_t wall_us;
-    uint32_t peer;         /* AMQP_PEER_* */
-    uint32_t durable;      /* enum amqp_durable */
-    struct mg_str to;      /* anonymous terminus: goes to properties.to; unset: the event's address */
+    uint32_t peer;    /* AMQP_PEER_* */
+    uint32_t durable; /* enum amqp_durable */
+    struct mg_str to; /* anonymous terminus: goes to properties.to; unset: the event's address */
     struct mg_str subject; /* the routing key, where the subject is one; unset: the event's */
 };
 
@@ -47,4 +48,5 @@ void amqp_encoder_destroy(struct amqp_encoder *encoder); /* NULL is fine */
 
 /* Appends the whole message to out.  -ENOMEM, -EMSGSIZE (out's limit, too many properties). */
 int amqp_encode(struct amqp_encoder *encoder, const struct mg_message *message,
-                const struct amqp_departure *departure, struct amqp_buffer *out, struct mg_err *reterr);
+                const struct amqp_departure *departure, struct amqp_buffer *out,
+                struct mg_err *reterr);

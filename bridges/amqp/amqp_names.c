@@ -33,20 +33,17 @@ const char *const amqp_part_names[AMQP_PART_PROPERTY + 1] = {
 };
 
 const char *const amqp_body_names[AMQP_BODY_SEQUENCE + 1] = {
-    [AMQP_BODY_DATA] = "data",
-    [AMQP_BODY_SECTIONS] = "data:",
-    [AMQP_BODY_NONE] = "none",
-    [AMQP_BODY_NULL] = "value:null",
-    [AMQP_BODY_STRING] = "value:string",
-    [AMQP_BODY_BINARY] = "value:binary",
-    [AMQP_BODY_SYMBOL] = "value:symbol",
-    [AMQP_BODY_RAW] = "value:raw",
+    [AMQP_BODY_DATA] = "data",           [AMQP_BODY_SECTIONS] = "data:",
+    [AMQP_BODY_NONE] = "none",           [AMQP_BODY_NULL] = "value:null",
+    [AMQP_BODY_STRING] = "value:string", [AMQP_BODY_BINARY] = "value:binary",
+    [AMQP_BODY_SYMBOL] = "value:symbol", [AMQP_BODY_RAW] = "value:raw",
     [AMQP_BODY_SEQUENCE] = "sequence",
 };
 
 static bool id_type(uint32_t type, uint32_t width)
 {
-    return type == MG_TEXT || type == MG_BINARY || type == MG_UUID || (type == MG_UINT && width == 64);
+    return type == MG_TEXT || type == MG_BINARY || type == MG_UUID ||
+           (type == MG_UINT && width == 64);
 }
 
 enum amqp_fact amqp_fact_of(struct mg_str key, const struct amqp_item *item)
@@ -198,8 +195,9 @@ bool amqp_is_sequences(struct mg_bytes bytes, bool plain)
         if (amqp_read(&c, &section) < 0 || section.kind != AMQP_DESCRIBED)
             return false;
         struct amqp_cursor in = section.inside;
-        if (amqp_read(&in, &code) < 0 || amqp_descriptor(&code) != 0x76 || amqp_read(&in, &list) < 0 ||
-            list.kind != AMQP_LIST || !amqp_well_formed(list.raw, plain))
+        if (amqp_read(&in, &code) < 0 || amqp_descriptor(&code) != 0x76 ||
+            amqp_read(&in, &list) < 0 || list.kind != AMQP_LIST ||
+            !amqp_well_formed(list.raw, plain))
             return false;
     }
     return true;

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define AMQP_RESERVED "amqp."
-#define AMQP_TAG "mesh:"
-#define AMQP_MESH "x-opt-mesh-"
+#define AMQP_TAG      "mesh:"
+#define AMQP_MESH     "x-opt-mesh-"
 
 /* The order in which an event carries the reserved properties; its plain ones come last. */
 enum amqp_part {
@@ -72,7 +72,7 @@ struct amqp_census {
     struct amqp_census_slot {
         struct mg_str name;
         uint32_t count;
-    } *slots;
+    } * slots;
     size_t room, used; /* room: a power of two */
     uint64_t seed;     /* so that a peer cannot choose names that collide */
 };

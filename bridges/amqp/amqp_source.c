@@ -29,13 +29,12 @@ struct amqp_source {
     pn_session_t *session;
     pn_link_t *pn;
     bool attached, stalled, discarding;
-    bool syncing; /* waits for the peer's answer to a flow */
     char why[AMQP_WHY_MAX]; /* not attached: why */
     struct amqp_backoff backoff;
     int64_t attached_us, attach_at_us; /* INT64_MAX: not due */
 
-    uint64_t may_take; /* events that the core would still take */
-    uint32_t granted;  /* of them, those that Proton knows of */
+    uint64_t may_take;     /* events that the core would still take */
+    uint32_t granted;      /* of them, those that Proton knows of */
     struct amqp_buffer in; /* the delivery that is being received */
     struct amqp_decoder *decoder;
 
@@ -49,43 +48,8 @@ struct amqp_source {
 
 static const struct amqp_link_ops source_ops;
 
-/* ---- addresses ------------------------------------------------------------------------------ */
-
-/* RabbitMQ: '/' between the words of a binding key is '.', a level '+' is '*'. */
-static char *binding_address(const char *address)
-{
-    struct amqp_address a = amqp_address_parse((struct mg_str){address, strlen(address)});
-    char *copy = strdup(address);
-    if (!copy || !a.key.at)
-        return copy;
-    char *key = copy + (a.key.at - address);
-    for (size_t i = 0; i < a.key.len; i++)
-        if (key[i] == '/')
-            key[i] = '.';
-    for (size_t i = 0; i < a.key.len; i++)
-        if (key[i] == '+' && (i == 0 || key[i - 1] == '.') && (i + 1 == a.key.len || key[i + 1] == '.'))
-            key[i] = '*';
-    return copy;
-}
-
-static char *default_address(const struct amqp_source *s)
-{
-    struct amqp_address a = amqp_address_parse((struct mg_str){s->node, strlen(s->node)});
-    if (!s->rabbitmq || !a.key.at || amqp_key_is_pattern(a.key))
-        return strdup(s->address);
-    char *key = malloc(a.key.len + 1);
-    size_t len = key ? amqp_segment_unescape(a.key, key, a.key.len) : 0;
-    size_t size = key ? amqp_key_to_topic((struct mg_str){key, len}, NULL, 0) : 0;
-    char *topic = key ? malloc(size + 1) : NULL;
-    if (topic) {
-        amqp_key_to_topic((struct mg_str){key, len}, topic, size);
-        topic[size] = 0;
-    }
-    free(key);
-    return topic;
-}
-
-struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *core, const char *address,
+struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *core,
+                                       const char *address,
                                        const struct amqp_source_settings *settings)
 {
     struct amqp_source *s = calloc(1, sizeof *s);
@@ -100,9 +64,10 @@ struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *cor
     s->attach_at_us = INT64_MAX;
     s->in.limit = (size_t)c->bridge->settings->max_message;
     s->rabbitmq = amqp_is_rabbitmq(c->bridge->settings, address);
-    s->node = s->rabbitmq ? binding_address(address) : strdup(address);
+    s->node = s->rabbitmq ? amqp_binding_address(address) : strdup(address);
     s->decoder = amqp_decoder_create();
-    s->event_address = s->node ? default_address(s) : NULL;
+    s->event_address =
+        s->node ? (s->rabbitmq ? amqp_binding_topic(s->node, address) : strdup(address)) : NULL;
     if (!s->node || !s->event_address || !s->decoder) {
         amqp_source_destroy(s);
         return NULL;
@@ -112,9 +77,10 @@ struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *cor
     while (*list)
         list = &(*list)->next;
     *list = s;
-    s->subject_is_key = s->rabbitmq && (kind == AMQP_ADDRESS_EXCHANGE || kind == AMQP_ADDRESS_TOPIC);
-    snprintf(s->name, sizeof s->name, "%s%.280s", settings->name ? "" : "meshgate:",
-             settings->name ? settings->name : address);
+    s->subject_is_key =
+        s->rabbitmq && (kind == AMQP_ADDRESS_EXCHANGE || kind == AMQP_ADDRESS_TOPIC);
+    snprintf(s->name, sizeof s->name, "%s%.280s",
+             settings->name ? "" : "meshgate:", settings->name ? settings->name : address);
     snprintf(s->why, sizeof s->why, "not attached to %.200s yet", address);
     return s;
 }
@@ -144,7 +110,8 @@ static void set_terminus(struct amqp_source *s)
     static const pn_durability_t durabilities[] = {PN_NONDURABLE, PN_CONFIGURATION, PN_DELIVERIES};
     static const pn_expiry_policy_t policies[] = {PN_EXPIRE_WITH_LINK, PN_EXPIRE_WITH_SESSION,
                                                   PN_EXPIRE_WITH_CONNECTION, PN_EXPIRE_NEVER};
-    static const pn_distribution_mode_t modes[] = {PN_DIST_MODE_UNSPECIFIED, PN_DIST_MODE_MOVE, PN_DIST_MODE_COPY};
+    static const pn_distribution_mode_t modes[] = {PN_DIST_MODE_UNSPECIFIED, PN_DIST_MODE_MOVE,
+                                                   PN_DIST_MODE_COPY};
     const struct amqp_source_settings *o = s->settings;
     pn_terminus_t *source = pn_link_source(s->pn);
     pn_durability_t durability = durabilities[o->durable];
@@ -242,8 +209,8 @@ static void source_opened(struct amqp_link *link, pn_link_t *pn)
         return;
     const char *address = pn_terminus_get_address(pn_link_remote_source(pn));
     if (s->settings->dynamic)
-        s->c->host->log(s->c->bridge->instance, MG_INFO, "source %s: the peer made the node %s", s->address,
-                        address ? address : "(unnamed)");
+        s->c->host->log(s->c->bridge->instance, MG_INFO, "source %s: the peer made the node %s",
+                        s->address, address ? address : "(unnamed)");
     s->attached = true;
     s->attached_us = s->c->host->now_us(s->c->shard);
     amqp_source_flush(s);
@@ -303,25 +270,18 @@ void amqp_source_drain(struct amqp_source *s)
         pn_link_set_drain(s->pn, true);
 }
 
-bool amqp_source_sync(struct amqp_source *s)
-{
-    if (!s->attached)
-        return false;
-    pn_link_set_drain(s->pn, false); /* a change, so that Proton sends a flow */
-    pn_link_set_drain(s->pn, true);
-    return s->syncing = true;
-}
-
 /* ---- settlement ----------------------------------------------------------------------------- */
 
-static void settle_delivery(struct amqp_source *s, pn_delivery_t *delivery, uint32_t outcome, const char *condition,
-                            const char *reason)
+static void settle_delivery(struct amqp_source *s, pn_delivery_t *delivery, uint32_t outcome,
+                            const char *condition, const char *reason)
 {
-    static const uint64_t states[] = {
-        [MG_ACCEPTED] = PN_ACCEPTED, [MG_REJECTED] = PN_REJECTED, [MG_RELEASED] = PN_RELEASED, [MG_MODIFIED] = PN_MODIFIED};
+    static const uint64_t states[] = {[MG_ACCEPTED] = PN_ACCEPTED,
+                                      [MG_REJECTED] = PN_REJECTED,
+                                      [MG_RELEASED] = PN_RELEASED,
+                                      [MG_MODIFIED] = PN_MODIFIED};
     uint64_t to = outcome >= MG_ACCEPTED && outcome <= MG_MODIFIED ? states[outcome] : PN_RELEASED;
     pn_disposition_t *local = pn_delivery_local(delivery);
-    if (to == PN_MODIFIED && s->c->no_modified)
+    if (to == PN_MODIFIED && s->c->rabbitmq_3)
         to = PN_RELEASED;
     if (to == PN_REJECTED) {
         pn_condition_set_name(pn_disposition_condition(local), condition);
@@ -377,7 +337,8 @@ static bool holds(const struct amqp_source *s, uint64_t cookie)
     return cookie >> 32 == s->generation && s->slots[(uint32_t)cookie - 1];
 }
 
-void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome, const char *reason)
+void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome,
+                         const char *reason)
 {
     pn_delivery_t *delivery = take_cookie(s, cookie);
     if (delivery && (s->c->state == AMQP_UP || s->c->state == AMQP_CLOSING))
@@ -386,10 +347,12 @@ void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcom
 
 /* ---- deliveries ----------------------------------------------------------------------------- */
 
-static void refuse(struct amqp_source *s, pn_delivery_t *delivery, const char *condition, const char *reason)
+static void refuse(struct amqp_source *s, pn_delivery_t *delivery, const char *condition,
+                   const char *reason)
 {
     s->c->host->count(s->c->bridge->instance, AMQP_COUNT_UNDECODABLE, 1);
-    s->c->host->log(s->c->bridge->instance, MG_WARN, "source %s: message rejected: %s", s->address, reason);
+    s->c->host->log(s->c->bridge->instance, MG_WARN, "source %s: message rejected: %s", s->address,
+                    reason);
     settle_delivery(s, delivery, MG_REJECTED, condition, reason);
 }
 
@@ -402,7 +365,8 @@ static bool hand_over(struct amqp_source *s, pn_delivery_t *delivery)
     struct mg_message message;
     struct mg_err err = {{0}, NULL};
     bool settled = pn_delivery_settled(delivery);
-    int r = amqp_decode(s->decoder, (struct mg_bytes){s->in.at, s->in.len}, &arrival, &message, &err);
+    int r =
+        amqp_decode(s->decoder, (struct mg_bytes){s->in.at, s->in.len}, &arrival, &message, &err);
     if (r == -EBADMSG) {
         refuse(s, delivery, "amqp:decode-error", err.text);
         return true;
@@ -433,11 +397,14 @@ static bool hand_over(struct amqp_source *s, pn_delivery_t *delivery)
 /* Settling a delivery moves the link on to the next one. */
 static void finish(struct amqp_source *s, pn_delivery_t *delivery)
 {
-    if (s->c->draining || s->discarding) {
-        if (s->c->draining)
+    /* While draining, what the peer still sends for the credit it had is taken as ever. */
+    bool closing = s->c->state != AMQP_UP;
+    if (closing || s->discarding) {
+        if (closing)
             settle_delivery(s, delivery, MG_RELEASED, NULL, NULL);
         else
-            refuse(s, delivery, "amqp:link:message-size-exceeded", "larger than the gateway's max_message");
+            refuse(s, delivery, "amqp:link:message-size-exceeded",
+                   "larger than the gateway's max_message");
         s->discarding = false;
     } else {
         if (!hand_over(s, delivery))
@@ -458,7 +425,8 @@ static void receive(struct amqp_source *s, pn_delivery_t *delivery)
             size_t pending = pn_delivery_pending(delivery);
             while (pending) {
                 char bytes[16384];
-                ssize_t n = pn_link_recv(s->pn, bytes, pending < sizeof bytes ? pending : sizeof bytes);
+                ssize_t n =
+                    pn_link_recv(s->pn, bytes, pending < sizeof bytes ? pending : sizeof bytes);
                 if (n <= 0)
                     break;
                 if (!s->discarding)
@@ -492,12 +460,9 @@ static void source_delivery(struct amqp_link *link, pn_delivery_t *delivery)
 
 static void source_flow(struct amqp_link *link, pn_link_t *pn)
 {
-    struct amqp_source *s = (struct amqp_source *)link;
+    (void)link;
     (void)pn;
-    if (s->syncing) {
-        s->syncing = false;
-        amqp_connection_synced(s->c);
-    }
 }
 
-static const struct amqp_link_ops source_ops = {source_opened, source_flow, source_delivery, source_lost};
+static const struct amqp_link_ops source_ops = {source_opened, source_flow, source_delivery,
+                                                source_lost};

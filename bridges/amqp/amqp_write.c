@@ -185,10 +185,18 @@ static void put_float(struct amqp_buffer *b, double d, uint32_t width)
 void amqp_put_value(struct amqp_buffer *b, const struct mg_value *value)
 {
     switch (value->type) {
-    case MG_BOOL: amqp_put_bool(b, value->as.b); break;
-    case MG_INT: put_int(b, value->as.i, value->width); break;
-    case MG_UINT: put_uint(b, value->as.u, value->width); break;
-    case MG_FLOAT: put_float(b, value->as.d, value->width); break;
+    case MG_BOOL:
+        amqp_put_bool(b, value->as.b);
+        break;
+    case MG_INT:
+        put_int(b, value->as.i, value->width);
+        break;
+    case MG_UINT:
+        put_uint(b, value->as.u, value->width);
+        break;
+    case MG_FLOAT:
+        put_float(b, value->as.d, value->width);
+        break;
     case MG_DECIMAL: {
         size_t len = value->as.binary.len;
         if (len == 4 || len == 8 || len == 16) {
@@ -199,16 +207,28 @@ void amqp_put_value(struct amqp_buffer *b, const struct mg_value *value)
         }
         break;
     }
-    case MG_CHAR: put_number(b, 0x73, value->as.u & 0xffffffffu, 4); break;
-    case MG_TEXT: amqp_put_string(b, value->as.text); break;
-    case MG_BINARY: amqp_put_binary(b, value->as.binary); break;
-    case MG_TIME: amqp_put_time(b, value->as.i); break;
+    case MG_CHAR:
+        put_number(b, 0x73, value->as.u & 0xffffffffu, 4);
+        break;
+    case MG_TEXT:
+        amqp_put_string(b, value->as.text);
+        break;
+    case MG_BINARY:
+        amqp_put_binary(b, value->as.binary);
+        break;
+    case MG_TIME:
+        amqp_put_time(b, value->as.i);
+        break;
     case MG_UUID:
         amqp_put_byte(b, 0x98);
         amqp_put(b, value->as.uuid, 16);
         break;
-    case MG_SYMBOL: amqp_put_symbol(b, value->as.text); break;
-    default: amqp_put_null(b); break;
+    case MG_SYMBOL:
+        amqp_put_symbol(b, value->as.text);
+        break;
+    default:
+        amqp_put_null(b);
+        break;
     }
 }
 

@@ -41,8 +41,12 @@ static void *from_pool(size_t size)
 
 static struct mg_str rnd_text(void)
 {
-    static const char *const bits[] = {"a", "plant", "/", ".", "#", "%2E", "%", "\xc3\xa9", "\xf0\x9f\x98\x80", " ",
-                                       "amqp.", "mesh:", "1:", "2:", "annotation:", "x-opt-mesh-", "qos", "property:"};
+    static const char *const bits[] = {"a",           "plant",    "/",
+                                       ".",           "#",        "%2E",
+                                       "%",           "\xc3\xa9", "\xf0\x9f\x98\x80",
+                                       " ",           "amqp.",    "mesh:",
+                                       "1:",          "2:",       "annotation:",
+                                       "x-opt-mesh-", "qos",      "property:"};
     size_t n = amqp_random(5), len = 0;
     char *at = from_pool(200);
     if (amqp_random(60) == 0) {
@@ -84,7 +88,9 @@ static struct mg_value rnd_value(void)
     struct mg_value v = {.type = amqp_random(MG_SYMBOL + 1)};
     uint32_t width = widths[amqp_random(4)];
     switch (v.type) {
-    case MG_BOOL: v.as.b = amqp_random(2); break;
+    case MG_BOOL:
+        v.as.b = amqp_random(2);
+        break;
     case MG_INT:
         v.width = width;
         v.as.i = (int64_t)(rnd64() << (64 - width)) >> (64 - width);
@@ -95,19 +101,34 @@ static struct mg_value rnd_value(void)
         break;
     case MG_FLOAT:
         v.width = amqp_random(2) ? 32 : 64;
-        v.as.d = amqp_random(9) == 0 ? NAN : amqp_random(9) == 0 ? INFINITY : (double)(float)((double)amqp_random(1000000) / 7);
+        v.as.d = amqp_random(9) == 0   ? NAN
+                 : amqp_random(9) == 0 ? INFINITY
+                                       : (double)(float)((double)amqp_random(1000000) / 7);
         break;
     case MG_DECIMAL:
         v.width = widths[2 + amqp_random(2)];
         v.as.binary = (struct mg_bytes){"0123456789abcdef", v.width / 8};
         break;
-    case MG_CHAR: v.as.u = amqp_random(0x110000); break;
-    case MG_TIME: v.as.i = (int64_t)rnd64(); break;
-    case MG_UUID: memcpy(v.as.uuid, "0123456789abcdef", 16); break;
-    case MG_BINARY: v.as.binary = rnd_bytes(300); break;
-    case MG_TEXT: v.as.text = rnd_text(); break;
-    case MG_SYMBOL: v.as.text = str(amqp_random(2) ? "a-symbol" : ""); break;
-    default: break;
+    case MG_CHAR:
+        v.as.u = amqp_random(0x110000);
+        break;
+    case MG_TIME:
+        v.as.i = (int64_t)rnd64();
+        break;
+    case MG_UUID:
+        memcpy(v.as.uuid, "0123456789abcdef", 16);
+        break;
+    case MG_BINARY:
+        v.as.binary = rnd_bytes(300);
+        break;
+    case MG_TEXT:
+        v.as.text = rnd_text();
+        break;
+    case MG_SYMBOL:
+        v.as.text = str(amqp_random(2) ? "a-symbol" : "");
+        break;
+    default:
+        break;
     }
     return v;
 }
@@ -125,9 +146,15 @@ static struct mg_value rnd_id(void)
 /* Encodings that no mg_value holds. */
 static struct mg_value rnd_raw(void)
 {
-    static const char *const raws[] = {
-        "\x45", "\xc0\x03\x01\x50\x07", "\xc1\x05\x02\xa1\x01" "k\x41", "\xe0\x04\x02\x50\x01\x02",
-        "\x00\x53\x09\x41", "\x72\x7f\xc0\x00\x01", "\xa3\x01\xff", "\xd0\x00\x00\x00\x05\x00\x00\x00\x01\x40"};
+    static const char *const raws[] = {"\x45",
+                                       "\xc0\x03\x01\x50\x07",
+                                       "\xc1\x05\x02\xa1\x01"
+                                       "k\x41",
+                                       "\xe0\x04\x02\x50\x01\x02",
+                                       "\x00\x53\x09\x41",
+                                       "\x72\x7f\xc0\x00\x01",
+                                       "\xa3\x01\xff",
+                                       "\xd0\x00\x00\x00\x05\x00\x00\x00\x01\x40"};
     static const size_t sizes[] = {1, 5, 7, 6, 4, 5, 3, 10};
     uint32_t i = amqp_random(8);
     return (struct mg_value){.type = MG_BINARY, .as.binary = {raws[i], sizes[i]}};
@@ -135,17 +162,30 @@ static struct mg_value rnd_raw(void)
 
 static struct mg_property rnd_property(void)
 {
-    static const char *const names[] = {
-        "amqp.delivery-annotation:x-d", "amqp.annotation:x-a", "amqp.footer:x-f", "amqp.property:amqp.own",
-        "amqp.property:mesh:9:n", "amqp.annotation:x-opt-mesh-qos", "amqp.ttl", "amqp.nonsense", "mesh:1:a", "a", "a",
-        "mesh:2:a", "b"};
-    static const char *const raws[] = {"amqp.delivery-annotation.raw:x-d", "amqp.annotation.raw:x", "amqp.footer.raw:f",
-                                       "amqp.property.raw:p", "amqp.property.raw:mesh:1:q"};
-    static const char *const pairs[] = {"amqp.delivery-annotation.pair", "amqp.annotation.pair", "amqp.property.pair"};
+    static const char *const names[] = {"amqp.delivery-annotation:x-d",
+                                        "amqp.annotation:x-a",
+                                        "amqp.footer:x-f",
+                                        "amqp.property:amqp.own",
+                                        "amqp.property:mesh:9:n",
+                                        "amqp.annotation:x-opt-mesh-qos",
+                                        "amqp.ttl",
+                                        "amqp.nonsense",
+                                        "mesh:1:a",
+                                        "a",
+                                        "a",
+                                        "mesh:2:a",
+                                        "b"};
+    static const char *const raws[] = {"amqp.delivery-annotation.raw:x-d", "amqp.annotation.raw:x",
+                                       "amqp.footer.raw:f", "amqp.property.raw:p",
+                                       "amqp.property.raw:mesh:1:q"};
+    static const char *const pairs[] = {"amqp.delivery-annotation.pair", "amqp.annotation.pair",
+                                        "amqp.property.pair"};
     struct mg_property p = {.value = rnd_value()};
     switch (amqp_random(8)) {
     case 0:
-    case 1: p.name = rnd_text(); break;
+    case 1:
+        p.name = rnd_text();
+        break;
     case 2:
         p.name = str(raws[amqp_random(5)]);
         if (amqp_random(4))
@@ -167,7 +207,9 @@ static struct mg_property rnd_property(void)
                 p.value.as.text = rnd_text();
         }
         break;
-    default: p.name = str(names[amqp_random(sizeof names / sizeof *names)]); break;
+    default:
+        p.name = str(names[amqp_random(sizeof names / sizeof *names)]);
+        break;
     }
     return p;
 }
@@ -196,7 +238,9 @@ static void rnd_body(struct mg_message *m, struct mg_property *p)
             m->head.text_payload = true;
         }
         break;
-    case 4: p->value.as.text = str("value:binary"); break;
+    case 4:
+        p->value.as.text = str("value:binary");
+        break;
     case 5:
         p->value.as.text = str("value:symbol");
         m->payload = (struct mg_bytes){"sym", 3};
@@ -209,7 +253,9 @@ static void rnd_body(struct mg_message *m, struct mg_property *p)
         p->value.as.text = str("sequence");
         m->payload = (struct mg_bytes){"\x00\x53\x76\x45\x00\x53\x76\xc0\x02\x01\x41", 11};
         break;
-    default: p->value.as.text = str("other"); break;
+    default:
+        p->value.as.text = str("other");
+        break;
     }
 }
 
@@ -246,7 +292,9 @@ void amqp_random_event(struct mg_message *m)
     if (h->present & MG_HAS_CREATED)
         h->created_us = (int64_t)rnd64() / 1000 - (int64_t)amqp_random(2) * 1000000;
     if (h->present & MG_HAS_EXPIRY) /* whole milliseconds: the resolution of AMQP's ttl */
-        h->expires_us = amqp_random_wall_us + (amqp_random(9) ? (int64_t)amqp_random(100000000) : (int64_t)(rnd64() >> 24)) * 1000;
+        h->expires_us =
+            amqp_random_wall_us +
+            (amqp_random(9) ? (int64_t)amqp_random(100000000) : (int64_t)(rnd64() >> 24)) * 1000;
     if (h->present & MG_HAS_TEXT_PAYLOAD)
         h->text_payload = amqp_random(2);
     m->payload = rnd_bytes(600);
@@ -259,8 +307,8 @@ void amqp_random_event(struct mg_message *m)
         properties[at] = (struct mg_property){str("amqp.absolute-expiry-time"), {.type = MG_TIME}};
         properties[at].value.as.i = h->expires_us / 1000 + (int64_t)amqp_random(3) - 1;
         if (amqp_random(2))
-            properties[m->property_count++] =
-                (struct mg_property){str("amqp.ttl"), {.type = MG_UINT, .width = 32, .as.u = amqp_random(UINT32_MAX)}};
+            properties[m->property_count++] = (struct mg_property){
+                str("amqp.ttl"), {.type = MG_UINT, .width = 32, .as.u = amqp_random(UINT32_MAX)}};
     }
     if (m->property_count && amqp_random(2))
         rnd_body(m, &properties[amqp_random((uint32_t)m->property_count)]);

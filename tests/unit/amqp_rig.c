@@ -49,7 +49,8 @@ static int free_port(void)
 
 static bool accepts(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     bool yes = fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof address);
@@ -76,7 +77,8 @@ static pid_t spawn(const struct rig_rabbitmq *b, const char *log, const char *co
         return pid;
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!freopen(rig_text("%s/%s", b->folder, log), "a", stderr) || !freopen("/dev/null", "r", stdin))
+    if (!freopen(rig_text("%s/%s", b->folder, log), "a", stderr) ||
+        !freopen("/dev/null", "r", stdin))
         _exit(126);
     dup2(2, 1);
     setenv("HOME", b->folder, 1);
@@ -90,7 +92,8 @@ static pid_t spawn(const struct rig_rabbitmq *b, const char *log, const char *co
     setenv("RABBITMQ_ENABLED_PLUGINS_FILE", rig_text("%s/enabled_plugins", b->folder), 1);
     setenv("ERL_EPMD_PORT", rig_text("%d", b->tls_port + 2), 1);
     setenv("ERL_EPMD_ADDRESS", "127.0.0.1", 1);
-    setenv("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none", 1);
+    setenv("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
+           1);
     execvp(argv[0], (char *const *)(uintptr_t)argv); /* exec writes nothing there */
     _exit(127);
 }
@@ -105,20 +108,24 @@ void rig_rabbitmq_again(struct rig_rabbitmq *b)
             break;
         usleep(100000);
     }
-    give_up(rig_text("RabbitMQ does not start (apt install rabbitmq-server); see %s/out", b->folder));
+    give_up(
+        rig_text("RabbitMQ does not start (apt install rabbitmq-server); see %s/out", b->folder));
 }
 
 static void make_certificates(const char *folder)
 {
-    const char *text = rig_text(
-        "cd %s && exec >certs.out 2>&1 && "
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem && "
-        "for n in server client; do "
-        "cn=localhost; [ $n = client ] && cn=guest; "
-        "openssl req -newkey rsa:2048 -nodes -subj /CN=$cn -keyout $n.key -out $n.csr && "
-        "printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\n' > $n.ext && "
-        "openssl x509 -req -in $n.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $n.ext -out $n.pem || "
-        "exit 1; done", folder);
+    const char *text =
+        rig_text("cd %s && exec >certs.out 2>&1 && "
+                 "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout "
+                 "ca.key -out ca.pem && "
+                 "for n in server client; do "
+                 "cn=localhost; [ $n = client ] && cn=guest; "
+                 "openssl req -newkey rsa:2048 -nodes -subj /CN=$cn -keyout $n.key -out $n.csr && "
+                 "printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\n' > $n.ext && "
+                 "openssl x509 -req -in $n.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
+                 "-extfile $n.ext -out $n.pem || "
+                 "exit 1; done",
+                 folder);
     if (system(text) != 0)
         give_up("openssl cannot make certificates");
 }
@@ -135,15 +142,18 @@ void rig_rabbitmq_start(struct rig_rabbitmq *b)
     make_certificates(b->folder);
     write_file(b->folder, "enabled_plugins", "[rabbitmq_amqp1_0,rabbitmq_auth_mechanism_ssl].\n");
     write_file(b->folder, "rabbitmq.conf",
-               rig_text("listeners.tcp.1 = 127.0.0.1:%d\nlisteners.ssl.1 = 127.0.0.1:%d\nloopback_users = none\n"
+               rig_text("listeners.tcp.1 = 127.0.0.1:%d\nlisteners.ssl.1 = "
+                        "127.0.0.1:%d\nloopback_users = none\n"
                         "disk_free_limit.absolute = 1MB\n"
                         "ssl_options.cacertfile = %s/ca.pem\nssl_options.certfile = %s/server.pem\n"
                         "ssl_options.keyfile = %s/server.key\nssl_options.verify = verify_peer\n"
                         "ssl_options.fail_if_no_peer_cert = false\nauth_mechanisms.1 = PLAIN\n"
-                        "auth_mechanisms.2 = EXTERNAL\nauth_mechanisms.3 = ANONYMOUS\nssl_cert_login_from = common_name\n",
+                        "auth_mechanisms.2 = EXTERNAL\nauth_mechanisms.3 = "
+                        "ANONYMOUS\nssl_cert_login_from = common_name\n",
                         b->port, b->tls_port, b->folder, b->folder, b->folder));
-    b->epmd = spawn(b, "epmd.out", (const char *[]){"epmd", "-port", rig_text("%d", b->tls_port + 2), "-address",
-                                              "127.0.0.1", NULL});
+    b->epmd = spawn(b, "epmd.out",
+                    (const char *[]){"epmd", "-port", rig_text("%d", b->tls_port + 2), "-address",
+                                     "127.0.0.1", NULL});
     for (int i = 0; i < 100 && !accepts(b->tls_port + 2); i++)
         usleep(50000);
     rig_rabbitmq_again(b);
@@ -192,9 +202,10 @@ void rig_peer_start(struct rig_peer *peer, const char *mode)
     }
     close(out[1]);
     peer->out = out[0];
-    for (size_t i = 0; i + 1 < sizeof port && read(peer->out, port + i, 1) == 1 && port[i] != '\n'; i++)
+    for (size_t i = 0; i + 1 < sizeof port && read(peer->out, port + i, 1) == 1 && port[i] != '\n';
+         i++)
         ;
-    peer->port = atoi(port);
+    peer->port = (int)strtol(port, NULL, 10);
     if (peer->port <= 0)
         give_up("the scripted peer does not start (apt install python3-qpid-proton)");
 }
@@ -233,24 +244,29 @@ static void must(int r, const struct mg_err *err)
     CU_ASSERT_EQUAL_FATAL(r, 0);
 }
 
-void rig_open(struct rig_end *end, const char *bridge, const char *from, const char *source, const char *to,
-              const char *sink)
+void rig_open(struct rig_end *end, const char *bridge, const char *from, const char *source,
+              const char *to, const char *sink)
 {
     struct mg_err err = {{0}, NULL};
     const struct mg_abi abi = MG_ABI_HERE;
     const struct mg_module *module = mg_module(&abi);
     *end = (struct rig_end){0};
-    must(kit_instance_create(rig_host, module, "amqp", settings(module->options, module->settings_size, bridge),
-                             &end->instance, &err), &err);
+    must(kit_instance_create(rig_host, module, "amqp",
+                             settings(module->options, module->settings_size, bridge),
+                             &end->instance, &err),
+         &err);
     must(kit_instance_start(end->instance, &err), &err);
     must(kit_connection_open(end->instance, 0, &end->connection, &err), &err);
     if (from)
         must(kit_source_open(end->connection, from,
-                             settings(module->source_options, module->source_settings_size, source), &end->source, &err),
+                             settings(module->source_options, module->source_settings_size, source),
+                             &end->source, &err),
              &err);
     if (to)
-        must(kit_sink_open(end->connection, to, settings(module->sink_options, module->sink_settings_size, sink),
-                           &end->sink, &err), &err);
+        must(kit_sink_open(end->connection, to,
+                           settings(module->sink_options, module->sink_settings_size, sink),
+                           &end->sink, &err),
+             &err);
 }
 
 void rig_begin(struct rig_end *end, uint32_t window)
@@ -296,7 +312,8 @@ const struct kit_sent *rig_send(struct rig_end *end, const mg_event *event, cons
     return r == 0 ? sent : NULL;
 }
 
-uint32_t rig_outcome(struct rig_end *end, const char *address, const char *payload, char *ret_reason)
+uint32_t rig_outcome(struct rig_end *end, const char *address, const char *payload,
+                     char *ret_reason)
 {
     mg_event *event = kit_event("plant/a", payload);
     const struct kit_sent *sent = rig_send(end, event, address);

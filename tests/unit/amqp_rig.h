@@ -14,8 +14,8 @@ struct rig_rabbitmq {
     int port, tls_port;
     pid_t pid, epmd;
 };
-/* With TLS, certificates in the folder (ca.pem, client.pem, client.key) and SASL EXTERNAL.  Ends the
- * test program with a message where it cannot be started. */
+/* With TLS, certificates in the folder (ca.pem, client.pem, client.key) and SASL EXTERNAL.  Ends
+ * the test program with a message where it cannot be started. */
 void rig_rabbitmq_start(struct rig_rabbitmq *broker);
 void rig_rabbitmq_again(struct rig_rabbitmq *broker); /* on the same ports and folder */
 void rig_rabbitmq_halt(struct rig_rabbitmq *broker, int signal);
@@ -43,15 +43,17 @@ extern struct kit_host *rig_host;
 void rig_host_open(void);
 void rig_host_close(void); /* no faults */
 /* bridge, source, sink: YAML of the settings.  from, to: addresses, NULL: no such end. */
-void rig_open(struct rig_end *end, const char *bridge, const char *from, const char *source, const char *to,
-              const char *sink);
+void rig_open(struct rig_end *end, const char *bridge, const char *from, const char *source,
+              const char *to, const char *sink);
 void rig_begin(struct rig_end *end, uint32_t window);
 bool rig_up(struct rig_end *end);
 void rig_close(struct rig_end *end);
 
-const char *rig_text(const char *format, ...) __attribute__((format(printf, 1, 2))); /* until the 8th next call */
+const char *rig_text(const char *format, ...)
+    __attribute__((format(printf, 1, 2))); /* until the 8th next call */
 bool rig_ingested(size_t least);
 /* Sends, waiting for credit up to 10 s; the settlement, or NULL. */
 const struct kit_sent *rig_send(struct rig_end *end, const mg_event *event, const char *address);
 /* The outcome of one text event sent to address; 0: none within 10 s. */
-uint32_t rig_outcome(struct rig_end *end, const char *address, const char *payload, char *ret_reason);
+uint32_t rig_outcome(struct rig_end *end, const char *address, const char *payload,
+                     char *ret_reason);

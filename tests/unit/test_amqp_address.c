@@ -28,8 +28,9 @@ static bool maps(map_fn *map, const char *from, const char *to)
 /* Texts that are full of what the maps touch. */
 static size_t rnd_text(char *text)
 {
-    static const char *const bits[] = {"/", ".", "*", "#", "+", "%", "2", "25", "2E", "2F", "2A", "2B", "23", "00", "a",
-                                       "%2E", "%2F", "%25", "\xc3\xa9", "5", "F", "B"};
+    static const char *const bits[] = {"/",   ".",   "*",        "#",  "+",  "%",  "2", "25",
+                                       "2E",  "2F",  "2A",       "2B", "23", "00", "a", "%2E",
+                                       "%2F", "%25", "\xc3\xa9", "5",  "F",  "B"};
     size_t len = 0;
     for (uint32_t n = rnd(12); n > 0; n--) {
         const char *bit = bits[rnd(sizeof bits / sizeof *bits)];
@@ -84,7 +85,8 @@ static void test_a_key_of_a_topic_has_no_wildcard(void)
     for (int i = 0; i < 20000; i++) {
         char text[128], key[512], valid[128];
         size_t len = rnd_text(text), n = 0;
-        for (size_t k = 0; k < len; k++) /* a topic name holds no wildcards or NUL; these escapes are rare */
+        for (size_t k = 0; k < len;
+             k++) /* a topic name holds no wildcards or NUL; these escapes are rare */
             if (!strchr("+#%", text[k]))
                 valid[n++] = text[k];
         n = amqp_topic_to_key((struct mg_str){valid, n}, key, sizeof key);
@@ -115,7 +117,9 @@ static struct amqp_address parse(const char *text)
 
 static bool is(struct mg_str text, const char *expected)
 {
-    return expected ? text.at && text.len == strlen(expected) && memcmp(text.at, expected, text.len) == 0 : !text.at;
+    return expected
+               ? text.at && text.len == strlen(expected) && memcmp(text.at, expected, text.len) == 0
+               : !text.at;
 }
 
 static void test_the_forms_of_rabbitmq(void)
@@ -146,7 +150,9 @@ static void test_the_forms_of_rabbitmq(void)
 
 static void test_wildcards_are_whole_words(void)
 {
-    static const char *const yes[] = {"*", "#", "a.*", "*.a", "a.#.b"}, *const no[] = {"", "a", "a*", "a.b#", "**"};
+    static const char *const yes[] = {"*", "#", "a.*", "*.a", "a.#.b"}, *const no[] = {"", "a",
+                                                                                       "a*", "a.b#",
+                                                                                       "**"};
     for (size_t i = 0; i < 5; i++) {
         CU_ASSERT_TRUE(amqp_key_is_pattern((struct mg_str){yes[i], strlen(yes[i])}));
         CU_ASSERT_FALSE(amqp_key_is_pattern((struct mg_str){no[i], strlen(no[i])}));

@@ -11,7 +11,9 @@ static struct rig_rabbitmq broker;
 
 static const char *plain(void)
 {
-    return rig_text("{url: 'amqp://guest:guest@127.0.0.1:%d', reconnect: {first: 50ms, most: 500ms}}", broker.port);
+    return rig_text(
+        "{url: 'amqp://guest:guest@127.0.0.1:%d', reconnect: {first: 50ms, most: 500ms}}",
+        broker.port);
 }
 
 static const struct kit_ingested *arrived(size_t i)
@@ -77,11 +79,13 @@ static void test_a_link_for_each_key_reaches_the_same_queue(void)
 {
     struct rig_end end;
     rig_host_open();
-    rig_open(&end, plain(), "/exchange/amq.topic/one/+/#", "", "/exchange/amq.topic/one.{x}", "{relay: link, max_links: 3}");
+    rig_open(&end, plain(), "/exchange/amq.topic/one/+/#", "", "/exchange/amq.topic/one.{x}",
+             "{relay: link, max_links: 3}");
     rig_begin(&end, 100);
     CU_ASSERT_TRUE_FATAL(rig_up(&end));
     for (int i = 0; i < 8; i++)
-        CU_ASSERT_EQUAL(rig_outcome(&end, rig_text("/exchange/amq.topic/one.k%d", i), "x", NULL), MG_ACCEPTED);
+        CU_ASSERT_EQUAL(rig_outcome(&end, rig_text("/exchange/amq.topic/one.k%d", i), "x", NULL),
+                        MG_ACCEPTED);
     CU_ASSERT_TRUE(rig_ingested(8));
     for (size_t i = 0; i < kit_ingested_count(rig_host); i++)
         kit_settle(rig_host, i, MG_ACCEPTED, NULL);
@@ -121,7 +125,8 @@ static void test_a_key_beyond_ascii_keeps_its_bytes(void)
     rig_open(&end, plain(), "/topic/eacute.#", "", "/topic/eacute.{x}", "{relay: link}");
     rig_begin(&end, 10);
     CU_ASSERT_TRUE(rig_up(&end));
-    CU_ASSERT_EQUAL(rig_outcome(&end, "/topic/eacute.\xc3\xa9\xe2\x82\xac", "link", NULL), MG_ACCEPTED);
+    CU_ASSERT_EQUAL(rig_outcome(&end, "/topic/eacute.\xc3\xa9\xe2\x82\xac", "link", NULL),
+                    MG_ACCEPTED);
     CU_ASSERT_TRUE(rig_ingested(1));
     CU_ASSERT_PTR_NULL(head_of(0)->subject.at);
     done(&end);
@@ -188,8 +193,10 @@ static void test_a_full_event_survives(void)
     struct mg_property properties[] = {
         {kit_str("amqp.delivery-annotation:x-d"), {.type = MG_BOOL, .as.b = true}},
         {kit_str("amqp.annotation:x-opt-a"), {.type = MG_TEXT, .as.text = kit_str("note")}},
-        {kit_str("amqp.annotation.raw:x-list"), {.type = MG_BINARY, .as.binary = {"\xc0\x03\x01\x50\x07", 5}}},
-        {kit_str("amqp.annotation.raw:x-array"), {.type = MG_BINARY, .as.binary = {"\xe0\x04\x02\x50\x01\x02", 6}}},
+        {kit_str("amqp.annotation.raw:x-list"),
+         {.type = MG_BINARY, .as.binary = {"\xc0\x03\x01\x50\x07", 5}}},
+        {kit_str("amqp.annotation.raw:x-array"),
+         {.type = MG_BINARY, .as.binary = {"\xe0\x04\x02\x50\x01\x02", 6}}},
         {kit_str("amqp.footer:x-f"), {.type = MG_UINT, .width = 8, .as.u = 3}},
         {kit_str("p"), {.type = MG_INT, .width = 16, .as.i = -5}},
         {kit_str("p"), {.type = MG_TEXT, .as.text = kit_str("again")}},
@@ -203,7 +210,8 @@ static void test_a_full_event_survives(void)
     message.payload = (struct mg_bytes){"\x00\xff\x01", 3};
     message.properties = properties;
     message.property_count = sizeof properties / sizeof *properties;
-    message.head.present = MG_HAS_QOS | MG_HAS_RETAIN | MG_HAS_PRIORITY | MG_HAS_CREATED | MG_HAS_GROUP_SEQUENCE;
+    message.head.present =
+        MG_HAS_QOS | MG_HAS_RETAIN | MG_HAS_PRIORITY | MG_HAS_CREATED | MG_HAS_GROUP_SEQUENCE;
     message.head.qos = 2;
     message.head.retain = true;
     message.head.priority = 9;
@@ -237,7 +245,8 @@ static void test_a_full_event_survives(void)
     CU_ASSERT_EQUAL(h->message_id.as.u, 12345678901);
     CU_ASSERT_EQUAL(h->correlation.as.binary.len, 2);
     size_t count;
-    const struct mg_property *p = kit_host_table(rig_host)->event_properties(arrived(0)->event, &count);
+    const struct mg_property *p =
+        kit_host_table(rig_host)->event_properties(arrived(0)->event, &count);
     CU_ASSERT_EQUAL_FATAL(count, message.property_count);
     for (size_t i = 0; i < count; i++)
         CU_ASSERT_TRUE(p[i].name.len == properties[i].name.len &&
@@ -290,8 +299,10 @@ static void test_a_wrong_address_leaves_the_other_ends_alone(void)
     const struct mg_abi abi = MG_ABI_HERE;
     rig_host_open();
     rig_open(&end, plain(), "/queue/fine", "", "/queue/fine", "");
-    const void *settings = kit_settings(rig_host, amqp_source_options, mg_module(&abi)->source_settings_size, "");
-    CU_ASSERT_EQUAL(kit_source_open(end.connection, "/exchange/missing/#", settings, &wrong, &err), 0);
+    const void *settings =
+        kit_settings(rig_host, amqp_source_options, mg_module(&abi)->source_settings_size, "");
+    CU_ASSERT_EQUAL(kit_source_open(end.connection, "/exchange/missing/#", settings, &wrong, &err),
+                    0);
     rig_begin(&end, 10);
     CU_ASSERT_EQUAL(rig_outcome(&end, "/queue/fine", "one", NULL), MG_ACCEPTED);
     CU_ASSERT_TRUE(rig_ingested(1));
@@ -328,8 +339,9 @@ static void connects(const char *bridge)
 
 static void test_tls_with_a_password(void)
 {
-    connects(rig_text("{url: 'amqps://localhost:%d', user: guest, password: guest, tls: {ca: %s/ca.pem}}",
-                      broker.tls_port, broker.folder));
+    connects(rig_text(
+        "{url: 'amqps://localhost:%d', user: guest, password: guest, tls: {ca: %s/ca.pem}}",
+        broker.tls_port, broker.folder));
 }
 
 static void test_tls_with_a_client_certificate(void)
@@ -360,23 +372,29 @@ static void refused(const char *bridge, const char *word)
 
 static void test_a_wrong_password_is_said(void)
 {
-    refused(rig_text("{url: 'amqp://guest:wrong@127.0.0.1:%d'}", broker.port), "amqp:unauthorized-access");
+    refused(rig_text("{url: 'amqp://guest:wrong@127.0.0.1:%d'}", broker.port),
+            "amqp:unauthorized-access");
 }
 
 static void test_an_unknown_ca_is_said(void)
 {
-    refused(rig_text("{url: 'amqps://guest:guest@localhost:%d'}", broker.tls_port), "certificate verify failed");
+    refused(rig_text("{url: 'amqps://guest:guest@localhost:%d'}", broker.tls_port),
+            "certificate verify failed");
 }
 
 static void test_a_certificate_for_another_name_is_refused(void)
 {
-    refused(rig_text("{url: 'amqps://guest:guest@localhost:%d', tls: {ca: %s/ca.pem, server_name: other.example}}",
-                     broker.tls_port, broker.folder), "certificate");
+    refused(rig_text("{url: 'amqps://guest:guest@localhost:%d', tls: {ca: %s/ca.pem, server_name: "
+                     "other.example}}",
+                     broker.tls_port, broker.folder),
+            "certificate");
 }
 
 static void test_the_second_url_is_tried(void)
 {
-    connects(rig_text("{url: ['amqp://guest:guest@127.0.0.1:1', 'amqp://guest:guest@127.0.0.1:%d']}", broker.port));
+    connects(
+        rig_text("{url: ['amqp://guest:guest@127.0.0.1:1', 'amqp://guest:guest@127.0.0.1:%d']}",
+                 broker.port));
 }
 
 /* The broker is killed and started again under load: every token is settled once, the accepted ones
@@ -427,7 +445,7 @@ static void test_a_restart_under_load_settles_everything(void)
     size_t seen = 0;
     for (size_t i = 0; i < kit_ingested_count(rig_host); i++) {
         struct mg_bytes p = kit_host_table(rig_host)->event_payload(arrived(i)->event);
-        int number = atoi(rig_text("%.*s", (int)p.len, (const char *)p.at));
+        int number = (int)strtol(rig_text("%.*s", (int)p.len, (const char *)p.at), NULL, 10);
         CU_ASSERT_TRUE(number > last);
         last = number;
         seen += sent[number]->outcome == MG_ACCEPTED;
@@ -441,7 +459,8 @@ int main(void)
     static const struct kit_test tests[] = {
         {"queue round trip", test_queue_round_trip},
         {"topic round trip by subject", test_topic_round_trip_by_subject},
-        {"a link for each key reaches the same queue", test_a_link_for_each_key_reaches_the_same_queue},
+        {"a link for each key reaches the same queue",
+         test_a_link_for_each_key_reaches_the_same_queue},
         {"a captured level meets its binding", test_a_captured_level_meets_its_binding},
         {"a key beyond ASCII keeps its bytes", test_a_key_beyond_ascii_keeps_its_bytes},
         {"accepted is gone", test_accepted_is_gone},
@@ -451,15 +470,19 @@ int main(void)
         {"unsettled comes again after a reconnect", test_unsettled_comes_again_after_a_reconnect},
         {"a full event survives", test_a_full_event_survives},
         {"large payloads pass", test_large_payloads_pass},
-        {"a missing exchange is said and tried again", test_a_missing_exchange_is_said_and_tried_again},
-        {"a wrong address leaves the other ends alone", test_a_wrong_address_leaves_the_other_ends_alone},
-        {"a key beyond 255 bytes is refused with words", test_a_key_beyond_255_bytes_is_refused_with_words},
+        {"a missing exchange is said and tried again",
+         test_a_missing_exchange_is_said_and_tried_again},
+        {"a wrong address leaves the other ends alone",
+         test_a_wrong_address_leaves_the_other_ends_alone},
+        {"a key beyond 255 bytes is refused with words",
+         test_a_key_beyond_255_bytes_is_refused_with_words},
         {"TLS with a password", test_tls_with_a_password},
         {"TLS with a client certificate", test_tls_with_a_client_certificate},
         {"anonymous", test_anonymous},
         {"a wrong password is said", test_a_wrong_password_is_said},
         {"an unknown CA is said", test_an_unknown_ca_is_said},
-        {"a certificate for another name is refused", test_a_certificate_for_another_name_is_refused},
+        {"a certificate for another name is refused",
+         test_a_certificate_for_another_name_is_refused},
         {"the second url is tried", test_the_second_url_is_tried},
         {"a restart under load settles everything", test_a_restart_under_load_settles_everything},
         {NULL, NULL},

@@ -59,7 +59,8 @@ static void test_every_event_survives(void)
 static void test_every_event_survives_a_peer_with_limits(void)
 {
     events_survive(AMQP_PEER_NO_DELIVERY_ANNOTATIONS | AMQP_PEER_SHORT_TEXTS | AMQP_PEER_NO_USER |
-                       AMQP_PEER_PLAIN_VALUES, false, false);
+                       AMQP_PEER_PLAIN_VALUES,
+                   false, false);
 }
 
 static void test_every_event_survives_a_routing_key_in_the_subject(void)
@@ -80,7 +81,8 @@ static void test_message_encodings_are_reproduced(void)
         amqp_buffer_reset(&out, 1 << 16);
         amqp_buffer_reset(&again, 1 << 16);
         CU_ASSERT_EQUAL_FATAL(amqp_encode(encoder, &event, &to, &out, &err), 0);
-        CU_ASSERT_EQUAL_FATAL(amqp_decode(decoder, (struct mg_bytes){out.at, out.len}, &arrival, &back, &err), 0);
+        CU_ASSERT_EQUAL_FATAL(
+            amqp_decode(decoder, (struct mg_bytes){out.at, out.len}, &arrival, &back, &err), 0);
         CU_ASSERT_EQUAL_FATAL(amqp_encode(encoder, &back, &to, &again, &err), 0);
         bool same = again.len == out.len && memcmp(again.at, out.at, out.len) == 0;
         if (!same)
@@ -104,18 +106,27 @@ static bool reproduced(const struct mg_message *m, const char *bytes, size_t len
     struct mg_err err;
     struct amqp_departure to = departure(0);
     amqp_buffer_reset(&out, 1 << 16);
-    return amqp_encode(encoder, m, &to, &out, &err) == 0 && out.len == len && memcmp(out.at, bytes, len) == 0;
+    return amqp_encode(encoder, m, &to, &out, &err) == 0 && out.len == len &&
+           memcmp(out.at, bytes, len) == 0;
 }
 
 static void test_a_message_of_every_section(void)
 {
-    static const char bytes[] = "\x00\x53\x70\xc0\x05\x03\x41\x50\x07\x43"     /* durable, priority 7, ttl 0 */
-                                "\x00\x53\x71\xc1\x07\x02\xa3\x01" "d\xa1\x01" "D" /* delivery annotation d */
-                                "\x00\x53\x72\xc1\x05\x02\xa3\x01" "a\x41"       /* annotation a: true */
-                                "\x00\x53\x73\xc0\x0e\x06\x53\x05\x40\xa1\x03" "x/y\xa1\x01s\x40\x40"
-                                "\x00\x53\x74\xc1\x06\x02\xa1\x01" "p\x54\xff"    /* p: -1 */
-                                "\x00\x53\x75\xa0\x03" "abc"
-                                "\x00\x53\x78\xc1\x05\x02\xa3\x01" "f\x42";
+    static const char bytes[] =
+        "\x00\x53\x70\xc0\x05\x03\x41\x50\x07\x43" /* durable, priority 7, ttl 0 */
+        "\x00\x53\x71\xc1\x07\x02\xa3\x01"
+        "d\xa1\x01"
+        "D" /* delivery annotation d */
+        "\x00\x53\x72\xc1\x05\x02\xa3\x01"
+        "a\x41" /* annotation a: true */
+        "\x00\x53\x73\xc0\x0e\x06\x53\x05\x40\xa1\x03"
+        "x/y\xa1\x01s\x40\x40"
+        "\x00\x53\x74\xc1\x06\x02\xa1\x01"
+        "p\x54\xff" /* p: -1 */
+        "\x00\x53\x75\xa0\x03"
+        "abc"
+        "\x00\x53\x78\xc1\x05\x02\xa3\x01"
+        "f\x42";
     struct mg_message m;
     struct mg_err err;
     CU_ASSERT_EQUAL_FATAL(DECODE(bytes, &m, &err), 0);
@@ -137,12 +148,16 @@ static void test_a_redelivery_is_a_duplicate(void)
 {
     struct mg_message m;
     struct mg_err err;
-    CU_ASSERT_EQUAL_FATAL(DECODE("\x00\x53\x70\xc0\x06\x05\x40\x40\x40\x41\x43\x00\x53\x75\xa0\x00", &m, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        DECODE("\x00\x53\x70\xc0\x06\x05\x40\x40\x40\x41\x43\x00\x53\x75\xa0\x00", &m, &err), 0);
     CU_ASSERT_FALSE(m.head.duplicate);
     CU_ASSERT_TRUE(amqp_same_text(m.head.address, str("/queue/q")));
-    CU_ASSERT_EQUAL_FATAL(DECODE("\x00\x53\x70\xc0\x07\x05\x40\x40\x40\x41\x52\x02\x00\x53\x75\xa0\x00", &m, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        DECODE("\x00\x53\x70\xc0\x07\x05\x40\x40\x40\x41\x52\x02\x00\x53\x75\xa0\x00", &m, &err),
+        0);
     CU_ASSERT_TRUE(m.head.duplicate);
-    CU_ASSERT_EQUAL_FATAL(DECODE("\x00\x53\x70\xc0\x05\x04\x40\x40\x40\x42\x00\x53\x75\xa0\x00", &m, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        DECODE("\x00\x53\x70\xc0\x05\x04\x40\x40\x40\x42\x00\x53\x75\xa0\x00", &m, &err), 0);
     CU_ASSERT_TRUE(m.head.duplicate);
 }
 
@@ -158,17 +173,21 @@ static void test_a_string_body_is_text(void)
 
 static void test_a_routing_key_becomes_the_address(void)
 {
-    static const char bytes[] = "\x00\x53\x73\xc0\x11\x04\x40\x40\x40\xa1\x0b" "plant.a%2Em\x00\x53\x75\xa0\x00";
-    struct amqp_arrival arrival = {.wall_us = NOW, .address = str("/topic/#"), .subject_is_key = true};
+    static const char bytes[] = "\x00\x53\x73\xc0\x11\x04\x40\x40\x40\xa1\x0b"
+                                "plant.a%2Em\x00\x53\x75\xa0\x00";
+    struct amqp_arrival arrival = {
+        .wall_us = NOW, .address = str("/topic/#"), .subject_is_key = true};
     struct mg_message m;
     struct mg_err err;
-    CU_ASSERT_EQUAL_FATAL(amqp_decode(decoder, (struct mg_bytes){bytes, sizeof bytes - 1}, &arrival, &m, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        amqp_decode(decoder, (struct mg_bytes){bytes, sizeof bytes - 1}, &arrival, &m, &err), 0);
     CU_ASSERT_TRUE(amqp_same_text(m.head.address, str("plant/a.m")));
 }
 
 static void test_an_unset_durable_follows_the_qos(void)
 {
-    struct mg_message m = {.head = {.size = sizeof m.head, .present = MG_HAS_QOS, .qos = 1, .address = str("t")}};
+    struct mg_message m = {
+        .head = {.size = sizeof m.head, .present = MG_HAS_QOS, .qos = 1, .address = str("t")}};
     struct mg_err err;
     struct amqp_departure to = departure(0);
     amqp_buffer_reset(&out, 1 << 16);
@@ -185,7 +204,9 @@ static void test_the_unexpected_is_refused_with_words(void)
     } wrong[] = {
         {"", 0, "empty"},
         {"\x41", 1, "malformed section"},
-        {"\x00\x53\x75\xa0\x05" "a", 6, "malformed section"},
+        {"\x00\x53\x75\xa0\x05"
+         "a",
+         6, "malformed section"},
         {"\x00\x53\x79\x40", 4, "unknown section"},
         {"\x00\x53\x75\xa0\x00\x00\x53\x70\x45", 9, "out of order"},
         {"\x00\x53\x77\x40\x00\x53\x77\x40", 8, "different kinds"},
@@ -234,7 +255,8 @@ static void test_truncated_and_damaged_messages_do_no_harm(void)
 static void test_a_message_beyond_the_limit_is_refused(void)
 {
     static const char zeros[5000];
-    struct mg_message m = {.head = {.size = sizeof m.head, .address = str("t")}, .payload = {zeros, 5000}};
+    struct mg_message m = {.head = {.size = sizeof m.head, .address = str("t")},
+                           .payload = {zeros, 5000}};
     struct mg_err err;
     struct amqp_departure to = departure(0);
     struct amqp_buffer small = {.limit = 4096};
@@ -247,7 +269,9 @@ static void test_sixteen_megabytes_pass(void)
 {
     size_t len = 16u << 20;
     char *payload = calloc(1, len);
-    struct mg_message m = {.head = {.size = sizeof m.head, .address = str("t")}, .payload = {payload, len}}, back;
+    struct mg_message m = {.head = {.size = sizeof m.head, .address = str("t")},
+                           .payload = {payload, len}},
+                      back;
     struct mg_err err;
     struct amqp_departure to = departure(0);
     amqp_buffer_reset(&out, 1 << 16);
@@ -262,7 +286,8 @@ int main(void)
     static const struct kit_test tests[] = {
         {"every event survives", test_every_event_survives},
         {"every event survives a peer with limits", test_every_event_survives_a_peer_with_limits},
-        {"every event survives a routing key in the subject", test_every_event_survives_a_routing_key_in_the_subject},
+        {"every event survives a routing key in the subject",
+         test_every_event_survives_a_routing_key_in_the_subject},
         {"message encodings are reproduced", test_message_encodings_are_reproduced},
         {"a message of every section", test_a_message_of_every_section},
         {"a redelivery is a duplicate", test_a_redelivery_is_a_duplicate},
@@ -270,7 +295,8 @@ int main(void)
         {"a routing key becomes the address", test_a_routing_key_becomes_the_address},
         {"an unset durable follows the QoS", test_an_unset_durable_follows_the_qos},
         {"the unexpected is refused with words", test_the_unexpected_is_refused_with_words},
-        {"truncated and damaged messages do no harm", test_truncated_and_damaged_messages_do_no_harm},
+        {"truncated and damaged messages do no harm",
+         test_truncated_and_damaged_messages_do_no_harm},
         {"a message beyond the limit is refused", test_a_message_beyond_the_limit_is_refused},
         {"sixteen megabytes pass", test_sixteen_megabytes_pass},
         {NULL, NULL},

@@ -11,7 +11,8 @@ static struct rig_peer peer;
 
 static const char *url(const char *more)
 {
-    return rig_text("{url: 'amqp://127.0.0.1:%d', reconnect: {first: 20ms, most: 100ms}%s}", peer.port, more);
+    return rig_text("{url: 'amqp://127.0.0.1:%d', reconnect: {first: 20ms, most: 100ms}%s}",
+                    peer.port, more);
 }
 
 /* The peer's next line that begins with word; false: it ended. */
@@ -33,8 +34,8 @@ static bool peer_says(const char *word, char *ret_line, size_t size)
     return false;
 }
 
-static void start(struct rig_end *end, const char *mode, const char *more, const char *from, const char *source,
-                  const char *to, const char *sink)
+static void start(struct rig_end *end, const char *mode, const char *more, const char *from,
+                  const char *source, const char *to, const char *sink)
 {
     rig_peer_start(&peer, mode);
     rig_host_open();
@@ -258,7 +259,9 @@ static void test_credit_is_exactly_the_window(void)
     kit_settle(rig_host, 2, MG_ACCEPTED, NULL);
     kit_settle(rig_host, 3, MG_ACCEPTED, NULL);
     CU_ASSERT_TRUE(rig_ingested(5));
-    CU_ASSERT_TRUE(kit_str_is(kit_host_table(rig_host)->event_head(kit_ingested(rig_host, 4)->event)->address, "plant/m4"));
+    CU_ASSERT_TRUE(
+        kit_str_is(kit_host_table(rig_host)->event_head(kit_ingested(rig_host, 4)->event)->address,
+                   "plant/m4"));
     finish(&end);
 }
 
@@ -296,13 +299,15 @@ static void the_second_is_refused(const char *mode, const char *more, const char
 
 static void test_garbage_is_rejected_with_a_reason(void)
 {
-    the_second_is_refused("garbage", "", "outcome REJECTED False amqp:decode-error message: malformed section");
+    the_second_is_refused("garbage", "",
+                          "outcome REJECTED False amqp:decode-error message: malformed section");
 }
 
 static void test_a_message_beyond_our_limit_is_rejected(void)
 {
     the_second_is_refused("toolarge", ", max_message: 2000",
-                          "outcome REJECTED False amqp:link:message-size-exceeded larger than the gateway's max_message");
+                          "outcome REJECTED False amqp:link:message-size-exceeded larger than the "
+                          "gateway's max_message");
 }
 
 static void test_an_aborted_delivery_is_nothing(void)
@@ -362,8 +367,8 @@ static void test_a_durable_subscription_says_so(void)
 {
     struct rig_end end;
     char line[256];
-    start(&end, "source", ", container_id: box", "q", "{durable: messages, expiry: never, name: sub, distribution: copy}",
-          NULL, NULL);
+    start(&end, "source", ", container_id: box", "q",
+          "{durable: messages, expiry: never, name: sub, distribution: copy}", NULL, NULL);
     CU_ASSERT_TRUE(rig_up(&end));
     CU_ASSERT_TRUE(peer_says("open", line, sizeof line));
     CU_ASSERT_STRING_EQUAL(line, "open box");
@@ -408,11 +413,13 @@ static void test_an_unknown_host_is_said(void)
 {
     struct rig_end end;
     rig_host_open();
-    rig_open(&end, "{url: 'amqp://no-such-host.invalid', reconnect: {first: 10s, most: 20s}}", NULL, NULL, "q", "");
+    rig_open(&end, "{url: 'amqp://no-such-host.invalid', reconnect: {first: 10s, most: 20s}}", NULL,
+             NULL, "q", "");
     rig_begin(&end, 1);
     for (int i = 0; i < 100 && !strstr(kit_connection_why(end.connection), "cannot resolve"); i++)
         kit_run_until(rig_host, NULL, NULL, 100);
-    CU_ASSERT_PTR_NOT_NULL(strstr(kit_connection_why(end.connection), "cannot resolve no-such-host.invalid"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(kit_connection_why(end.connection), "cannot resolve no-such-host.invalid"));
     rig_close(&end);
     rig_host_close();
 }
@@ -422,7 +429,8 @@ static void test_every_peer_down_at_start_is_fine(void)
     struct rig_end end;
     struct mg_err err;
     rig_host_open();
-    rig_open(&end, "{url: 'amqp://127.0.0.1:1', reconnect: {first: 20ms, most: 40ms}}", "q", "", "q", "");
+    rig_open(&end, "{url: 'amqp://127.0.0.1:1', reconnect: {first: 20ms, most: 40ms}}", "q", "",
+             "q", "");
     rig_begin(&end, 1);
     kit_run_until(rig_host, NULL, NULL, 200);
     mg_event *event = kit_event("a", "b");
@@ -453,7 +461,8 @@ static void test_wrong_urls_and_options_are_refused(void)
     rig_host_open();
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct mg_err err = {{0}, NULL};
-        const void *settings = kit_settings(rig_host, amqp_options, sizeof(struct amqp_settings), wrong[i].yaml);
+        const void *settings =
+            kit_settings(rig_host, amqp_options, sizeof(struct amqp_settings), wrong[i].yaml);
         if (!settings) {
             fprintf(stderr, "%s: %s\n", wrong[i].yaml, kit_settings_error());
             CU_FAIL("the YAML does not fit");
@@ -487,14 +496,18 @@ static void test_wrong_ends_are_refused(void)
     const struct mg_abi abi = MG_ABI_HERE;
     const struct mg_bridge_ops *ops = mg_module(&abi)->ops;
     rig_host_open();
-    const void *settings = kit_settings(rig_host, amqp_options, sizeof(struct amqp_settings), "{url: 'amqp://h'}");
+    const void *settings =
+        kit_settings(rig_host, amqp_options, sizeof(struct amqp_settings), "{url: 'amqp://h'}");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct mg_err err = {{0}, NULL};
         struct mg_end end;
         const void *own = wrong[i].direction == MG_SOURCE
-                              ? kit_settings(rig_host, amqp_source_options, sizeof(struct amqp_source_settings), wrong[i].yaml)
-                              : kit_settings(rig_host, amqp_sink_options, sizeof(struct amqp_sink_settings), wrong[i].yaml);
-        CU_ASSERT_EQUAL(ops->end(settings, wrong[i].direction, wrong[i].address, own, &end, &err), -EINVAL);
+                              ? kit_settings(rig_host, amqp_source_options,
+                                             sizeof(struct amqp_source_settings), wrong[i].yaml)
+                              : kit_settings(rig_host, amqp_sink_options,
+                                             sizeof(struct amqp_sink_settings), wrong[i].yaml);
+        CU_ASSERT_EQUAL(ops->end(settings, wrong[i].direction, wrong[i].address, own, &end, &err),
+                        -EINVAL);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, wrong[i].words));
     }
     rig_host_close();
@@ -507,17 +520,23 @@ int main(void)
         {"rejected, with the condition in words", test_rejected_with_the_condition_in_words},
         {"released", test_released},
         {"modified", test_modified},
-        {"settled without an outcome is tried again", test_settled_without_an_outcome_is_tried_again},
+        {"settled without an outcome is tried again",
+         test_settled_without_an_outcome_is_tried_again},
         {"without credit nothing is taken", test_without_credit_nothing_is_taken},
         {"presettled is accepted once written", test_presettled_is_accepted_once_written},
         {"a confirmation that never comes releases", test_a_confirmation_that_never_comes_releases},
-        {"a detached link releases and attaches again", test_a_detached_link_releases_and_attaches_again},
-        {"a lost connection releases and connects again", test_a_lost_connection_releases_and_connects_again},
+        {"a detached link releases and attaches again",
+         test_a_detached_link_releases_and_attaches_again},
+        {"a lost connection releases and connects again",
+         test_a_lost_connection_releases_and_connects_again},
         {"close releases what is unconfirmed", test_close_releases_what_is_unconfirmed},
         {"a refused attach is said and tried again", test_a_refused_attach_is_said_and_tried_again},
-        {"a refused address does not hold up the others", test_a_refused_address_does_not_hold_up_the_others},
-        {"a message beyond the peer's limit is refused", test_a_message_beyond_the_peers_limit_is_refused},
-        {"the anonymous relay is used where offered", test_the_anonymous_relay_is_used_where_offered},
+        {"a refused address does not hold up the others",
+         test_a_refused_address_does_not_hold_up_the_others},
+        {"a message beyond the peer's limit is refused",
+         test_a_message_beyond_the_peers_limit_is_refused},
+        {"the anonymous relay is used where offered",
+         test_the_anonymous_relay_is_used_where_offered},
         {"links are bounded", test_links_are_bounded},
         {"a busy link makes others wait", test_a_busy_link_makes_others_wait},
         {"credit is exactly the window", test_credit_is_exactly_the_window},

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CALL_MS = 10000, CLOSE_MS = 3000, STOP_MS = 5000, POLL_MS = 2, SWEEP_MS = 1000 };
+enum { CALL_MS = 10000, CLOSE_MS = 6000, STOP_MS = 5000, POLL_MS = 2, SWEEP_MS = 1000 };
 
 static struct gw_gateway *running; /* tokens carry a shard's number, not its address */
 

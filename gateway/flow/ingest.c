@@ -184,13 +184,13 @@ static uint32_t *take_matches(struct mg_connection *c, uint32_t *few, size_t few
     return few;
 }
 
-/* must: the event has left its peer already and cannot be refused; so has every event of a source
- * whose window is not enforced. */
+/* must: the event has left its peer already and cannot be refused.  While draining it is the
+ * bridge that holds its sources; what it still hands over is taken. */
 static int take(struct mg_connection *c, struct mg_source *source, const mg_event *event,
                 uint64_t cookie, bool must)
 {
     struct gw_window *w = window_of(c, source);
-    if (!must && w->enforced && (c->draining || w->in_hand >= w->limit))
+    if (!must && w->enforced && w->in_hand >= w->limit)
         return -EAGAIN;
     struct gw_arrival *a = calloc(1, sizeof *a);
     if (!a || match(c, source, event->head.address)) {

@@ -439,8 +439,8 @@ struct mg_bridge_ops {
     /* Sources take no more; sends and settlements go on.  NULL: a bridge that is no origin of
      * events, only passes on what other bridges' routes send it. */
     void (*drain)(void *context);
-    /* Ends the connection in an orderly way (all settlements written) and calls closed, at the
-     * latest after a second or so.  Sends that were not confirmed are released before that. */
+    /* Ends the connection in an orderly way (all settlements written and taken) and calls closed,
+     * at the latest after five seconds.  Sends that were not confirmed are released before that. */
     void (*close)(void *context);
     void (*destroy)(void *context); /* frees at once, closed or not; NULL is fine */
 

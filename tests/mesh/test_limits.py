@@ -41,6 +41,41 @@ routes:
 
 
 @test
+def flapping_sink_keeps_memory_flat(rig):
+    """A link that dies again and again with a full window leaves nothing behind."""
+    feed, b = rig.peer(), rig.mosquitto()
+    front = rig.proxy(b.port)
+    gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge(
+        "b", front, type="mqtt", reconnect="{ first: 20ms, most: 100ms }") + """
+routes:
+  r:
+    from: { bridge: p, address: feed }
+    to: { bridge: b, topic: out, qos: 1 }
+    delivery: { guarantee: direct, window: 100, retry: { first: 20ms, most: 100ms } }
+""")
+    gw.wait_up()
+    seen, sent = Seen(), Sent()
+    rig.subscriber(b.port, "out", keep=False, on_message=lambda m: seen.add(m.payload))
+    filler, sizes = "x" * 10_000, []
+    for _ in range(20):
+        front.mode = proxies.STALL
+        for _ in range(100):
+            feed.offer(sent.next(filler=filler)[1])
+        # The source is given credit in steps, so that the window may lack a few.
+        until(lambda: gw.route()["in_flight"] >= 75, lambda: f"the window is full: {gw.route()}")
+        front.cut()
+        front.mode = proxies.FORWARD
+        until(lambda: seen.unique == sent.total, lambda: f"{seen.unique} of {sent.total}: {gw.route()}")
+        sizes.append(gw.process.rss_kib())
+    seen.check(sent, ordered=False)
+    gw.settled()
+    grown = sizes[-1] - sizes[4]
+    rig.note(f"{grown} KiB more after 15 further cuts of 1 MB each, {seen.duplicates} duplicates")
+    if not gw.build.sanitized:
+        require(grown < 5_000, f"memory grew by {grown} KiB: {sizes}")
+
+
+@test
 def never_more_than_the_window_is_unsettled(rig):
     most = [0]
 

@@ -23,6 +23,8 @@ class Build:
                           for kind in ("bridges", "plugins")
                           for path in glob.glob(os.path.join(folder, kind, "*", "*.so"))})
         self.env = {"MESHGATE_MODULES": ":".join(modules)}
+        if os.environ.get("MESH_PRELOAD"):
+            self.env["LD_PRELOAD"] = os.environ["MESH_PRELOAD"]
         with open(self.binary, "rb") as binary:
             self.sanitized = b"__asan_init" in (text := binary.read()) or b"__tsan_init" in text
 

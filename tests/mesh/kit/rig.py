@@ -22,7 +22,7 @@ class Shared:
 
     def __init__(self, build_folder):
         self.build = Build(os.path.abspath(build_folder))
-        self.folder = tempfile.mkdtemp(prefix="meshrun-")
+        self.folder = tempfile.mkdtemp(prefix="rig-")
         self._certs = self._rabbitmq = None
 
     @property

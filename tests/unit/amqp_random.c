@@ -148,8 +148,8 @@ static struct mg_value rnd_raw(void)
 {
     static const char *const raws[] = {"\x45",
                                        "\xc0\x03\x01\x50\x07",
-                                       "\xc1\x05\x02\xa1\x01"
-                                       "k\x41",
+                                       ("\xc1\x05\x02\xa1\x01"
+                                        "k\x41"),
                                        "\xe0\x04\x02\x50\x01\x02",
                                        "\x00\x53\x09\x41",
                                        "\x72\x7f\xc0\x00\x01",

@@ -101,7 +101,6 @@ static struct mg_source *add_source(struct mg_connection *c, const struct gw_sou
         s = &c->sources[c->source_count++];
         *s = (struct mg_source){.connection = c, .config = config};
         s->window.limit = (uint32_t)window;
-        s->window.enforced = config->end.abilities & MG_DEFERS_ACK;
         if (first) {
             s->same_address = first->same_address;
             first->same_address = s;
@@ -217,11 +216,9 @@ static int build_route(struct gw_gateway *g, struct gw_route *route,
 
 static void size_windows(struct mg_connection *c)
 {
-    c->window.enforced = c->source_count > 0;
     for (size_t i = 0; i < c->source_count; i++) {
         if (c->window.limit < c->sources[i].window.limit)
             c->window.limit = c->sources[i].window.limit;
-        c->window.enforced = c->window.enforced && c->sources[i].window.enforced;
         c->sources[i].window.source = &c->sources[i];
     }
 }

@@ -166,8 +166,7 @@ static int match(struct mg_connection *c, struct mg_source *source, struct mg_st
 static bool holds(const struct gw_entry *e)
 {
     const struct gw_delivery_settings *d = &e->route->config->delivery;
-    return e->source->window.enforced &&
-           (d->guarantee == GW_DIRECT || d->overflow == GW_OVERFLOW_BLOCK);
+    return d->guarantee == GW_DIRECT || d->overflow == GW_OVERFLOW_BLOCK;
 }
 
 /* The matches, for a loop in which a bridge may be called that ingests again: `few` where they fit,
@@ -190,7 +189,7 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
                 uint64_t cookie, bool must)
 {
     struct gw_window *w = window_of(c, source);
-    if (!must && w->enforced && w->in_hand >= w->limit)
+    if (!must && w->in_hand >= w->limit)
         return -EAGAIN;
     struct gw_arrival *a = calloc(1, sizeof *a);
     if (!a || match(c, source, event->head.address)) {

@@ -72,7 +72,6 @@ struct gw_window {
     bool listed; /* among the connection's windows that owe */
     struct gw_window *next_owing;
     struct mg_source *source; /* NULL: the connection's own */
-    bool enforced; /* a source that cannot hold its peer back is not stopped, its routes discard */
 };
 
 struct mg_source {

@@ -266,7 +266,9 @@ void amqp_source_flush(struct amqp_source *s)
 
 void amqp_source_drain(struct amqp_source *s)
 {
-    if (s->attached)
+    /* RabbitMQ 3.10 ends the session with an internal error when it is asked to drain.  It then
+     * sends what it has credit for, which is taken; more credit it does not get. */
+    if (s->attached && !s->c->rabbitmq_3)
         pn_link_set_drain(s->pn, true);
 }
 

@@ -89,34 +89,76 @@ static int compare_addresses(const void *a, const void *b)
     return order ? order : (*x > *y) - (*x < *y);
 }
 
+/* What a filter has before its first wildcard.  Two filters overlap only where one of these is the
+ * beginning of the other, so that thousands of filters need not be compared pair by pair. */
+static struct mg_str literal_part(const struct mqtt_source *source)
+{
+    struct mg_str part = source->filter;
+    for (size_t i = 0; i < part.len; i++) {
+        if (part.at[i] != '+' && part.at[i] != '#')
+            continue;
+        part.len = part.at[i] == '#' && i ? i - 1 : i; /* "a/#" matches "a", too */
+        break;
+    }
+    return part;
+}
+
+static bool begins_with(struct mg_str text, struct mg_str with)
+{
+    return text.len >= with.len && !memcmp(text.at, with.at, with.len);
+}
+
+static int compare_literal_parts(const void *a, const void *b)
+{
+    struct mg_str x = literal_part(*(const struct mqtt_source *const *)a);
+    struct mg_str y = literal_part(*(const struct mqtt_source *const *)b);
+    int order = memcmp(x.at, y.at, x.len < y.len ? x.len : y.len);
+    return order ? order : (x.len > y.len) - (x.len < y.len);
+}
+
+/* The sources of the inner subscription are served by the outer one, which must suit them, too. */
+static void cover(struct mqtt_source *outer, struct mqtt_source *inner)
+{
+    while (outer->next_same)
+        outer = outer->next_same;
+    outer->next_same = inner;
+}
+
 /* Without identifiers: leaves out every filter that another one covers, and refuses what a server
  * might then still deliver twice. */
-static int keep_covering(struct mqtt_link *link, struct mqtt_source **firsts, size_t *count,
-                         struct mg_err *err)
+static int keep_covering(struct mqtt_source **firsts, size_t *count, struct mg_err *err)
 {
     size_t kept = 0;
-    (void)link;
+    qsort(firsts, *count, sizeof(*firsts), compare_literal_parts);
     for (size_t i = 0; i < *count; i++) {
-        bool covered = false;
-        for (size_t k = 0; k < *count && !covered; k++) {
+        struct mg_str part = firsts[i] ? literal_part(firsts[i]) : (struct mg_str){NULL, 0};
+        for (size_t k = i + 1; firsts[i] && k < *count; k++) {
             struct mqtt_source *mine = firsts[i], *other = firsts[k];
-            if (i == k || !other || !mqtt_filters_overlap(mine->filter, other->filter))
+            if (!other)
                 continue;
-            bool equal = mqtt_filter_covers(mine->filter, other->filter);
-            covered =
-                !mine->shared && !other->shared && mqtt_filter_covers(other->filter, mine->filter);
-            if (!covered && (!equal || mine->shared || other->shared))
+            if (!begins_with(literal_part(other), part))
+                break;
+            if (!mqtt_filters_overlap(mine->filter, other->filter))
+                continue;
+            bool shared = mine->shared || other->shared;
+            if (!shared && mqtt_filter_covers(mine->filter, other->filter)) {
+                cover(mine, other);
+                firsts[k] = NULL;
+            } else if (!shared && mqtt_filter_covers(other->filter, mine->filter)) {
+                cover(other, mine);
+                firsts[i] = NULL;
+            } else {
                 return mqtt_refuse(
                     err, NULL,
                     "'%.70s' and '%.70s' overlap, and this server may deliver what matches both "
                     "twice: use version: 5 with subscription identifiers, or a second bridge",
                     mine->address, other->address);
+            }
         }
-        if (!covered)
-            firsts[kept++] = firsts[i];
-        else
-            firsts[i] = NULL;
     }
+    for (size_t i = 0; i < *count; i++)
+        if (firsts[i])
+            firsts[kept++] = firsts[i];
     *count = kept;
     return 0;
 }
@@ -146,7 +188,7 @@ int mqtt_subs_build(struct mqtt_link *link, bool by_id, struct mg_err *reterr)
                 firsts[count++] = sorted[i];
         }
         if (!by_id)
-            rc = keep_covering(link, firsts, &count, reterr);
+            rc = keep_covering(firsts, &count, reterr);
     }
     for (size_t i = 0; !rc && i < count; i++) {
         link->subs[i].sources = firsts[i];

@@ -107,6 +107,8 @@ static void session_lost(struct amqp_connection *c, pn_session_t *session)
 {
     char why[AMQP_WHY_MAX];
     struct amqp_sink *sink = pn_session_get_context(session);
+    if (pn_session_state(session) & PN_LOCAL_CLOSED)
+        return; /* the answer to our own end; it has been freed */
     condition_words(pn_session_remote_condition(session), "the peer ended the session", why,
                     sizeof why);
     for (;;) {

@@ -75,6 +75,13 @@ class Peer(MessagingHandler):
                 if link.snd_settle_mode == Link.SND_SETTLED:
                     delivery.settle()
             self.sent += 1
+            if self.mode == "detach" and self.sent == 2:
+                link.condition = Condition("amqp:resource-deleted", "gone")
+                link.close()
+                return
+
+    def on_session_closing(self, event):
+        say("end")
 
     def on_delivery(self, event):
         delivery, link = event.delivery, event.link

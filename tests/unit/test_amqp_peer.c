@@ -354,6 +354,22 @@ static void test_drain_takes_no_more(void)
     finish(&end);
 }
 
+static void test_a_detached_source_attaches_again(void)
+{
+    struct rig_end end;
+    char line[256];
+    start(&end, "detach", "", "q", "", NULL, NULL);
+    CU_ASSERT_TRUE_FATAL(rig_ingested(5));
+    kit_settle(rig_host, 0, MG_ACCEPTED, NULL); /* late: its link is gone */
+    kit_settle(rig_host, 4, MG_ACCEPTED, NULL);
+    kit_turn(rig_host);
+    CU_ASSERT_TRUE(peer_says("end", line, sizeof line));
+    CU_ASSERT_TRUE(peer_says("outcome ACCEPTED", line, sizeof line));
+    CU_ASSERT_TRUE(rig_up(&end));
+    CU_ASSERT_TRUE(kit_logged(rig_host, MG_WARN, "amqp:resource-deleted: gone"));
+    finish(&end);
+}
+
 static void test_a_dynamic_source_gets_its_node(void)
 {
     struct rig_end end;
@@ -546,6 +562,7 @@ int main(void)
         {"an aborted delivery is nothing", test_an_aborted_delivery_is_nothing},
         {"a full core gets it later", test_a_full_core_gets_it_later},
         {"drain takes no more", test_drain_takes_no_more},
+        {"a detached source attaches again", test_a_detached_source_attaches_again},
         {"a dynamic source gets its node", test_a_dynamic_source_gets_its_node},
         {"a durable subscription says so", test_a_durable_subscription_says_so},
         {"presettled events have no cookie", test_presettled_events_have_no_cookie},

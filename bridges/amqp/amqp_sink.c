@@ -225,7 +225,7 @@ void amqp_sink_attach(struct amqp_sink *s)
                     (relay == AMQP_RELAY_SUBJECT || (relay == AMQP_RELAY_AUTO && !s->fixed));
     if (s->anonymous) {
         amqp_sender_add(s, (struct mg_str){"", 0});
-    } else if (s->fixed || (s->by_subject && kind == AMQP_ADDRESS_TOPIC)) {
+    } else if (s->fixed || s->by_subject) { /* the link's address is known before the first event */
         struct mg_err err;
         struct course course;
         if (plan_course(s, (struct mg_str){s->address, strlen(s->address)}, &course, &err) == 0)

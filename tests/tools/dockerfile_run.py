@@ -130,7 +130,7 @@ def do_copy(stage, stages, rest):
         full = os.path.join(origin, source.lstrip("/"))
         if os.path.isdir(full) and origin == ROOT:
             # What git knows is what a clean checkout sends to an engine.
-            files = subprocess.Popen(["git", "-C", full, "ls-files", "-z"], stdout=subprocess.PIPE)
+            files = subprocess.Popen(["git", "-c", "safe.directory=*", "-C", full, "ls-files", "-z"], stdout=subprocess.PIPE)
             pack = subprocess.Popen(["tar", "-C", full, "--null", "-T", "-", "-c"], stdin=files.stdout,
                                     stdout=subprocess.PIPE)
             run("tar", "-C", into, "-x", stdin=pack.stdout)

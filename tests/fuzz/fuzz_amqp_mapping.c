@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (!first || !second || !encoder || size < 1)
         return 0;
-    struct amqp_arrival arrival = {.wall_us = amqp_random_wall_us, .address = {"q", 1}, .subject_is_key = data[0] & 16};
+    struct amqp_arrival arrival = {
+        .wall_us = amqp_random_wall_us, .address = {"q", 1}, .subject_is_key = data[0] & 16};
     struct amqp_departure to = {.wall_us = amqp_random_wall_us, .peer = data[0] & 15};
     if (amqp_decode(first, (struct mg_bytes){data + 1, size - 1}, &arrival, &event, &err) < 0)
         return 0;

@@ -41,6 +41,8 @@ def amqp_broker_killed_again_and_again(rig):
     gw = rig.gateway("bridges:\n" + rabbit("q", q, reconnect=QUICK) + bridge("b", b, reconnect=QUICK)
                      + direct(queue, "out/{property.key}"))
     gw.wait_up()
+    q.settle()
+    gw.wait_up()
     run_load(rig, gw, b, queue, int(os.environ.get("MESH_RABBIT_KILLS", str(KILLS))), q.kill, q.start)
 
 

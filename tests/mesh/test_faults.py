@@ -111,6 +111,8 @@ def rabbitmq_killed_and_restarted_under_load(rig):
     gw = rig.gateway("bridges:\n" + rabbit("q", q, reconnect=QUICK) + bridge("b", b, reconnect=QUICK)
                      + direct(queue, "out/{property.key}"))
     gw.wait_up()
+    q.settle()
+    gw.wait_up()
     run_load(rig, gw, b, queue, 1, q.kill, q.start)
 
 
@@ -127,6 +129,8 @@ routes:
     to: {{ bridge: q, address: "/queue/{queue}" }}
     delivery: {{ guarantee: direct, retry: {QUICK} }}
 """)
+    gw.wait_up()
+    q.settle()
     gw.wait_up()
     seen, sent = Seen(), Sent()
     out = rig.receiver(f"/queue/{queue}", keep=False, on_message=lambda m: seen.add(bytes(m.body)))

@@ -178,6 +178,9 @@ void rig_rabbitmq_stop(struct rig_rabbitmq *b)
         kill(-b->epmd, SIGKILL);
         waitpid(b->epmd, NULL, 0);
     }
+    /* The one that the broker's scripts may have started as a daemon. */
+    if (system(rig_text("epmd -port %d -kill >/dev/null 2>&1", b->tls_port + 2)) == -1)
+        fprintf(stderr, "cannot run epmd\n");
     if (system(rig_text("rm -rf %s", b->folder)) != 0)
         fprintf(stderr, "cannot remove %s\n", b->folder);
 }

@@ -270,8 +270,7 @@ static int take_properties(struct record *r, json_t *j, struct mg_err *err)
 {
     size_t count = json_is_object(j) ? json_object_size(j) : json_array_size(j);
     if ((!json_is_object(j) && !json_is_array(j)) || count > PROPERTIES_MAX)
-        return wrong(err, "properties",
-                     "must be an object, or a list of {\"name\":…,\"value\":…}");
+        return wrong(err, "properties", "must be an object, or a list of {\"name\":…,\"value\":…}");
     r->properties = calloc(count ? count : 1, sizeof *r->properties);
     if (!r->properties)
         return -ENOMEM;

@@ -408,8 +408,8 @@ static void test_a_restart_under_load_settles_everything(void)
     rig_open(&end, plain(), NULL, NULL, "/queue/load", "{durable: always}");
     rig_begin(&end, 1);
     CU_ASSERT_TRUE_FATAL(rig_up(&end));
-    /* RabbitMQ 3.10 writes a queue's declaration to the disk lazily, and killed within seconds of it
-     * loses the queue with all that it had accepted.  An orderly restart writes it. */
+    /* RabbitMQ 3.10 writes a queue's declaration to the disk lazily, and killed within seconds of
+     * it loses the queue with all that it had accepted.  An orderly restart writes it. */
     rig_rabbitmq_halt(&broker, SIGTERM);
     rig_rabbitmq_again(&broker);
     for (int i = 0; i < COUNT; i++) {

@@ -246,7 +246,6 @@ struct gw_gateway {
     struct gw_route *routes;
     struct mg_instance **instances; /* in order of creation */
     size_t instance_count;
-    int64_t started_us;
     const struct gw_trace *trace; /* NULL: nobody */
 };
 
@@ -272,7 +271,6 @@ uint32_t gw_token_shard(mg_token token);
 
 /* settle.c: settlements and resumptions from any thread. */
 void gw_settle_host_fill(struct mg_host *host);
-void gw_late_shard(mg_shard *shard);
 mg_shard *gw_shard_of_token(mg_token token); /* gateway.c; NULL: no such shard */
 
 /* ingest.c */

@@ -195,7 +195,7 @@ static int64_t expiry(const struct gw_delivery_settings *d, const struct mg_head
     return own && own < by_route ? own : by_route;
 }
 
-/* What a full route does with an event whose source it cannot hold back. */
+/* What a full route that drops (overflow: drop-newest, drop-oldest) does with one event more. */
 static bool make_room(struct gw_passage *p)
 {
     const struct gw_delivery_settings *d = &p->route->config->delivery;

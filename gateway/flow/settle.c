@@ -26,17 +26,12 @@ struct resumption {
     mg_event *events[];
 };
 
-void gw_late_shard(mg_shard *shard)
-{
-    shard->late_settlements++;
-}
-
 static void settle_shard(mg_shard *shard, mg_token token, uint32_t outcome, const char *reason)
 {
     void *object = gw_token_object_shard(shard, token);
     uint32_t place = token & 0xffffffu;
     if (!object || !shard->slots[place].settled) {
-        gw_late_shard(shard); /* late or double: counted, harmless */
+        shard->late_settlements++; /* late or double: counted, harmless */
         return;
     }
     if (outcome < MG_ACCEPTED || outcome > MG_MODIFIED) {
@@ -89,7 +84,7 @@ static void run_resumption(mg_shard *shard, struct gw_task *task)
         gw_steps_resumed_shard(passage, r->verdict, r->events, r->count,
                                r->has_reason ? r->reason : NULL);
     } else {
-        gw_late_shard(shard);
+        shard->late_settlements++;
         unref_all(r->events, r->count);
     }
     free(r);

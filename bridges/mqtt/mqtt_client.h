@@ -5,9 +5,14 @@
  * threads of its own crosses inside.  No callback comes out of a call but `closed`, out of destroy
  * none at all.
  *
- * A session of the client: connect → connected or refused → … → lost (or, after disconnect, ended).
- * Between lost and ended the client clears up: connect is not called before ended, and every
- * publish that was not confirmed by then never will be.  After refused comes ended, too. */
+ * A connection: connect → connected or refused → … → lost (or, after disconnect, ended).  Between
+ * lost and ended the client clears up: connect is not called before ended.  After refused comes
+ * ended, too.
+ *
+ * What was published and not confirmed when a connection ends: a client that does not keep it
+ * (keeps_publishes false) forgets it, and the bridge releases it.  One that keeps it sends it again
+ * when the server has kept the session, and otherwise says `returned`, before `connected` comes;
+ * until then and after `forget` alone it belongs to the client. */
 #pragma once
 #include "mqtt_mapping.h"
 
@@ -26,6 +31,20 @@ struct mqtt_tls {
     enum mqtt_verify verify;
     const unsigned char *alpn; /* as TLS has it: each name behind its length */
     uint32_t alpn_length;
+    const char *server_name; /* instead of the url's host */
+};
+
+/* Enhanced authentication (MQTT 5 §4.12): a method, and who answers its challenges. */
+struct mqtt_auth {
+    const char *method;
+    /* The data for CONNECT (challenge.at NULL: a new exchange begins) or for the next AUTH packet;
+     * the answer lives until the next call.  0, or -EACCES with the reason. */
+    int (*answer)(void *arg, struct mg_bytes challenge, struct mg_bytes *ret_answer,
+                  struct mg_err *reterr);
+    /* The server has accepted, with its last data (at NULL: none).  0 or -EACCES: it did not prove
+     * itself, and the connection is given up. */
+    int (*accepted)(void *arg, struct mg_bytes last, struct mg_err *reterr);
+    void *arg;
 };
 
 /* Lives as long as the client. */
@@ -39,11 +58,15 @@ struct mqtt_client_options {
     uint32_t in_flight_most;      /* publish ids are below it */
     const struct mqtt_will *will; /* may be NULL */
     const struct mqtt_tls *tls;   /* for mqtts and wss */
+    const struct mqtt_auth *auth; /* v5; may be NULL */
+    uint16_t topic_aliases;       /* v5: most, either way; 0: none */
+    bool sends_qos2;              /* some publish may be of QoS 2 */
 };
 
 /* What CONNACK granted; 3.1.1: the defaults of MQTT 5. */
 struct mqtt_connack {
-    bool session_present, retain_available, subscription_ids_available, shared_available;
+    bool session_present, retain_available, subscription_ids_available, shared_available,
+        wildcard_available;
     uint8_t maximum_qos;
     uint16_t receive_maximum;
     uint32_t maximum_packet; /* 0: no limit */
@@ -58,35 +81,55 @@ struct mqtt_subscription {
 
 struct mqtt_client_events {
     void (*connected)(void *arg, const struct mqtt_connack *connack);
-    /* reason: MQTT 5 reason code, 0 where the peer gave none; why: in words. */
-    void (*refused)(void *arg, uint32_t reason, const char *why);
-    void (*lost)(void *arg, uint32_t reason, const char *why);
+    /* reason: MQTT 5 reason code, 0 where the peer gave none; why: in words.  reference: the server
+     * that the peer names instead (0x9c, 0x9d; "host" or "host:port"), else NULL. */
+    void (*refused)(void *arg, uint32_t reason, const char *why, const char *reference);
+    void (*lost)(void *arg, uint32_t reason, const char *why, const char *reference);
     void (*ended)(void *arg);
     /* index: of the call's array. */
     void (*subscribed)(void *arg, uint32_t index, uint32_t reason);
-    /* 0: taken; -EAGAIN: not now, the same message is offered again after resume. */
-    int (*message)(void *arg, const struct mqtt_publish *publish);
+    /* 0: taken; -EAGAIN: not now, the same message is offered again after resume, and nothing else
+     * is received before.  receipt: 0, or what acknowledges it: the message is acknowledged once
+     * this call has returned 0 and every `hold` taken was let go by `settle`. */
+    int (*message)(void *arg, const struct mqtt_publish *publish, uint64_t receipt);
     /* The peer has taken responsibility for id (QoS 0: it was written), or has refused it. */
     void (*confirmed)(void *arg, uint32_t id, uint32_t reason);
+    /* The session is gone with it: id was perhaps never taken.  In the order of publishing. */
+    void (*returned)(void *arg, uint32_t id);
+    void (*writable)(void *arg); /* after publish answered -EAGAIN */
     /* Messages were dropped since nobody took them. */
     void (*dropped)(void *arg, uint32_t count);
 };
 
+/* Publishes of QoS 0 that nobody waits for. */
+#define MQTT_NO_ID UINT32_MAX
+
 struct mqtt_client_ops {
-    bool defers_ack; /* acknowledges a message when the bridge says so */
+    bool defers_ack;      /* receipts are not 0 where the message has QoS 1 or 2 */
+    bool keeps_publishes; /* over the loss of a connection, where the session is to be kept */
+    bool takes_no_id;     /* MQTT_NO_ID */
     int (*create)(const struct mg_host *host, mg_shard *shard,
                   const struct mqtt_client_options *options,
                   const struct mqtt_client_events *events, void *arg,
                   struct mqtt_client **ret_client, struct mg_err *reterr);
-    /* url lives as long as the client.  0, -EINVAL, -ENOMEM. */
+    /* url lives until ended.  0, -EINVAL, -ENOMEM. */
     int (*connect)(struct mqtt_client *client, const char *url);
     int (*subscribe)(struct mqtt_client *client, const struct mqtt_subscription *subscriptions,
                      uint32_t first, uint32_t count);
-    /* Copies what it needs.  0; -EAGAIN: too many bytes are unconfirmed; -ENOMEM. */
+    /* Copies what it needs.  0; -EAGAIN: not now, `writable` says when; -ENOMEM. */
     int (*publish)(struct mqtt_client *client, const struct mqtt_publish *publish, uint32_t id);
-    void (*flush)(struct mqtt_client *client); /* writes what was published and subscribed */
+    /* Another one has to settle this receipt; only inside `message`. */
+    void (*hold)(struct mqtt_client *client, uint64_t receipt);
+    /* Lets one hold go, in any order and at any time; a receipt of a connection that is gone is
+     * ignored.  MG_ACCEPTED and MG_REJECTED acknowledge, the latter with a reason code; the others
+     * mean that the server has to send it again, which it does on a new connection alone: the
+     * bridge, which knows, gives this one up.  The worst of all holders counts. */
+    void (*settle)(struct mqtt_client *client, uint64_t receipt, uint32_t outcome);
+    void (*flush)(struct mqtt_client *client); /* writes what was published and acknowledged */
     void (*resume)(struct mqtt_client *client);
-    /* Says DISCONNECT where it can, and ends the session; `ended` follows. */
+    /* Forgets what was published and not confirmed; no `confirmed` or `returned` for it. */
+    void (*forget)(struct mqtt_client *client);
+    /* Says DISCONNECT where it can, and ends the connection; `ended` follows. */
     void (*disconnect)(struct mqtt_client *client);
     /* Messages that came and were not taken; destroy drops them. */
     size_t (*backlog)(struct mqtt_client *client);
@@ -97,3 +140,5 @@ extern const struct mqtt_client_ops mqtt_paho_client;
 int mqtt_paho_load(void); /* CONTROL; once per instance, before its first client */
 void mqtt_paho_unload(
     void); /* CONTROL; once per instance, after its last client: ends the threads */
+
+extern const struct mqtt_client_ops mqtt_native_client;

@@ -177,7 +177,7 @@ void mqtt_subs_free(struct mqtt_link *link);
 int mqtt_subs_send(struct mqtt_link *link);         /* all of them */
 int mqtt_subs_send_refused(struct mqtt_link *link); /* those again that were refused */
 void mqtt_subscribed(void *arg, uint32_t index, uint32_t reason);
-int mqtt_message(void *arg, const struct mqtt_publish *publish);
+int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt);
 void mqtt_dropped(void *arg, uint32_t count);
 
 /* mqtt_sink.c */
@@ -186,4 +186,5 @@ int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void
                    void **ret_sink, struct mg_err *reterr);
 int mqtt_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr);
 void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason);
+void mqtt_writable(void *arg);
 void mqtt_release_all(struct mqtt_link *link, const char *why); /* in the order of sending */

@@ -106,15 +106,17 @@ static void connect_now(void *arg)
     mqtt_arm(link, &link->timer, link->bridge->settings->connect_timeout_ms, connect_late);
 }
 
-static void on_refused(void *arg, uint32_t reason, const char *why)
+static void on_refused(void *arg, uint32_t reason, const char *why, const char *reference)
 {
     (void)reason;
+    (void)reference;
     down(arg, why);
 }
 
-static void on_lost(void *arg, uint32_t reason, const char *why)
+static void on_lost(void *arg, uint32_t reason, const char *why, const char *reference)
 {
     (void)reason;
+    (void)reference;
     down(arg, why);
 }
 
@@ -220,6 +222,7 @@ static const struct mqtt_client_events events = {
     .subscribed = mqtt_subscribed,
     .message = mqtt_message,
     .confirmed = mqtt_confirmed,
+    .writable = mqtt_writable,
     .dropped = mqtt_dropped,
 };
 

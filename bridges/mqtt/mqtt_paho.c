@@ -83,7 +83,7 @@ static int offer(struct mqtt_client *client, const struct paho_message *entry)
         .dup = message->dup,
     };
     int rc = client->options.v5 ? paho_fill_properties(client, message) : 0;
-    return rc ? rc : client->events.message(client->arg, &client->publish);
+    return rc ? rc : client->events.message(client->arg, &client->publish, 0);
 }
 
 /* Under the lock: what came in since, once the last lot is through. */
@@ -133,10 +133,14 @@ static void confirmed(struct mqtt_client *client, const struct paho_note *note)
     client->unconfirmed_bytes -= call->bytes;
     call->bytes = 0;
     client->events.confirmed(client->arg, note->index, note->reason);
+    if (client->wants_room && client->unconfirmed_bytes <= UNCONFIRMED_BYTES_MOST / 4 * 3) {
+        client->wants_room = false;
+        client->events.writable(client->arg);
+    }
 }
 
 static void take_note(struct mqtt_client *client, const struct paho_note *note, const char *why,
-                      const struct mqtt_connack *connack)
+                      const char *reference, const struct mqtt_connack *connack)
 {
     if (client->down || note->session != client->session)
         return;
@@ -152,11 +156,11 @@ static void take_note(struct mqtt_client *client, const struct paho_note *note, 
         break;
     case PAHO_REFUSED:
         end_session(client);
-        client->events.refused(client->arg, note->reason, why);
+        client->events.refused(client->arg, note->reason, why, reference);
         break;
     case PAHO_LOST:
         end_session(client);
-        client->events.lost(client->arg, note->reason, why);
+        client->events.lost(client->arg, note->reason, why, reference);
         break;
     case PAHO_ENDED:
         break;
@@ -166,7 +170,7 @@ static void take_note(struct mqtt_client *client, const struct paho_note *note, 
 static void woken(void *arg)
 {
     struct mqtt_client *client = arg;
-    char why[PAHO_WHY_SIZE];
+    char why[PAHO_WHY_SIZE], reference[PAHO_REFERENCE_SIZE];
     pthread_mutex_lock(&client->lock);
     struct paho_note *notes = client->notes;
     size_t count = client->note_count, capacity = client->note_capacity;
@@ -179,6 +183,7 @@ static void woken(void *arg)
     uint32_t dropped = client->dropped;
     client->dropped = 0;
     memcpy(why, client->why, sizeof(why));
+    memcpy(reference, client->reference, sizeof(reference));
     swap_messages(client);
     pthread_mutex_unlock(&client->lock);
 
@@ -187,7 +192,7 @@ static void woken(void *arg)
         if (notes[i].kind == PAHO_ENDED)
             ended = notes[i].session == client->session;
         else
-            take_note(client, &notes[i], why, &connack);
+            take_note(client, &notes[i], why, *reference ? reference : NULL, &connack);
     }
     if (dropped)
         client->events.dropped(client->arg, dropped);
@@ -249,6 +254,7 @@ static void end_session(struct mqtt_client *client)
     for (uint32_t i = 0; i < client->options.in_flight_most; i++)
         client->publishes[i].bytes = 0;
     client->unconfirmed_bytes = 0;
+    client->wants_room = false;
     push(client, client->drop);
     client->drop = NULL;
     flush(client);
@@ -277,8 +283,10 @@ static int subscribe(struct mqtt_client *client, const struct mqtt_subscription 
 static int publish(struct mqtt_client *client, const struct mqtt_publish *publish, uint32_t id)
 {
     size_t bytes = (size_t)mqtt_publish_size(publish, client->options.v5);
-    if (client->unconfirmed_bytes && client->unconfirmed_bytes + bytes > UNCONFIRMED_BYTES_MOST)
+    if (client->unconfirmed_bytes && client->unconfirmed_bytes + bytes > UNCONFIRMED_BYTES_MOST) {
+        client->wants_room = true;
         return -EAGAIN;
+    }
     struct paho_op *op = paho_op_publish(publish, client->options.v5, bytes);
     if (!op)
         return -ENOMEM;
@@ -295,6 +303,26 @@ static void resume(struct mqtt_client *client)
         return;
     client->paused = false;
     client->host->wake(client->wake);
+}
+
+/* Paho acknowledges by itself: there are no receipts. */
+static void hold(struct mqtt_client *client, uint64_t receipt)
+{
+    (void)client;
+    (void)receipt;
+}
+
+static void settle(struct mqtt_client *client, uint64_t receipt, uint32_t outcome)
+{
+    (void)client;
+    (void)receipt;
+    (void)outcome;
+}
+
+/* Nor is anything kept that could be forgotten. */
+static void forget(struct mqtt_client *client)
+{
+    (void)client;
 }
 
 /* ---- birth ---------------------------------------------------------------------------------- */
@@ -349,6 +377,9 @@ const struct mqtt_client_ops mqtt_paho_client = {
     .connect = connect_url,
     .subscribe = subscribe,
     .publish = publish,
+    .hold = hold,
+    .settle = settle,
+    .forget = forget,
     .flush = flush,
     .resume = resume,
     .disconnect = disconnect,

@@ -35,7 +35,7 @@ enum paho_note_kind {
     PAHO_CONFIRMED,
     PAHO_ENDED
 };
-enum { PAHO_WHY_SIZE = 240 };
+enum { PAHO_WHY_SIZE = 240, PAHO_REFERENCE_SIZE = 300 };
 
 /* What a callback has to say to the shard. */
 struct paho_note {
@@ -75,6 +75,7 @@ struct mqtt_client {
     uint32_t session;
     bool down;                       /* refused, lost or disconnected: only `ended` is to come */
     bool paused;                     /* a message was not taken */
+    bool wants_room;                 /* a publish was not taken */
     struct paho_op *ops, **ops_last; /* not flushed yet */
     struct paho_op *drop; /* ends the session; made with it, so that ending cannot fail */
     size_t unconfirmed_bytes;
@@ -102,6 +103,7 @@ struct mqtt_client {
     struct mqtt_connack connack;
     char why[PAHO_WHY_SIZE];
     uint32_t why_session;
+    char reference[PAHO_REFERENCE_SIZE]; /* the server named instead; "": none */
     char tls_error[PAHO_WHY_SIZE - 90];
 
     /* worker */

@@ -150,6 +150,11 @@ void paho_disconnected(void *context, MQTTProperties *properties, enum MQTTReaso
     snprintf(why, sizeof(why), "the server ended it: %s", mqtt_reason_text(reason));
     property_text(properties, MQTTPROPERTY_CODE_REASON_STRING, ": ", why, sizeof(why));
     property_text(properties, MQTTPROPERTY_CODE_SERVER_REFERENCE, "; it names ", why, sizeof(why));
+    struct mqtt_client *client = context;
+    pthread_mutex_lock(&client->lock);
+    property_text(properties, MQTTPROPERTY_CODE_SERVER_REFERENCE, "", client->reference,
+                  sizeof(client->reference));
+    pthread_mutex_unlock(&client->lock);
     paho_note(context, PAHO_LOST, 0, reason, why);
 }
 
@@ -164,6 +169,7 @@ static void connected(struct mqtt_client *client, const struct mqtt_connack *con
 static const struct mqtt_connack plain_connack = {
     .retain_available = true,
     .shared_available = true,
+    .wildcard_available = true,
     .maximum_qos = 2,
     .receive_maximum = 65535,
 };
@@ -191,6 +197,8 @@ void paho_connect_success5(void *context, MQTTAsync_successData5 *data)
     connack.subscription_ids_available =
         granted(said, MQTTPROPERTY_CODE_SUBSCRIPTION_IDENTIFIERS_AVAILABLE, 1);
     connack.shared_available = granted(said, MQTTPROPERTY_CODE_SHARED_SUBSCRIPTION_AVAILABLE, 1);
+    connack.wildcard_available =
+        granted(said, MQTTPROPERTY_CODE_WILDCARD_SUBSCRIPTION_AVAILABLE, 1);
     connack.maximum_qos = (uint8_t)granted(said, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2);
     connack.receive_maximum = (uint16_t)granted(said, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, 65535);
     connack.maximum_packet = granted(said, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, 0);

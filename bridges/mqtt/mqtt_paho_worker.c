@@ -143,6 +143,7 @@ static void do_connect(struct mqtt_client *client, const struct paho_op *op)
     client->handle_session = op->session;
     pthread_mutex_lock(&client->lock);
     client->tls_error[0] = 0;
+    client->reference[0] = 0;
     pthread_mutex_unlock(&client->lock);
     create.maxBufferedMessages = (int)client->options.in_flight_most + 16;
     int rc = paho_url(op->url, url, sizeof(url));

@@ -221,6 +221,15 @@ int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struc
     return 0;
 }
 
+void mqtt_writable(void *arg)
+{
+    struct mqtt_link *link = arg;
+    if (!link->starved || link->state != LINK_UP || link->closing)
+        return;
+    link->starved = false;
+    link->host->sendable(link->core, NULL);
+}
+
 void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
 {
     struct mqtt_link *link = arg;

@@ -369,10 +369,11 @@ static int ingest_by_filter(struct mqtt_link *link, const struct mqtt_publish *p
     return 0;
 }
 
-int mqtt_message(void *arg, const struct mqtt_publish *publish)
+int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt)
 {
     struct mqtt_link *link = arg;
     struct mg_message message;
+    (void)receipt;
     if (link->draining)
         return -EAGAIN;
     if (mqtt_to_message(publish, link->host->wall_us(link->shard), &link->in, &message)) {

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages from the server, and when they are acknowledged: in the order in which they came, each
+ * once all who hold it have let it go (MQTT 5 §4.4, §4.6). */
+#include "mqtt_session.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RECEIPTS_LEAST = 64,
+    RECEIPTS_MOST = 65535,   /* packet identifiers that there are */
+    REASON_NOT_TAKEN = 0x83, /* implementation specific error: the routes refused it */
+};
+
+static struct mqtt_receipt *receipt_at(struct mqtt_session *s, uint64_t number)
+{
+    return &s->receipts[number & (s->receipt_capacity - 1)];
+}
+
+/* A release outweighs a rejection, and that an acceptance: what has to come again must. */
+static uint8_t worse(uint8_t a, uint32_t b)
+{
+    static const uint8_t weight[] = {0, 1, 2, 3, 3};
+    return weight[a] >= weight[b] ? a : (uint8_t)b;
+}
+
+static bool is_received(const struct mqtt_session *s, uint16_t id)
+{
+    return s->received && s->received[id >> 6] >> (id & 63) & 1;
+}
+
+static void mark_received(struct mqtt_session *s, uint16_t id, bool received)
+{
+    uint64_t bit = UINT64_C(1) << (id & 63);
+    if (received)
+        s->received[id >> 6] |= bit;
+    else if (s->received)
+        s->received[id >> 6] &= ~bit;
+}
+
+/* ---- acknowledging -------------------------------------------------------------------------- */
+
+static int acknowledge(struct mqtt_session *s, const struct mqtt_receipt *receipt)
+{
+    uint8_t reason = receipt->outcome == MG_REJECTED ? REASON_NOT_TAKEN : 0;
+    if (receipt->qos == 1)
+        return mqtt_session_answer(s, MQTT_PUBACK, receipt->id, reason);
+    /* A PUBREC with an error ends the exchange (MQTT 5 §4.3.3); 3.1.1 cannot say one. */
+    mark_received(s, receipt->id, !reason || !s->options.v5);
+    return mqtt_session_answer(s, MQTT_PUBREC, receipt->id, reason);
+}
+
+/* What is settled at the front of the queue goes out; what has to come again stops it. */
+static int acknowledge_settled(struct mqtt_session *s)
+{
+    while (s->state == SESSION_UP && s->receipt_first < s->receipt_next) {
+        const struct mqtt_receipt *first = receipt_at(s, s->receipt_first);
+        if (first->holds || first->outcome >= MG_RELEASED)
+            return 0;
+        int rc = acknowledge(s, first);
+        if (rc)
+            return rc;
+        s->receipt_first++;
+    }
+    return 0;
+}
+
+void mqtt_session_hold(struct mqtt_session *s, uint64_t number)
+{
+    if (number >= s->receipt_first && number < s->receipt_next)
+        receipt_at(s, number)->holds++;
+}
+
+static void let_go(struct mqtt_session *s, uint64_t number, uint32_t outcome)
+{
+    struct mqtt_receipt *receipt = receipt_at(s, number);
+    receipt->outcome = worse(receipt->outcome, outcome);
+    if (receipt->holds && --receipt->holds == 0 && number == s->receipt_first)
+        acknowledge_settled(s); /* without memory it stays, and goes with the next one */
+}
+
+static void settle_carried(struct mqtt_session *s, uint64_t number, uint32_t outcome)
+{
+    for (size_t i = 0; i < s->carried_count; i++) {
+        struct mqtt_carried *carried = &s->carried[i];
+        if (carried->receipt != number)
+            continue;
+        carried->what.outcome = worse(carried->what.outcome, outcome);
+        if (carried->what.holds && --carried->what.holds)
+            return;
+        uint64_t now = carried->now;
+        uint8_t worst = carried->what.outcome;
+        if (now || worst >= MG_RELEASED) /* to be taken anew when it is repeated */
+            *carried = s->carried[--s->carried_count];
+        if (now)
+            let_go(s, now, worst);
+        return;
+    }
+}
+
+void mqtt_session_settle(struct mqtt_session *s, uint64_t number, uint32_t outcome)
+{
+    if (number >= s->receipt_first && number < s->receipt_next)
+        let_go(s, number, outcome);
+    else if (s->carried_count)
+        settle_carried(s, number, outcome);
+}
+
+/* ---- receipts ------------------------------------------------------------------------------- */
+
+static int grow(struct mqtt_session *s)
+{
+    uint32_t capacity = s->receipt_capacity ? s->receipt_capacity * 2 : RECEIPTS_LEAST;
+    struct mqtt_receipt *receipts = malloc(capacity * sizeof(*receipts));
+    if (!receipts)
+        return -ENOMEM;
+    for (uint64_t i = s->receipt_first; i < s->receipt_next; i++)
+        receipts[i & (capacity - 1)] = *receipt_at(s, i);
+    free(s->receipts);
+    s->receipts = receipts;
+    s->receipt_capacity = capacity;
+    return 0;
+}
+
+static int new_receipt(struct mqtt_session *s, const struct mqtt_packet *packet, uint64_t hash)
+{
+    uint64_t open = s->receipt_next - s->receipt_first;
+    uint32_t most =
+        s->options.v5 && s->options.receive_maximum ? s->options.receive_maximum : RECEIPTS_MOST;
+    if (open >= most)
+        return mqtt_session_fault(s, 0x93,
+                                  "the server sends more unacknowledged messages than "
+                                  "the %u that it may",
+                                  most);
+    if (open == s->receipt_capacity) {
+        int rc = grow(s);
+        if (rc)
+            return rc;
+    }
+    *receipt_at(s, s->receipt_next++) = (struct mqtt_receipt){
+        .id = packet->id, .qos = packet->publish.qos, .holds = 1, .hash = hash};
+    return 0;
+}
+
+/* A QoS 2 message that is here already: 1, and its receipt is made; 0: it is new. */
+static int repeated(struct mqtt_session *s, const struct mqtt_packet *packet, uint64_t hash)
+{
+    uint64_t number = s->receipt_next;
+    if (is_received(s, packet->id)) {
+        int rc = new_receipt(s, packet, hash);
+        if (rc)
+            return rc;
+        let_go(s, number, MG_ACCEPTED);
+        return 1;
+    }
+    for (size_t i = 0; i < s->carried_count; i++) {
+        struct mqtt_carried *carried = &s->carried[i];
+        if (carried->now || carried->what.id != packet->id || carried->what.hash != hash ||
+            !packet->publish.dup)
+            continue;
+        int rc = new_receipt(s, packet, hash);
+        if (rc)
+            return rc;
+        carried->now = number;
+        if (!carried->what.holds) {
+            uint8_t outcome = carried->what.outcome;
+            *carried = s->carried[--s->carried_count];
+            let_go(s, number, outcome);
+        }
+        return 1;
+    }
+    return 0;
+}
+
+/* ---- topic aliases of the server ------------------------------------------------------------ */
+
+static int alias_set(struct mqtt_session *s, uint16_t number, struct mg_str topic)
+{
+    if (!s->topics)
+        s->topics = calloc(s->options.topic_aliases, sizeof(*s->topics));
+    if (!s->topics)
+        return -ENOMEM;
+    struct mqtt_alias *alias = &s->topics[number - 1];
+    if (alias->capacity < topic.len) {
+        char *grown = realloc(alias->topic, topic.len);
+        if (!grown)
+            return -ENOMEM;
+        alias->topic = grown;
+        alias->capacity = (uint32_t)topic.len;
+    }
+    memcpy(alias->topic, topic.at, topic.len);
+    alias->length = (uint32_t)topic.len;
+    return 0;
+}
+
+/* MQTT 5 §3.3.2.3.4 */
+static int resolve_alias(struct mqtt_session *s, struct mqtt_packet *packet)
+{
+    struct mg_str *topic = &packet->publish.topic;
+    if (packet->topic_alias > s->options.topic_aliases)
+        return mqtt_session_fault(s, 0x94, "the server uses the topic alias %u, and may use %u",
+                                  packet->topic_alias, s->options.topic_aliases);
+    if (topic->len)
+        return alias_set(s, packet->topic_alias, *topic);
+    const struct mqtt_alias *alias = s->topics ? &s->topics[packet->topic_alias - 1] : NULL;
+    if (!alias || !alias->length)
+        return mqtt_session_fault(s, 0x82,
+                                  "the server uses the topic alias %u before it has said "
+                                  "what it stands for",
+                                  packet->topic_alias);
+    *topic = (struct mg_str){alias->topic, alias->length};
+    return 0;
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static int offer(struct mqtt_session *s, const struct mqtt_packet *packet, uint64_t receipt)
+{
+    int rc = s->events->message(s->arg, &packet->publish, receipt);
+    s->stalled = rc == -EAGAIN;
+    if (rc != -EAGAIN && receipt)
+        mqtt_session_settle(s, receipt, MG_ACCEPTED); /* this function's own hold */
+    return rc;
+}
+
+static int receive_qos2(struct mqtt_session *s, const struct mqtt_packet *packet,
+                        uint64_t *ret_hash)
+{
+    const struct mqtt_publish *publish = &packet->publish;
+    if (!s->received)
+        s->received = calloc(65536 / 64, sizeof(*s->received));
+    if (!s->received)
+        return -ENOMEM;
+    *ret_hash = mqtt_hash(mqtt_hash(1, publish->topic.at, publish->topic.len), publish->payload.at,
+                          publish->payload.len) |
+                1;
+    return repeated(s, packet, *ret_hash);
+}
+
+int mqtt_session_message(struct mqtt_session *s, struct mqtt_packet *packet)
+{
+    uint64_t hash = 0;
+    int rc = packet->topic_alias ? resolve_alias(s, packet) : 0;
+    if (rc)
+        return rc;
+    if (!packet->publish.qos)
+        return offer(s, packet, 0);
+    if (s->stalled) /* it has its receipt already */
+        return offer(s, packet, s->receipt_next - 1);
+    rc = packet->publish.qos == 2 ? receive_qos2(s, packet, &hash) : 0;
+    if (rc)
+        return rc > 0 ? 0 : rc;
+    rc = new_receipt(s, packet, hash);
+    return rc ? rc : offer(s, packet, s->receipt_next - 1);
+}
+
+int mqtt_session_release(struct mqtt_session *s, const struct mqtt_packet *packet)
+{
+    bool known = is_received(s, packet->id);
+    mark_received(s, packet->id, false);
+    return mqtt_session_answer(s, MQTT_PUBCOMP, packet->id, known ? 0 : 0x92);
+}
+
+/* ---- between connections -------------------------------------------------------------------- */
+
+void mqtt_session_in_resume(struct mqtt_session *s, bool session_present)
+{
+    if (session_present)
+        return;
+    s->carried_count = 0;
+    free(s->received);
+    s->received = NULL;
+}
+
+static void carry(struct mqtt_session *s, uint64_t number)
+{
+    const struct mqtt_receipt *receipt = receipt_at(s, number);
+    if (s->carried_count == s->carried_capacity) {
+        size_t capacity = s->carried_capacity * 2 + 16;
+        struct mqtt_carried *grown = realloc(s->carried, capacity * sizeof(*grown));
+        if (!grown)
+            return; /* it comes again, as a duplicate */
+        s->carried = grown;
+        s->carried_capacity = capacity;
+    }
+    s->carried[s->carried_count++] = (struct mqtt_carried){.receipt = number, .what = *receipt};
+}
+
+/* QoS 1: the server sends again what was not acknowledged, so the receipts have no meaning any
+ * more.  QoS 2: it repeats the identifier, and who has the message must not get it twice. */
+void mqtt_session_in_end(struct mqtt_session *s)
+{
+    size_t before = s->carried_count;
+    if (s->stalled && s->receipt_next > s->receipt_first)
+        receipt_at(s, s->receipt_next - 1)->outcome = MG_RELEASED; /* perhaps half delivered */
+    for (uint64_t i = s->receipt_first; mqtt_session_kept(s) && i < s->receipt_next; i++) {
+        const struct mqtt_receipt *receipt = receipt_at(s, i);
+        bool is_known = is_received(s, receipt->id) && receipt->qos == 2;
+        for (size_t c = 0; c < before && !is_known; c++)
+            is_known = s->carried[c].now == i;
+        if (receipt->qos == 2 && !is_known && receipt->outcome < MG_RELEASED)
+            carry(s, i);
+    }
+    for (size_t c = 0; c < before; c++)
+        s->carried[c].now = 0;
+    s->receipt_first = s->receipt_next;
+    s->stalled = false;
+    for (uint16_t i = 0; s->topics && i < s->options.topic_aliases; i++)
+        s->topics[i].length = 0;
+}
+
+void mqtt_session_in_fini(struct mqtt_session *s)
+{
+    for (uint16_t i = 0; s->topics && i < s->options.topic_aliases; i++)
+        free(s->topics[i].topic);
+    free(s->topics);
+    free(s->receipts);
+    free(s->received);
+    free(s->carried);
+}

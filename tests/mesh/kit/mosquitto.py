@@ -8,6 +8,8 @@ from .waiting import connectable, free_port, until
 
 
 class Mosquitto:
+    kind = "mqtt"
+
     def __init__(self, folder, name="mosquitto", extra="", listener="", port=None, persist=False):
         """listener: lines for the listener (TLS …), extra: lines for the broker."""
         self.port = port or free_port()

@@ -8,6 +8,7 @@ import traceback
 
 from . import amqp, mqtt
 from .certs import Certs
+from .fake import FakeServer
 from .gateway import Build, Gateway
 from .mosquitto import Mosquitto
 from .proxy import Proxy
@@ -82,6 +83,9 @@ class Rig:
 
     def peer(self, **options):
         return self.own(amqp.Peer(**options))
+
+    def mqtt_peer(self, **options):
+        return self.own(FakeServer(**options))
 
     def publisher(self, port, **options):
         return self.own(mqtt.Publisher(port, **options))

@@ -97,9 +97,9 @@ static const struct {
     uint32_t bit;
     const char *name;
 } abilities[] = {
-    {MG_SOURCE, "source"},     {MG_SINK, "sink"},       {MG_DEFERS_ACK, "defers-ack"},
-    {MG_CONFIRMS, "confirms"}, {MG_ORDERED, "ordered"}, {MG_FILTERS, "filters"},
-    {MG_NO_ECHO, "no-echo"},
+    {MG_SOURCE, "source"},     {MG_SINK, "sink"},         {MG_DEFERS_ACK, "defers-ack"},
+    {MG_CONFIRMS, "confirms"}, {MG_ORDERED, "ordered"},   {MG_FILTERS, "filters"},
+    {MG_NO_ECHO, "no-echo"},   {MG_COMPETES, "competes"},
 };
 enum { ABILITIES = sizeof abilities / sizeof abilities[0], ABILITIES_BYTES = 96 };
 

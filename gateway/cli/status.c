@@ -136,6 +136,19 @@ int gw_cli_ledger(int argc, char **argv)
     return q.check && !balanced ? 1 : 0;
 }
 
+/* "factory" where the bridge has one connection, "factory/0", "factory/1" … where more. */
+static void print_connection(const json_t *bridge, const json_t *connection, bool up)
+{
+    char name[96];
+    bool several = json_array_size(json_object_get(bridge, "connections")) > 1;
+    if (several)
+        snprintf(name, sizeof name, "%s/%" JSON_INTEGER_FORMAT, text(bridge, "bridge"),
+                 number(connection, "index"));
+    else
+        snprintf(name, sizeof name, "%s", text(bridge, "bridge"));
+    printf("bridge %-20s %-5s %s\n", name, up ? "up" : "DOWN", text(connection, "why"));
+}
+
 static bool print_bridges(const json_t *reply, bool quiet)
 {
     bool all_up = true;
@@ -148,8 +161,7 @@ static bool print_bridges(const json_t *reply, bool quiet)
             bool up = json_is_true(json_object_get(connection, "up"));
             all_up = all_up && up;
             if (!quiet)
-                printf("bridge %-20s %-5s %s\n", text(bridge, "bridge"), up ? "up" : "DOWN",
-                       text(connection, "why"));
+                print_connection(bridge, connection, up);
         }
     }
     return all_up;

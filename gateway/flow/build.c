@@ -1,58 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the model to the running core's structures: instances, connections, routes, who lives where.
- */
+/* From the model to the running core's structures: instances, sources, routes. */
 #include "flow/internal.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- placement ------------------------------------------------------------------------------ */
-
-static size_t root_of(size_t *parents, size_t i)
-{
-    while (parents[i] != i)
-        i = parents[i] = parents[parents[i]];
-    return i;
-}
-
-/* Bridges that a route joins live on one shard, so that its events never change threads; groups
- * that have nothing to do with each other are dealt out in turn.  `shard:` overrides. */
-static int place_connections(struct gw_gateway *g)
-{
-    const struct gw_model *m = g->model;
-    size_t *parents = calloc(m->bridge_count + 1, sizeof *parents);
-    uint32_t *shard_of = calloc(m->bridge_count + 1, sizeof *shard_of);
-    if (!parents || !shard_of) {
-        free(parents);
-        free(shard_of);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < m->bridge_count; i++) {
-        parents[i] = i;
-        shard_of[i] = UINT32_MAX;
-    }
-    for (size_t r = 0; r < m->route_count; r++) {
-        const struct gw_route_config *route = &m->routes[r];
-        size_t first = root_of(parents, route->sources[0].bridge);
-        for (size_t i = 1; i < route->source_count; i++)
-            parents[root_of(parents, route->sources[i].bridge)] = first;
-        for (size_t i = 0; i < route->sink_count; i++)
-            parents[root_of(parents, route->sinks[i].bridge)] = first;
-    }
-    uint32_t next = 0;
-    for (size_t i = 0; i < m->bridge_count; i++) {
-        size_t group = root_of(parents, i);
-        if (shard_of[group] == UINT32_MAX)
-            shard_of[group] = next++ % g->shard_count;
-        uint32_t at = m->bridges[i].shard >= 0 ? (uint32_t)m->bridges[i].shard % g->shard_count
-                                               : shard_of[group];
-        g->bridges[i].connection->shard = &g->shards[at];
-    }
-    free(parents);
-    free(shard_of);
-    return 0;
-}
 
 /* ---- sources -------------------------------------------------------------------------------- */
 
@@ -93,14 +45,23 @@ static struct mg_source *find_source(struct mg_connection *c, const struct gw_so
     return NULL;
 }
 
+/* The window is one source's, however many consumers read it: each gets its part, at least 1. */
+static uint32_t part_of_window(const struct mg_connection *c, const struct gw_source_config *config,
+                               int64_t window)
+{
+    int64_t part = window / config->consumers + (c->number < window % config->consumers);
+    return part ? (uint32_t)part : 1;
+}
+
 static struct mg_source *add_source(struct mg_connection *c, const struct gw_source_config *config,
                                     int64_t window)
 {
     struct mg_source *first, *s = find_source(c, config, &first);
+    uint32_t limit = part_of_window(c, config, window);
     if (!s) {
         s = &c->sources[c->source_count++];
         *s = (struct mg_source){.connection = c, .config = config};
-        s->window.limit = (uint32_t)window;
+        s->window.limit = limit;
         if (first) {
             s->same_address = first->same_address;
             first->same_address = s;
@@ -110,8 +71,8 @@ static struct mg_source *add_source(struct mg_connection *c, const struct gw_sou
                 return NULL;
         }
     }
-    if (s->window.limit > (uint32_t)window)
-        s->window.limit = (uint32_t)window;
+    if (s->window.limit > limit)
+        s->window.limit = limit;
     return s;
 }
 
@@ -128,9 +89,9 @@ static int add_number(uint32_t **list, size_t *count, uint32_t number)
     return 0;
 }
 
-static int add_entry(struct gw_route *route, const struct gw_source_config *config)
+static int add_entry(struct mg_connection *c, struct gw_route *route,
+                     const struct gw_source_config *config)
 {
-    struct mg_connection *c = route->gateway->bridges[config->bridge].connection;
     struct mg_source *source = add_source(c, config, route->config->delivery.window);
     if (!source)
         return -ENOMEM;
@@ -144,34 +105,6 @@ static int add_entry(struct gw_route *route, const struct gw_source_config *conf
                          : add_number(&c->any, &c->any_count, number);
 }
 
-/* A connection's arrays are sized before they are filled, since handles point into them. */
-static int size_connections(struct gw_gateway *g)
-{
-    const struct gw_model *m = g->model;
-    size_t *sources = calloc(m->bridge_count + 1, sizeof *sources);
-    size_t *sinks = calloc(m->bridge_count + 1, sizeof *sinks);
-    int error = sources && sinks ? 0 : -ENOMEM;
-    for (size_t r = 0; r < m->route_count && !error; r++) {
-        for (size_t i = 0; i < m->routes[r].source_count; i++)
-            sources[m->routes[r].sources[i].bridge]++;
-        for (size_t i = 0; i < m->routes[r].sink_count; i++)
-            sinks[m->routes[r].sinks[i].bridge]++;
-    }
-    for (size_t i = 0; i < m->bridge_count && !error; i++) {
-        struct mg_connection *c = g->bridges[i].connection;
-        c->sources = calloc(sources[i] + 1, sizeof *c->sources);
-        c->entries = calloc(sources[i] + 1, sizeof *c->entries);
-        c->sinks = calloc(sinks[i] + 1, sizeof *c->sinks);
-        c->index = gw_index_create();
-        if (!c->sources || !c->entries || !c->sinks || !c->index ||
-            !hcreate_r(sources[i] + sources[i] / 2 + 1, &c->by_address))
-            error = -ENOMEM;
-    }
-    free(sources);
-    free(sinks);
-    return error;
-}
-
 /* ---- routes --------------------------------------------------------------------------------- */
 
 static int add_sinks(struct gw_route *route)
@@ -179,7 +112,7 @@ static int add_sinks(struct gw_route *route)
     const struct gw_route_config *config = route->config;
     route->sinks = calloc(config->sink_count + 1, sizeof(*route->sinks));
     for (size_t i = 0; route->sinks && i < config->sink_count; i++) {
-        struct mg_connection *c = route->gateway->bridges[config->sinks[i].bridge].connection;
+        struct mg_connection *c = route->gateway->bridges[config->sinks[i].bridge].connections[0];
         struct mg_sink *k = calloc(1, sizeof *k);
         if (!k)
             return -ENOMEM;
@@ -209,8 +142,11 @@ static int build_route(struct gw_gateway *g, struct gw_route *route,
             return -ENOMEM;
     }
     int error = add_sinks(route);
-    for (size_t i = 0; i < config->source_count && !error; i++)
-        error = add_entry(route, &config->sources[i]);
+    for (size_t i = 0; i < config->source_count; i++) {
+        const struct gw_source_config *source = &config->sources[i];
+        for (int64_t k = 0; k < source->consumers && !error; k++)
+            error = add_entry(g->bridges[source->bridge].connections[k], route, source);
+    }
     return error;
 }
 
@@ -258,8 +194,12 @@ static int create_instances(struct gw_gateway *g, struct mg_err *err)
 static void give_instances(struct gw_gateway *g)
 {
     size_t next = 0;
-    for (size_t i = 0; i < g->model->bridge_count; i++)
-        g->bridges[i].connection->instance = g->bridges[i].instance = g->instances[next++];
+    for (size_t i = 0; i < g->model->bridge_count; i++) {
+        struct gw_bridge *bridge = &g->bridges[i];
+        bridge->instance = g->instances[next++];
+        for (uint32_t k = 0; k < bridge->connection_count; k++)
+            bridge->connections[k]->instance = bridge->instance;
+    }
     for (size_t r = 0; r < g->model->route_count; r++) {
         for (size_t i = 0; i < g->model->routes[r].step_count; i++) {
             struct gw_step *step = &g->routes[r].steps[i];
@@ -271,27 +211,6 @@ static void give_instances(struct gw_gateway *g)
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
-
-static int create_connections(struct gw_gateway *g)
-{
-    const struct gw_model *m = g->model;
-    g->bridges = calloc(m->bridge_count + 1, sizeof *g->bridges);
-    if (!g->bridges)
-        return -ENOMEM;
-    for (size_t i = 0; i < m->bridge_count; i++) {
-        struct mg_connection *c = calloc(1, sizeof *c);
-        if (!c)
-            return -ENOMEM;
-        pthread_mutex_init(&c->status_lock, NULL);
-        snprintf(c->why, sizeof c->why, "not connected yet");
-        c->gateway = g;
-        c->config = &m->bridges[i];
-        c->ops = m->bridges[i].module->ops;
-        g->bridges[i] = (struct gw_bridge){.config = c->config, .connection = c};
-    }
-    int error = place_connections(g);
-    return error ? error : size_connections(g);
-}
 
 int gw_build(struct gw_gateway *g, struct mg_err *err)
 {
@@ -306,13 +225,13 @@ int gw_build(struct gw_gateway *g, struct mg_err *err)
             return error;
         g->shard_count++;
     }
-    int error = create_connections(g);
+    int error = gw_connections_create(g);
     for (size_t i = 0; i < m->route_count && !error; i++)
         error = build_route(g, &g->routes[i], &m->routes[i]);
     if (error)
         return error;
-    for (size_t i = 0; i < m->bridge_count; i++)
-        size_windows(g->bridges[i].connection);
+    for (size_t i = 0; i < g->connection_count; i++)
+        size_windows(g->connections[i]);
     error = create_instances(g, err);
     if (!error)
         give_instances(g);
@@ -330,23 +249,6 @@ static void free_route(struct gw_route *route, uint32_t shards)
     free(route->steps);
 }
 
-static void free_connection(struct mg_connection *c)
-{
-    if (!c)
-        return;
-    for (size_t i = 0; i < c->source_count; i++)
-        free(c->sources[i].entries);
-    free(c->sources);
-    free(c->sinks);
-    free(c->entries);
-    free(c->any);
-    hdestroy_r(&c->by_address);
-    gw_index_destroy(c->index);
-    gw_matches_fini(&c->matches);
-    pthread_mutex_destroy(&c->status_lock);
-    free(c);
-}
-
 void gw_unbuild(struct gw_gateway *g)
 {
     if (g->instances)
@@ -355,10 +257,8 @@ void gw_unbuild(struct gw_gateway *g)
         gw_shard_fini(&g->shards[i]);
     for (size_t i = 0; g->routes && i < g->model->route_count; i++)
         free_route(&g->routes[i], g->shard_count);
-    for (size_t i = 0; g->bridges && i < g->model->bridge_count; i++)
-        free_connection(g->bridges[i].connection);
+    gw_connections_destroy(g);
     free(g->instances);
     free(g->shards);
     free(g->routes);
-    free(g->bridges);
 }

@@ -171,7 +171,7 @@ static int explain_routes(struct explaining *x, const char *bridge,
     for (size_t r = 0; r < g->model->route_count; r++) {
         fprintf(x->out, "route %s\n", g->routes[r].config->name);
         for (size_t i = 0; i < g->model->bridge_count; i++) {
-            struct mg_connection *c = g->bridges[i].connection;
+            struct mg_connection *c = g->bridges[i].connections[0]; /* it has every source */
             for (size_t n = 0; n < c->entry_count; n++) {
                 struct gw_entry *e = &c->entries[n];
                 if (e->route != &g->routes[r])
@@ -190,11 +190,12 @@ static int explain_routes(struct explaining *x, const char *bridge,
     return taken;
 }
 
-/* Gives every connection sinks that only talk.  Escaping addresses stays the bridge's. */
+/* Gives every bridge's first connection, which has the sinks, sinks that only talk.  Escaping
+ * addresses stays the bridge's. */
 static void make_dry(struct gw_gateway *g, struct mg_bridge_ops *dry)
 {
     for (size_t i = 0; i < g->model->bridge_count; i++) {
-        struct mg_connection *c = g->bridges[i].connection;
+        struct mg_connection *c = g->bridges[i].connections[0];
         dry[i] = (struct mg_bridge_ops){
             .size = sizeof dry[i], .send = dry_send, .escape = c->ops->escape};
         c->ops = &dry[i];
@@ -227,9 +228,9 @@ int gw_explain(const struct gw_model *model, const char *bridge, const struct mg
         gw_steps_open_shard(shard, g, &error, reterr);
     int taken = error ? error : explain_routes(&x, bridge, message);
     gw_steps_close_shard(shard, g);
-    for (size_t i = 0; i < model->bridge_count; i++)
-        for (size_t k = 0; k < g->bridges[i].connection->sink_count; k++)
-            gw_lane_close_shard(g->bridges[i].connection->sinks[k]);
+    for (size_t i = 0; i < g->connection_count; i++)
+        for (size_t k = 0; k < g->connections[i]->sink_count; k++)
+            gw_lane_close_shard(g->connections[i]->sinks[k]);
     gw_gateway_destroy(g);
     gw_shard_adopt(NULL);
     free(dry);

@@ -58,7 +58,9 @@ struct opening {
 static void name_error(struct opening *o, const char *what)
 {
     char text[256];
-    snprintf(text, sizeof text, "bridge %s: %s: %.150s", o->connection->config->name, what,
+    const struct mg_connection *c = o->connection;
+    snprintf(text, sizeof text, "bridge %s%s%s: %s: %.140s", c->config->name,
+             c->label[0] ? ", connection " : "", c->label, what,
              o->err.text[0] ? o->err.text : strerror(-o->error));
     memcpy(o->err.text, text, sizeof text);
 }
@@ -69,7 +71,7 @@ static void open_shard(mg_shard *shard, void *arg)
     struct opening *o = arg;
     struct mg_connection *c = o->connection;
     const char *what = "open";
-    o->error = c->ops->open(c->instance->self, c, 0, &c->context, &o->err);
+    o->error = c->ops->open(c->instance->self, c, c->number, &c->context, &o->err);
     c->opened = !o->error;
     for (size_t i = 0; i < c->source_count && !o->error; i++) {
         struct mg_source *s = &c->sources[i];
@@ -110,8 +112,8 @@ static void sweep(void *arg)
 {
     mg_shard *shard = arg;
     struct gw_gateway *g = shard->gateway;
-    for (size_t i = 0; i < g->model->bridge_count; i++) {
-        struct mg_connection *c = g->bridges[i].connection;
+    for (size_t i = 0; i < g->connection_count; i++) {
+        struct mg_connection *c = g->connections[i];
         for (size_t s = 0; c->shard == shard && s < c->sink_count; s++)
             if (c->sinks[s]->first_waiting)
                 gw_lane_sweep_shard(c->sinks[s]);
@@ -156,8 +158,8 @@ static void open_steps_shard(mg_shard *shard, void *arg)
 static int each_connection(struct gw_gateway *g, void (*fn)(mg_shard *, void *),
                            struct mg_err *reterr)
 {
-    for (size_t i = 0; i < g->model->bridge_count; i++) {
-        struct opening o = {.connection = g->bridges[i].connection};
+    for (size_t i = 0; i < g->connection_count; i++) {
+        struct opening o = {.connection = g->connections[i]};
         int error = gw_shard_call(o.connection->shard, fn, &o, CALL_MS);
         if (error || o.error) {
             *reterr = o.err;
@@ -195,8 +197,8 @@ int gw_gateway_start(struct gw_gateway *g, struct mg_err *reterr)
 static void drain_shard(mg_shard *shard, void *arg)
 {
     struct gw_gateway *g = arg;
-    for (size_t i = 0; i < g->model->bridge_count; i++) {
-        struct mg_connection *c = g->bridges[i].connection;
+    for (size_t i = 0; i < g->connection_count; i++) {
+        struct mg_connection *c = g->connections[i];
         /* Without drain it is no origin of events (the local bridge), and goes on. */
         if (c->shard != shard || !c->opened || c->draining || !c->ops->drain)
             continue;
@@ -216,9 +218,9 @@ static void count_shard(mg_shard *shard, void *arg)
     struct gw_gateway *g = n->gateway;
     for (size_t r = 0; r < g->model->route_count; r++)
         n->in_hand += g->routes[r].parts[shard->index].ledger.in_flight;
-    for (size_t i = 0; i < g->model->bridge_count; i++)
-        if (g->bridges[i].connection->shard == shard)
-            n->in_hand += atomic_load(&g->bridges[i].connection->inboxed);
+    for (size_t i = 0; i < g->connection_count; i++)
+        if (g->connections[i]->shard == shard)
+            n->in_hand += atomic_load(&g->connections[i]->inboxed);
 }
 
 static void release_shard(mg_shard *shard, void *arg)
@@ -268,8 +270,8 @@ uint64_t gw_gateway_drain(struct gw_gateway *g, int64_t timeout_ms)
 static void close_shard(mg_shard *shard, void *arg)
 {
     struct gw_gateway *g = arg;
-    for (size_t i = 0; i < g->model->bridge_count; i++) {
-        struct mg_connection *c = g->bridges[i].connection;
+    for (size_t i = 0; i < g->connection_count; i++) {
+        struct mg_connection *c = g->connections[i];
         if (c->shard != shard)
             continue;
         atomic_store(&c->closing, true);
@@ -283,8 +285,8 @@ static void close_shard(mg_shard *shard, void *arg)
 static void end_lanes_shard(mg_shard *shard, void *arg)
 {
     struct gw_gateway *g = arg;
-    for (size_t i = 0; i < g->model->bridge_count; i++) {
-        struct mg_connection *c = g->bridges[i].connection;
+    for (size_t i = 0; i < g->connection_count; i++) {
+        struct mg_connection *c = g->connections[i];
         for (size_t s = 0; c->shard == shard && s < c->sink_count; s++)
             gw_lane_close_shard(c->sinks[s]);
     }
@@ -293,8 +295,8 @@ static void end_lanes_shard(mg_shard *shard, void *arg)
 static void destroy_shard(mg_shard *shard, void *arg)
 {
     struct gw_gateway *g = arg;
-    for (size_t i = 0; i < g->model->bridge_count; i++) {
-        struct mg_connection *c = g->bridges[i].connection;
+    for (size_t i = 0; i < g->connection_count; i++) {
+        struct mg_connection *c = g->connections[i];
         if (c->shard != shard)
             continue;
         c->opened = false;
@@ -311,8 +313,8 @@ static void nothing_shard(mg_shard *shard, void *arg)
 
 static bool all_closed(struct gw_gateway *g)
 {
-    for (size_t i = 0; i < g->model->bridge_count; i++)
-        if (!atomic_load(&g->bridges[i].connection->closed))
+    for (size_t i = 0; i < g->connection_count; i++)
+        if (!atomic_load(&g->connections[i]->closed))
             return false;
     return true;
 }
@@ -323,10 +325,12 @@ int gw_gateway_stop(struct gw_gateway *g)
     each_shard(g, close_shard, g);
     while (!all_closed(g) && gw_now_us(NULL) < until)
         pause_ms(POLL_MS);
-    for (size_t i = 0; i < g->model->bridge_count; i++)
-        if (!atomic_load(&g->bridges[i].connection->closed))
+    for (size_t i = 0; i < g->connection_count; i++) {
+        const struct mg_connection *c = g->connections[i];
+        if (!atomic_load(&c->closed))
             gw_log(MG_WARN, "closing took too long, the connection is cut", "bridge",
-                   g->model->bridges[i].name, NULL);
+                   c->config->name, "connection", c->label[0] ? c->label : NULL, NULL);
+    }
     /* What crosses shards needs a round there and one back. */
     each_shard(g, end_lanes_shard, g);
     each_shard(g, nothing_shard, NULL);

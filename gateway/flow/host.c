@@ -69,7 +69,8 @@ static void status(mg_connection *c, bool up, const char *why)
     pthread_mutex_unlock(&c->status_lock);
     if (changed)
         gw_log(expected ? MG_INFO : MG_WARN, up ? "connection up" : "connection down", "bridge",
-               c->config->name, "reason", *why ? why : NULL, NULL);
+               c->config->name, "connection", c->label[0] ? c->label : NULL, "reason",
+               *why ? why : NULL, NULL);
 }
 
 void gw_host_fill(struct mg_host *host)

@@ -110,7 +110,8 @@ struct mg_connection {
     mg_shard *shard;
     const struct mg_bridge_ops *ops;
     void *context;
-    uint32_t number;
+    uint32_t number; /* among its bridge's connections, from 0 */
+    char label[12];  /* the same for logs; empty where the bridge has only one */
 
     struct mg_source *sources;
     size_t source_count;
@@ -224,10 +225,13 @@ struct gw_passage {
     const mg_event *only_event[1];
 };
 
+/* The first connection has all sinks and sources; each further one the sources with as many
+ * consumers. */
 struct gw_bridge {
     const struct gw_bridge_config *config;
     struct mg_instance *instance;
-    struct mg_connection *connection;
+    struct mg_connection **connections; /* a part of gw_gateway.connections */
+    uint32_t connection_count;
 };
 
 /* Who wants to see an event's way while it goes it: explain. */
@@ -243,6 +247,8 @@ struct gw_gateway {
     struct mg_shard *shards;
     uint32_t shard_count;
     struct gw_bridge *bridges;
+    struct mg_connection **connections; /* of all bridges */
+    size_t connection_count;
     struct gw_route *routes;
     struct mg_instance **instances; /* in order of creation */
     size_t instance_count;
@@ -252,6 +258,10 @@ struct gw_gateway {
 /* build.c */
 int gw_build(struct gw_gateway *gateway, struct mg_err *err);
 void gw_unbuild(struct gw_gateway *gateway); /* takes what a failed build leaves */
+
+/* connections.c: without their sources and sinks, but with room for them. */
+int gw_connections_create(struct gw_gateway *gateway);
+void gw_connections_destroy(struct gw_gateway *gateway); /* takes what a failed create leaves */
 
 /* shard.c, host_loop.c */
 void gw_shard_close_handles(struct mg_shard *shard);

@@ -16,7 +16,7 @@ struct snapshot {
     uint64_t late;
     struct connection_counts {
         uint64_t received, unmatched, refused, waiting, sent;
-    } * connections;
+    } * connections; /* as gw_gateway.connections */
 };
 
 static void snap_shard(mg_shard *shard, void *arg)
@@ -36,8 +36,8 @@ static void snap_shard(mg_shard *shard, void *arg)
         if (part->oldest && (!s->oldest_us[r] || part->oldest->arrived_us < s->oldest_us[r]))
             s->oldest_us[r] = part->oldest->arrived_us;
     }
-    for (size_t i = 0; i < g->model->bridge_count; i++) {
-        const struct mg_connection *c = g->bridges[i].connection;
+    for (size_t i = 0; i < g->connection_count; i++) {
+        const struct mg_connection *c = g->connections[i];
         if (c->shard != shard)
             continue;
         s->connections[i] = (struct connection_counts){c->received, c->unmatched, c->refused, 0, 0};
@@ -75,23 +75,39 @@ static json_t *route_report(const struct gw_route *route, const struct gw_ledger
     return o;
 }
 
-static json_t *bridge_report(struct gw_bridge *bridge, const struct connection_counts *counts)
+static json_t *connection_report(struct mg_connection *c, const struct connection_counts *counts)
 {
-    struct mg_connection *c = bridge->connection;
-    json_t *o = json_object(), *list = json_array(), *one = json_object();
+    json_t *o = json_object();
+    set_count(o, "index", c->number);
+    set_count(o, "shard", c->shard->index);
     pthread_mutex_lock(&c->status_lock);
-    json_object_set_new(one, "up", json_boolean(c->up));
-    json_object_set_new(one, "why", json_string(c->why));
+    json_object_set_new(o, "up", json_boolean(c->up));
+    json_object_set_new(o, "why", json_string(c->why));
     pthread_mutex_unlock(&c->status_lock);
-    json_array_append_new(list, one);
+    set_count(o, "received", counts->received);
+    return o;
+}
+
+static json_t *bridge_report(const struct gw_bridge *bridge, const struct connection_counts *counts)
+{
+    json_t *o = json_object(), *list = json_array();
+    struct connection_counts sum = {0};
+    for (uint32_t i = 0; i < bridge->connection_count; i++) {
+        json_array_append_new(list, connection_report(bridge->connections[i], &counts[i]));
+        sum.received += counts[i].received;
+        sum.unmatched += counts[i].unmatched;
+        sum.refused += counts[i].refused;
+        sum.waiting += counts[i].waiting;
+        sum.sent += counts[i].sent;
+    }
     json_object_set_new(o, "bridge", json_string(bridge->config->name));
     json_object_set_new(o, "type", json_string(bridge->config->module->name));
     json_object_set_new(o, "connections", list);
-    set_count(o, "received", counts->received);
-    set_count(o, "unmatched", counts->unmatched);
-    set_count(o, "refused", counts->refused);
-    set_count(o, "waiting", counts->waiting);
-    set_count(o, "unconfirmed", counts->sent);
+    set_count(o, "received", sum.received);
+    set_count(o, "unmatched", sum.unmatched);
+    set_count(o, "refused", sum.refused);
+    set_count(o, "waiting", sum.waiting);
+    set_count(o, "unconfirmed", sum.sent);
     const char *const *names = bridge->instance->module->counters;
     for (size_t i = 0; names && names[i]; i++)
         set_count(o, names[i], (uint64_t)atomic_load(&bridge->instance->counters[i]));
@@ -105,7 +121,7 @@ json_t *gw_gateway_report(struct gw_gateway *g)
         .gateway = g,
         .ledgers = calloc(routes + 1, sizeof *s.ledgers),
         .oldest_us = calloc(routes + 1, sizeof *s.oldest_us),
-        .connections = calloc(bridges + 1, sizeof *s.connections),
+        .connections = calloc(g->connection_count + 1, sizeof *s.connections),
     };
     bool balanced = true, answered = true;
     json_t *o = json_object(), *list = json_array(), *bridge_list = json_array();
@@ -115,8 +131,12 @@ json_t *gw_gateway_report(struct gw_gateway *g)
         for (size_t r = 0; r < routes; r++)
             json_array_append_new(
                 list, route_report(&g->routes[r], &s.ledgers[r], s.oldest_us[r], &balanced));
-        for (size_t i = 0; i < bridges; i++)
-            json_array_append_new(bridge_list, bridge_report(&g->bridges[i], &s.connections[i]));
+        for (size_t i = 0; i < bridges; i++) {
+            const struct gw_bridge *bridge = &g->bridges[i];
+            json_array_append_new(
+                bridge_list,
+                bridge_report(bridge, &s.connections[bridge->connections - g->connections]));
+        }
     }
     json_object_set_new(o, "gateway", json_string(g->model->gateway.name));
     json_object_set_new(o, "version", json_string(MESHGATE_VERSION));

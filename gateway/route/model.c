@@ -303,8 +303,10 @@ static int load_route(struct gw_loading *m, const struct mg_node *map,
         gw_bind_error(&m->bind, gw_tree_get(gw_tree_get(map, "delivery"), "retry"),
                       "retry: first is longer than most");
     gw_model_check_captures(m, route, extra);
-    if (extra->whole)
+    if (extra->whole) {
         gw_model_check_delivery(m, route);
+        gw_model_check_consumers(m, route);
+    }
     return 0;
 }
 
@@ -349,6 +351,7 @@ int gw_model_load(struct gw_arena *arena, const struct mg_node *root,
         if (!diags->errors)
             gw_model_check_unused(m);
         gw_model_check_collisions(m);
+        gw_model_check_same_consumers(m);
         gw_model_check_graph(m);
     }
     if (error)

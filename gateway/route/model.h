@@ -5,6 +5,8 @@
 #include "plugin/registry.h"
 #include "route/pattern.h"
 
+enum { GW_CONSUMERS_MAX = 64 };
+
 struct gw_gateway_settings {
     const char *name;       /* default: the host name */
     int64_t shards;         /* 1..64, default 1 */
@@ -21,7 +23,7 @@ struct gw_bridge_config {
     const struct mg_module *module;
     const void *settings;
     const struct mg_node *node;
-    int64_t shard; /* the shard its connections live on; -1: the core chooses */
+    int64_t shard; /* of its first connection; -1: the core chooses */
 };
 
 struct gw_source_config {
@@ -29,6 +31,7 @@ struct gw_source_config {
     const char *address;            /* what open_source gets */
     const struct gw_pattern *match; /* over the event's address; NULL: every event */
     const void *settings;
+    int64_t consumers; /* connections that read it, 1..GW_CONSUMERS_MAX */
     struct mg_end end;
     const struct mg_node *node;
 };

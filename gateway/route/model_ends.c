@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const source_keys[] = {"bridge", "topic", "address", "match", NULL};
+static const char *const source_keys[] = {"bridge", "topic", "address", "match", "consumers", NULL};
 static const char *const sink_keys[] = {"bridge", "topic", "address", "properties", NULL};
 
 /* The bridge of an end; false where there is none of that name.  *ret_whole: it can be asked. */
@@ -125,6 +125,43 @@ static bool choose_pattern(struct gw_loading *m, const struct mg_node *map,
     return right;
 }
 
+static void read_consumers(struct gw_loading *m, const struct mg_node *map,
+                           struct gw_source_config *source)
+{
+    static const char *const key[] = {"consumers", NULL};
+    const struct mg_option *o = gw_source_options;
+    while (strcmp(o->name, key[0]))
+        o++;
+    const struct mg_option table[] = {*o, {NULL}};
+    const struct mg_node *picked = gw_tree_pick(m->arena, map, key);
+    struct gw_end_settings settings = {0};
+    source->consumers = 1;
+    if (picked && !gw_bind_settings(&m->bind, table, picked, map, &settings))
+        source->consumers = settings.consumers;
+}
+
+/* Do several connections get each event once, and not each of them every event? */
+static bool check_shared_out(struct gw_loading *m, const struct mg_node *map,
+                             const struct gw_bridge_config *bridge, struct gw_source_config *source)
+{
+    if (source->consumers == 1)
+        return true;
+    /* What its first connection sends, the others are not kept from hearing. */
+    source->end.abilities &= ~(uint32_t)MG_NO_ECHO;
+    if (source->end.abilities & MG_COMPETES)
+        return true;
+    const struct mg_bridge_ops *ops = bridge->module->ops;
+    const char *cure = !(ops->abilities & MG_COMPETES) ? "leave consumers away"
+                       : source->end.abilities & MG_FILTERS
+                           ? "write $share/NAME/ in front of the topic, or leave consumers away"
+                           : "read a queue (see the bridge's README), or leave consumers away";
+    gw_bind_error_at_key(&m->bind, gw_tree_get(map, "consumers"),
+                         "consumers: bridge %s (%s) is not given its share of the events here: "
+                         "each of the %lld connections would get every event; %s",
+                         bridge->name, bridge->module->name, (long long)source->consumers, cure);
+    return false;
+}
+
 /* Where the bridge is not known, captures still say what was meant, so that what uses them can be
  * checked in the same run. */
 static void guess_pattern(struct gw_loading *m, const struct mg_node *map, const char *topic,
@@ -141,9 +178,10 @@ static void guess_pattern(struct gw_loading *m, const struct mg_node *map, const
 bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node,
                           struct gw_source_config *ret)
 {
-    *ret = (struct gw_source_config){.node = node};
+    *ret = (struct gw_source_config){.node = node, .consumers = 1};
     if (gw_tree_broken(node) || !is_map(m, node))
         return false;
+    read_consumers(m, node, ret);
     const struct mg_node *address = find_address(m, node);
     const char *text = NULL;
     bool right = address && !gw_bind_text(&m->bind, address->key, address, &text);
@@ -165,7 +203,8 @@ bool gw_model_read_source(struct gw_loading *m, const struct mg_node *node,
         pattern = NULL;
     ret->address = pattern ? pattern->filter : text;
     right = ask_end(m, node, bridge, MG_SOURCE, ret->address, ret->settings, &ret->end) &&
-            choose_pattern(m, node, address, pattern, &err, ret);
+            choose_pattern(m, node, address, pattern, &err, ret) &&
+            check_shared_out(m, node, bridge, ret);
     /* Unknown ends are left out of what is checked across ends. */
     if (!right)
         ret->end = (struct mg_end){0};

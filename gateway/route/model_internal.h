@@ -18,6 +18,7 @@ struct gw_bridge_settings {
 struct gw_end_settings { /* of a source or a sink */
     const char *bridge, *topic, *address, *match;
     struct mg_list properties;
+    int64_t consumers;
 };
 struct gw_step_settings {
     const char *type;
@@ -70,6 +71,9 @@ void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char
 void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config *route,
                              const struct gw_route_extra *extra);
 void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config *route);
+/* model_consumers.c: what several connections of one source mean. */
+void gw_model_check_consumers(struct gw_loading *m, const struct gw_route_config *route);
+void gw_model_check_same_consumers(struct gw_loading *m);
 void gw_model_check_unused(struct gw_loading *m);
 void gw_model_check_collisions(struct gw_loading *m);
 /* model_graph.c: loops, and sources that several sinks hold. */

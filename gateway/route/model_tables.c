@@ -102,7 +102,8 @@ const struct mg_option gw_bridge_options[] = {
      .type = MG_OPT_INT,
      .least = 0,
      .most = 63,
-     .doc = "The shard that its connections live on, counted from 0; without it, the core chooses.",
+     .doc = "The shard that its connection lives on, counted from 0; without it, the core chooses. "
+            "Further connections (consumers) live on the shards after it.",
      IN(gw_bridge_settings, shard)},
     {NULL},
 };
@@ -127,6 +128,14 @@ const struct mg_option gw_source_options[] = {
             "is a topic filter, "
             "else every event.",
      IN(gw_end_settings, match)},
+    {.name = "consumers",
+     .type = MG_OPT_INT,
+     .value = "1",
+     .least = 1,
+     .most = GW_CONSUMERS_MAX,
+     .doc = "Connections, spread over the shards, among which the peer shares the events out: an "
+            "MQTT $share, an AMQP queue.",
+     IN(gw_end_settings, consumers)},
     {NULL},
 };
 
@@ -212,7 +221,7 @@ const struct mg_option gw_delivery_options[] = {
      .value = "1000",
      .least = 1,
      .most = 65535,
-     .doc = "Events of one source that may be in hand.",
+     .doc = "Events of one source that may be in hand, all its consumers together.",
      IN(gw_delivery_settings, window)},
     {.name = "ttl",
      .type = MG_OPT_DURATION_MS,

@@ -369,6 +369,8 @@ enum {
     MG_ORDERED = 16,   /* keeps order */
     MG_FILTERS = 32,   /* source addresses are MQTT topic filters, so {captures} work in them */
     MG_NO_ECHO = 64,   /* source: never sees what the same connection sent */
+    MG_COMPETES = 128, /* source: of several connections that open it, the peer gives each event to
+                        * one; it may then be opened on connections of index 1, 2 … as well */
 };
 
 /* What a source can bring and a sink can carry, for the fidelity report of `meshgate check`. */
@@ -392,10 +394,16 @@ enum {
 struct mg_end {
     uint32_t abilities; /* MG_* of this end as configured */
     uint32_t carries;   /* MG_CARRIES_* */
+    /* A source without MG_DEFERS_ACK that could have it: why not here, and what to write instead.
+     * Static text; NULL: nothing to say. */
+    const char *cannot_defer;
 };
 
 /* A bridge instance opens one or more connections, each on one shard; `context` is the module's
- * object for one of them.  All SHARD but end, which is pure.
+ * object for one of them.  All SHARD but end, which is pure.  The connection of index 0 has all
+ * sources and sinks; those of index 1, 2 … are further consumers of some of its sources
+ * (MG_COMPETES) and have no sinks.  Different connections are called on different threads at the
+ * same time, so what they share in `self` is read-only or atomic.
  *
  * A peer that is away is not an error: open and begin succeed, the bridge keeps trying
  * (decorrelated jitter), says status(false, why), and send answers -EAGAIN until it calls sendable.

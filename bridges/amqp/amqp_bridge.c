@@ -108,6 +108,18 @@ static int check_rabbitmq(uint32_t direction, const char *address, struct mg_err
     return 0;
 }
 
+/* Do several receivers get each message once among them?  A queue's do.  Elsewhere each has its own
+ * copy, unless the configuration asks for messages to be moved (AMQP 1.0 §3.5.3). */
+static bool competes(bool rabbitmq, const char *address, const struct amqp_source_settings *o)
+{
+    if (o->dynamic || o->distribution == AMQP_DISTRIBUTION_COPY)
+        return false;
+    if (!rabbitmq)
+        return o->distribution == AMQP_DISTRIBUTION_MOVE;
+    enum amqp_form_kind kind = amqp_address_parse((struct mg_str){address, strlen(address)}).kind;
+    return kind == AMQP_ADDRESS_QUEUE || kind == AMQP_ADDRESS_PLAIN;
+}
+
 static int bridge_end(const void *settings, uint32_t direction, const char *address,
                       const void *end_settings, struct mg_end *ret_end, struct mg_err *err)
 {
@@ -123,7 +135,8 @@ static int bridge_end(const void *settings, uint32_t direction, const char *addr
         const struct amqp_source_settings *o = end_settings;
         if (!address[0] && !o->dynamic)
             return refuse(err, "the source needs an address, or `dynamic: true`");
-        ret_end->abilities = MG_SOURCE | MG_ORDERED | (o->presettled ? 0 : MG_DEFERS_ACK);
+        ret_end->abilities = MG_SOURCE | MG_ORDERED | (o->presettled ? 0 : MG_DEFERS_ACK) |
+                             (competes(rabbitmq, address, o) ? MG_COMPETES : 0);
     } else {
         const struct amqp_sink_settings *o = end_settings;
         enum amqp_form_kind kind =
@@ -234,7 +247,7 @@ static const struct mg_life life = {.create = bridge_create, .destroy = bridge_d
 static const char *const counters[] = {"undecodable", "confirm_timeouts", "reconnects", NULL};
 static const struct mg_bridge_ops ops = {
     .size = sizeof ops,
-    .abilities = MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS | MG_ORDERED,
+    .abilities = MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS | MG_ORDERED | MG_COMPETES,
     .end = bridge_end,
     .open = bridge_open,
     .open_source = bridge_open_source,

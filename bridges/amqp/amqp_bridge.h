@@ -32,10 +32,16 @@ enum amqp_subscription {
     AMQP_SUBSCRIBE_CONFIGURATION,
     AMQP_SUBSCRIBE_MESSAGES
 };
+enum amqp_distribution {
+    AMQP_DISTRIBUTION_UNSPECIFIED,
+    AMQP_DISTRIBUTION_MOVE,
+    AMQP_DISTRIBUTION_COPY
+};
 struct amqp_source_settings {
     const char *name;
     uint32_t durable; /* enum amqp_subscription */
-    uint32_t expiry, distribution;
+    uint32_t expiry;
+    uint32_t distribution; /* enum amqp_distribution */
     int64_t expiry_timeout_ms;
     bool dynamic, presettled, declare_durable;
 };

@@ -112,7 +112,8 @@ static const struct mg_life life = {
 
 static const struct mg_bridge_ops ops = {
     .size = sizeof(ops),
-    .abilities = MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_ORDERED | MG_FILTERS | MG_NO_ECHO,
+    .abilities =
+        MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_ORDERED | MG_FILTERS | MG_NO_ECHO | MG_COMPETES,
     .end = mqtt_end,
     .open = mqtt_open,
     .open_source = mqtt_open_source,

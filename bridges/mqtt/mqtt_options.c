@@ -240,6 +240,8 @@ static int source_end(const struct mqtt_settings *settings, const char *address,
     ret_end->abilities = MG_SOURCE | MG_FILTERS | MG_ORDERED;
     if (v5 && source->no_local && !group.len)
         ret_end->abilities |= MG_NO_ECHO;
+    if (group.len)
+        ret_end->abilities |= MG_COMPETES;
     ret_end->carries = CARRIES_ALWAYS | (v5 ? CARRIES_5 : 0);
     return 0;
 }

@@ -102,7 +102,13 @@ void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config 
     for (size_t i = 0; i < route->source_count; i++) {
         const struct gw_source_config *s = &route->sources[i];
         const struct gw_bridge_config *b = &m->model.bridges[s->bridge];
-        if (!(s->end.abilities & MG_DEFERS_ACK))
+        if (!(s->end.abilities & MG_DEFERS_ACK) && s->end.cannot_defer)
+            gw_bind_error(&m->bind, s->node,
+                          "%s needs a source that is acknowledged only after the sinks have "
+                          "confirmed; bridge %s (%s) is not that here: %s. Or write delivery: { "
+                          "guarantee: best-effort }",
+                          direct, b->name, b->module->name, s->end.cannot_defer);
+        else if (!(s->end.abilities & MG_DEFERS_ACK))
             gw_bind_error(
                 &m->bind, s->node,
                 "%s needs a source that is acknowledged only after the sinks have confirmed; "

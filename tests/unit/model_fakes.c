@@ -17,7 +17,20 @@ static void destroy(void *self)
     (void)self;
 }
 
+static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg_err *reterr)
+{
+    (void)self, (void)shard, (void)ret_context, (void)reterr;
+    return -ENOTSUP;
+}
+
 static const struct mg_life life = {.create = create, .destroy = destroy};
+static void shard_close(void *self, void *context)
+{
+    (void)self, (void)context;
+}
+
+static const struct mg_life remembering = {
+    .create = create, .destroy = destroy, .shard_open = shard_open, .shard_close = shard_close};
 
 static int open_connection(void *self, mg_connection *c, uint32_t index, void **ret,
                            struct mg_err *reterr)
@@ -148,12 +161,14 @@ static int quick_end(const void *settings, uint32_t direction, const char *addre
     ret_end->abilities = direction == MG_SOURCE
                              ? MG_SOURCE | MG_FILTERS | MG_ORDERED
                              : MG_SINK | MG_ORDERED | (end->qos ? MG_CONFIRMS : 0);
+    if (direction == MG_SOURCE && !strncmp(address, "$share/", 7))
+        ret_end->abilities |= MG_COMPETES;
     ret_end->carries = MG_CARRIES_PROPERTIES | MG_CARRIES_RETAIN | MG_CARRIES_EXPIRY |
                        MG_CARRIES_BINARY | MG_CARRIES_ADDRESS;
     return 0;
 }
 static const struct mg_bridge_ops quick_ops =
-    BRIDGE_OPS(MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_FILTERS, quick_end);
+    BRIDGE_OPS(MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_FILTERS | MG_COMPETES, quick_end);
 static const struct mg_module quick = {
     .abi = MG_ABI_HERE,
     .kind = MG_BRIDGE,
@@ -248,11 +263,13 @@ static int late_end(const void *settings, uint32_t direction, const char *addres
     if (*address != '/')
         return refuse(reterr, "address", "an address begins with /", address);
     ret_end->abilities = direction == MG_SOURCE ? MG_SOURCE | MG_DEFERS_ACK : MG_SINK | MG_CONFIRMS;
+    if (direction == MG_SOURCE && !strncmp(address, "/queue/", 7))
+        ret_end->abilities |= MG_COMPETES;
     ret_end->carries = UINT32_MAX & ~(uint32_t)MG_CARRIES_RETAIN;
     return 0;
 }
 static const struct mg_bridge_ops late_ops =
-    BRIDGE_OPS(MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS, late_end);
+    BRIDGE_OPS(MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS | MG_COMPETES, late_end);
 static const struct mg_module late = {
     .abi = MG_ABI_HERE,
     .kind = MG_BRIDGE,
@@ -283,15 +300,18 @@ static int bus_end(const void *settings, uint32_t direction, const char *address
                    const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr)
 {
     const struct bus *s = settings;
-    (void)address, (void)end_settings, (void)reterr;
+    (void)end_settings, (void)reterr;
     ret_end->abilities = direction == MG_SOURCE ? MG_SOURCE | MG_FILTERS | MG_DEFERS_ACK |
                                                       (s->no_local ? MG_NO_ECHO : 0)
                                                 : MG_SINK | MG_CONFIRMS;
+    if (direction == MG_SOURCE && !strncmp(address, "$share/", 7))
+        ret_end->abilities |= MG_COMPETES;
     ret_end->carries = MG_CARRIES_BINARY | MG_CARRIES_ADDRESS;
     return 0;
 }
 static const struct mg_bridge_ops bus_ops = BRIDGE_OPS(
-    MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS | MG_FILTERS | MG_NO_ECHO, bus_end);
+    MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS | MG_FILTERS | MG_NO_ECHO | MG_COMPETES,
+    bus_end);
 static const struct mg_module bus = {
     .abi = MG_ABI_HERE,
     .kind = MG_BRIDGE,
@@ -358,7 +378,7 @@ static const struct mg_module changed = {
     .summary = "A fake.",
     .options = key_options,
     .settings_size = sizeof(struct step),
-    .life = &life,
+    .life = &remembering,
     .ops = &step_ops,
 };
 static const struct mg_module lookup = {

@@ -400,6 +400,92 @@ static void reports_what_a_leg_cannot_carry(void)
              "from bridge q to bridge b: not carried: properties, the expiry, the retain flag"));
 }
 
+static void reads_a_source_with_several_consumers(void)
+{
+    CU_ASSERT_TRUE_FATAL(loads("gateway: { shards: 2 }\n" PEERS USED "  r:\n"
+                               "    from:\n"
+                               "      - { bridge: l, address: /queue/a, consumers: 3 }\n"
+                               "      - { bridge: l, address: /queue/b }\n"
+                               "    to: { bridge: b, topic: z }\n",
+                               1));
+    CU_ASSERT_EQUAL(model->routes[1].sources[0].consumers, 3);
+    CU_ASSERT_EQUAL(model->routes[1].sources[1].consumers, 1);
+    CU_ASSERT_TRUE(says(GW_DIAG_WARNING, 14, 41,
+                        "route r: the peer shares the events of \"/queue/a\" out among 3 "
+                        "connections, and order is kept within each"));
+}
+
+static void consumers_need_a_peer_that_shares_out(void)
+{
+    CU_ASSERT_TRUE(refuses(PEERS "  r:\n"
+                                 "    from: { bridge: q, topic: a/+, consumers: 2 }\n"
+                                 "    to: { bridge: o, topic: z }\n"
+                                 "    delivery: { guarantee: best-effort }\n",
+                           9, 36, "write $share/NAME/ in front of the topic"));
+    CU_ASSERT_TRUE(refuses(PEERS "  r:\n"
+                                 "    from: { bridge: l, address: /topic/a, consumers: 2 }\n"
+                                 "    to: { bridge: b, topic: z }\n",
+                           9, 43, "each of the 2 connections would get every event; read a queue"));
+    for (size_t i = 0; i < 2; i++) {
+        char text[600];
+        snprintf(text, sizeof text,
+                 PEERS "  r:\n"
+                       "    from: { bridge: l, address: /queue/a, consumers: %s }\n"
+                       "    to: { bridge: b, topic: z }\n",
+                 i ? "65" : "0");
+        CU_ASSERT_TRUE(refuses(text, 9, 54, "consumers: "));
+    }
+}
+
+static void routes_of_one_subscription_have_as_many_consumers(void)
+{
+    static const char text[] = PEERS "  r:\n"
+                                     "    from: { bridge: q, topic: $share/g/a, consumers: 2 }\n"
+                                     "    to: { bridge: o, topic: z }\n"
+                                     "    delivery: { guarantee: best-effort }\n"
+                                     "  s:\n"
+                                     "    from: { bridge: q, topic: $share/g/a%s }\n"
+                                     "    to: { bridge: o, topic: z }\n"
+                                     "    delivery: { guarantee: best-effort }\n";
+    char yaml[sizeof text + 32];
+    snprintf(yaml, sizeof yaml, text, "");
+    CU_ASSERT_TRUE(refuses(yaml, 13, 11, "with 2 and 1 consumers"));
+    snprintf(yaml, sizeof yaml, text, ", consumers: 2");
+    CU_ASSERT_EQUAL(load(yaml), 0);
+    snprintf(yaml, sizeof yaml, text, "b"); /* another subscription */
+    CU_ASSERT_EQUAL(load(yaml), 0);
+}
+
+/* What the first connection sends, the others of the bridge hear. */
+static void consumers_hear_what_their_bridge_sends(void)
+{
+    static const char text[] = PEERS "  r:\n"
+                                     "    from: { bridge: n, topic: $share/g/a%s }\n"
+                                     "    to: { bridge: n, topic: a }\n";
+    char yaml[sizeof text + 32];
+    snprintf(yaml, sizeof yaml, text, "");
+    CU_ASSERT_EQUAL(load(yaml), 0);
+    snprintf(yaml, sizeof yaml, text, ", consumers: 2");
+    CU_ASSERT_TRUE(refuses(yaml, 8, 3, "route r receives again what it sends"));
+}
+
+static void warns_of_filters_that_remember_on_each_shard(void)
+{
+    static const char text[] = "gateway: { shards: %d }\n" PEERS "  r:\n"
+                               "    from: { bridge: l, address: /queue/a, consumers: 2 }\n"
+                               "    steps: [ { filter: { type: changed } } ]\n"
+                               "    to: { bridge: b, topic: z }\n";
+    char yaml[sizeof text + 32];
+    snprintf(yaml, sizeof yaml, text, 2);
+    CU_ASSERT_EQUAL(load(yaml), 0);
+    CU_ASSERT_TRUE(says(GW_DIAG_WARNING, 10, 43, "filter:changed remembers on each shard"));
+    snprintf(yaml, sizeof yaml, text, 1);
+    CU_ASSERT_EQUAL(load(yaml), 0);
+    CU_ASSERT_TRUE(says(GW_DIAG_NOTE, 10, 43, "one thread serves all 2 consumers"));
+    for (size_t i = 0; i < diags.count; i++)
+        CU_ASSERT_PTR_NULL(strstr(diags.items[i].text, "remembers"));
+}
+
 static void ten_thousand_routes_are_checked_in_time(void)
 {
     enum { ROUTES = 10000 };
@@ -452,6 +538,11 @@ int main(void)
         {"warns of an unused bridge and notes a collision",
          warns_of_an_unused_bridge_and_notes_a_collision},
         {"reports what a leg cannot carry", reports_what_a_leg_cannot_carry},
+        {KIT_TEST(reads_a_source_with_several_consumers)},
+        {KIT_TEST(consumers_need_a_peer_that_shares_out)},
+        {KIT_TEST(routes_of_one_subscription_have_as_many_consumers)},
+        {KIT_TEST(consumers_hear_what_their_bridge_sends)},
+        {KIT_TEST(warns_of_filters_that_remember_on_each_shard)},
         {"ten thousand routes are checked in time", ten_thousand_routes_are_checked_in_time},
         {"a great overlap ends", a_great_overlap_ends},
         {NULL, NULL},

@@ -73,8 +73,7 @@ int mqtt_read_odd_topic(const struct mqtt_reader *reader, const char *what, stru
     if (!mqtt_text_is_utf8(topic))
         return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, NOT_UTF8, what);
     if (memchr(topic.at, '+', topic.len) || memchr(topic.at, '#', topic.len))
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its %s '%.*s' holds a wildcard", what,
-                           (int)(topic.len > 60 ? 60 : topic.len), topic.at);
+        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its %s holds a wildcard", what);
     return 0;
 }
 
@@ -89,7 +88,7 @@ static int refuse_first(const struct mqtt_reader *reader, uint8_t first, bool v5
                            v5 ? "5" : "3.1.1", first >> 4);
     if (!(to & (v5 ? V5 : V3)))
         return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "a %s never sends one",
-                           reader->server ? "server to a client" : "client to a server");
+                           reader->server ? "client" : "server");
     return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its first byte is 0x%02x: %s", first,
                        first >> 4 != MQTT_PUBLISH ? "reserved flags"
                        : (first & 6) == 6         ? "QoS 3"

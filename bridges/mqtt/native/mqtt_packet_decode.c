@@ -404,8 +404,7 @@ static int read_protocol(struct mqtt_reader *reader, bool *ret_v5)
     uint8_t level = 0;
     int rc = mqtt_read_text(reader, "protocol name", &name);
     if (!rc && (name.len != 4 || memcmp(name.at, "MQTT", 4)))
-        return mqtt_refuse(reader, 0x84, "its protocol is '%.*s', not 'MQTT'",
-                           (int)(name.len > 20 ? 20 : name.len), name.at);
+        return mqtt_refuse(reader, 0x84, "its protocol is not 'MQTT'");
     if (!rc)
         rc = mqtt_read_u8(reader, "protocol version", &level);
     if (!rc && level != 4 && level != 5)

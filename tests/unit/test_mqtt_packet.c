@@ -170,6 +170,64 @@ static void a_packet_with_changed_bytes_is_refused_or_another_packet(void)
     CU_ASSERT_TRUE(refused > 1000 && taken > 1000);
 }
 
+/* ASCII and a letter of two bytes, which the quick look at eight bytes leaves to the slow one. */
+static struct mg_str random_text(uint32_t *seed, char *at, size_t most)
+{
+    size_t length = next(seed) % (most + 1);
+    for (size_t i = 0; i < length; i++)
+        at[i] = (char)(' ' + 4 + next(seed) % 6);
+    if (length >= 2 && next(seed) % 4 == 0)
+        memcpy(at + next(seed) % (length - 1), "\xc3\xa4", 2);
+    return (struct mg_str){at, length};
+}
+
+static void publishes_come_back_as_they_went_and_as_long_as_said(void)
+{
+    uint32_t seed = 77;
+    static char texts[16][300];
+    static uint8_t bytes[8000];
+    struct mqtt_user users[4];
+    for (int turn = 0; turn < 20000; turn++) {
+        bool v5 = turn % 2;
+        uint32_t dice = next(&seed);
+        struct mqtt_packet packet = {.type = MQTT_PUBLISH}, back;
+        struct mqtt_publish *publish = &packet.publish;
+        publish->topic = random_text(&seed, texts[0], 299);
+        publish->qos = (uint8_t)(dice % 3);
+        publish->retain = dice & 8;
+        publish->dup = publish->qos && dice & 16;
+        packet.id = publish->qos ? (uint16_t)(1 + next(&seed) % 65535) : 0;
+        struct mg_str payload = random_text(&seed, texts[1], dice & 32 ? 299 : 3);
+        publish->payload = (struct mg_bytes){payload.at, payload.len};
+        if (!publish->topic.len)
+            publish->topic = (struct mg_str){"t", 1};
+        if (v5) {
+            publish->has_format = dice & 64;
+            publish->format = publish->has_format && dice & 128;
+            publish->has_expiry = dice & 256;
+            publish->expiry_s = publish->has_expiry ? next(&seed) : 0;
+            if (dice & 512)
+                publish->content_type = random_text(&seed, texts[2], 40);
+            if (dice & 1024)
+                publish->response_topic = (struct mg_str){"r/t", 3};
+            publish->has_correlation = dice & 2048;
+            if (publish->has_correlation)
+                publish->correlation = publish->payload;
+            for (size_t i = 0; i < (dice >> 12) % 5; i++)
+                users[publish->user_count++] = (struct mqtt_user){
+                    random_text(&seed, texts[4 + i], 20), random_text(&seed, texts[8 + i], 299)};
+            publish->users = users;
+        }
+        size_t length = mqtt_publish_encode(publish, packet.id, 0, v5, bytes, sizeof(bytes));
+        struct mqtt_decoder decoder = {.v5 = v5, .server = dice & 1 << 18};
+        struct mqtt_fault fault;
+        CU_ASSERT_EQUAL(length, mqtt_publish_size(publish, v5));
+        CU_ASSERT_EQUAL(decode(&decoder, bytes, length, &back, &fault), 0);
+        CU_ASSERT_TRUE(packet_same(&packet, &back, v5));
+        mqtt_decoder_fini(&decoder);
+    }
+}
+
 static void what_mqtt_cannot_say_is_not_encoded(void)
 {
     static char text[70000];
@@ -218,6 +276,7 @@ int main(void)
         {KIT_TEST(a_packet_that_is_not_all_there_waits_for_more)},
         {KIT_TEST(a_body_that_is_cut_short_is_refused_or_another_packet)},
         {KIT_TEST(a_packet_with_changed_bytes_is_refused_or_another_packet)},
+        {KIT_TEST(publishes_come_back_as_they_went_and_as_long_as_said)},
         {KIT_TEST(what_mqtt_cannot_say_is_not_encoded)},
         {KIT_TEST(names_are_known_for_all_types)},
         {NULL, NULL},

@@ -67,15 +67,14 @@ static void check_readers(struct gw_loading *m, const struct reader *first,
     if (compare_places(first, second) || first->source->consumers == second->source->consumers)
         return;
     const struct gw_source_config *s = second->source;
-    const struct mg_node *at = gw_tree_get(s->node, "consumers");
     char shown[GW_SHOWN_BYTES];
-    gw_bind_error_at_key(&m->bind, at ? at : s->node,
-                         "routes %s and %s read \"%s\" of bridge %s with %lld and %lld consumers: "
-                         "what a connection gets that only one of them has, the other misses; "
-                         "write the same number in both",
-                         first->route->name, second->route->name, gw_tree_shown(shown, s->address),
-                         m->model.bridges[s->bridge].name, (long long)first->source->consumers,
-                         (long long)s->consumers);
+    gw_bind_error(&m->bind, s->node,
+                  "routes %s and %s read \"%s\" of bridge %s with %lld and %lld consumers: events "
+                  "that come to a connection of only one of them miss the other; write the same "
+                  "number in both",
+                  first->route->name, second->route->name, gw_tree_shown(shown, s->address),
+                  m->model.bridges[s->bridge].name, (long long)first->source->consumers,
+                  (long long)s->consumers);
 }
 
 /* On one connection, sources of one topic filter share a subscription.  So each must be on every

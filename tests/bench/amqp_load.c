@@ -109,7 +109,7 @@ static void on_message(pn_delivery_t *delivery)
     last_ns = load_now_ns();
     if (!start_ns)
         start_ns = last_ns;
-    tally_note(&tally, received, received_size);
+    tally_note(&tally, received, received_size, 0, 1);
     received_size = 0;
     if (progress)
         *progress = tally.unique;

@@ -17,8 +17,48 @@ uint64_t load_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Where JSON has no room: number and time in hexadecimal, the time in microseconds modulo 2^32. */
+static size_t small_payload(char *buffer, size_t size, long number)
+{
+    snprintf(buffer, LOAD_BYTES_MIN + 1, "@%07lx%08x", (unsigned long)number & 0xfffffff,
+             (unsigned)(uint32_t)(load_now_ns() / 1000));
+    memset(buffer + LOAD_BYTES_MIN, 'x', size - LOAD_BYTES_MIN);
+    return size;
+}
+
+static void read_small(const char *head, long long *ret_number, uint64_t *ret_latency_ns)
+{
+    char number[8], sent[9];
+    memcpy(number, head + 1, 7);
+    memcpy(sent, head + 8, 8);
+    number[7] = sent[8] = '\0';
+    *ret_number = strtoll(number, NULL, 16);
+    uint32_t now_us = (uint32_t)(load_now_ns() / 1000);
+    *ret_latency_ns = (uint64_t)(now_us - (uint32_t)strtoul(sent, NULL, 16)) * 1000;
+}
+
+static bool read_json(const char *payload, size_t length, long long *ret_number,
+                      uint64_t *ret_latency_ns)
+{
+    /* A copy ends in NUL, so that strtoll stops in it; what stands before the payload may hold
+     * NULs. */
+    char head[513];
+    size_t size = length < sizeof head - 1 ? length : sizeof head - 1;
+    memcpy(head, payload, size);
+    head[size] = '\0';
+    const char *number = memmem(head, size, "\"seq\":", 6),
+               *sent = memmem(head, size, "\"ts\":", 5);
+    if (!number || !sent)
+        return false;
+    *ret_number = strtoll(number + 6, NULL, 10);
+    *ret_latency_ns = load_now_ns() - strtoull(sent + 5, NULL, 10);
+    return true;
+}
+
 size_t load_payload(char *buffer, size_t size, long number)
 {
+    if (size < LOAD_JSON_MIN)
+        return small_payload(buffer, size, number);
     int head = snprintf(buffer, size + LOAD_PAYLOAD_SLACK,
                         "{\"seq\":%ld,\"ts\":%llu,\"device\":\"d%ld\",\"temp\":%ld.5,\"pad\":\"",
                         number, (unsigned long long)load_now_ns(), number % 1000, number % 60);
@@ -47,31 +87,27 @@ void tally_fini(struct tally *tally)
     free(tally->last);
 }
 
-void tally_note(struct tally *tally, const char *payload, size_t length)
+void tally_note(struct tally *tally, const char *payload, size_t length, long way, long ways)
 {
-    /* A copy ends in NUL, so that strtoll stops in it; what stands before the payload may hold
-     * NULs. */
-    char head[513];
-    size_t size = length < sizeof head - 1 ? length : sizeof head - 1;
-    memcpy(head, payload, size);
-    head[size] = '\0';
-    const char *number = memmem(head, size, "\"seq\":", 6),
-               *sent = memmem(head, size, "\"ts\":", 5);
-    if (!number || !sent)
+    long long number;
+    uint64_t latency_ns;
+    if (length >= LOAD_BYTES_MIN && length < LOAD_JSON_MIN && payload[0] == '@')
+        read_small(payload, &number, &latency_ns);
+    else if (!read_json(payload, length, &number, &latency_ns))
         return;
-    long long at = strtoll(number + 6, NULL, 10);
-    if (at < 0 || at >= tally->count)
+    if (number < 0 || way < 0 || way >= ways || number >= tally->count / ways)
         return;
+    long at = (long)number * ways + way;
     tally->received++;
     if (tally->seen[at]) {
         tally->duplicates++;
     } else {
         tally->seen[at] = true;
-        tally->latency_ns[tally->unique++] = load_now_ns() - strtoull(sent + 5, NULL, 10);
+        tally->latency_ns[tally->unique++] = latency_ns;
         long *last = &tally->last[at % tally->streams];
         if (at < *last)
             tally->out_of_order++;
-        *last = (long)at;
+        *last = at;
     }
 }
 
@@ -88,16 +124,25 @@ static double quantile_us(const struct tally *tally, double part)
     return (double)tally->latency_ns[(long)((double)(tally->unique - 1) * part)] / 1000.0;
 }
 
+/* Of this process, so far. */
+static double own_cpu_s(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
 void tally_print(struct tally *tally, long sent, long done, bool receives, double seconds)
 {
     qsort(tally->latency_ns, (size_t)tally->unique, sizeof *tally->latency_ns, by_value);
     printf("{\"sent\":%ld,\"received\":%ld,\"unique\":%ld,\"lost\":%ld,\"dup\":%ld,\"out_of_"
            "order\":%ld,"
-           "\"seconds\":%.3f,\"rate\":%.0f,\"p50_us\":%.0f,\"p99_us\":%.0f,\"p999_us\":%.0f}\n",
+           "\"seconds\":%.3f,\"rate\":%.0f,\"p50_us\":%.0f,\"p99_us\":%.0f,\"p999_us\":%.0f,"
+           "\"tool_cpu_s\":%.4f}\n",
            sent, tally->received, tally->unique, receives ? tally->count - tally->unique : 0,
            tally->duplicates, tally->out_of_order, seconds,
            seconds > 0 ? (double)done / seconds : 0, quantile_us(tally, .5),
-           quantile_us(tally, .99), quantile_us(tally, .999));
+           quantile_us(tally, .99), quantile_us(tally, .999), own_cpu_s());
 }
 
 _Atomic long *load_shared_counter(const char *path)

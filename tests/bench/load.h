@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Numbers above this are refused: the tally holds some bytes for each. */
-enum { LOAD_COUNT_MAX = 50000000, LOAD_BYTES_MAX = 16000000 };
+enum { LOAD_COUNT_MAX = 50000000, LOAD_BYTES_MIN = 16, LOAD_BYTES_MAX = 16000000 };
 
 struct tally {
     long count;   /* numbers 0 … count-1 are expected */
@@ -19,16 +19,18 @@ struct tally {
 
 uint64_t load_now_ns(void); /* monotonic, the same clock in every process of one machine */
 
-/* Writes the JSON payload of `number`, padded to `size` bytes (at least 96), and returns its
- * length. buffer holds LOAD_PAYLOAD_SLACK bytes more than size. */
-enum { LOAD_PAYLOAD_SLACK = 128 };
+/* Writes the payload of `number`, padded to `size` bytes (at least LOAD_BYTES_MIN), and returns its
+ * length: JSON from LOAD_JSON_MIN bytes on.  buffer holds LOAD_PAYLOAD_SLACK bytes more than size.
+ */
+enum { LOAD_PAYLOAD_SLACK = 128, LOAD_JSON_MIN = 128 };
 size_t load_payload(char *buffer, size_t size, long number);
 
 /* False: out of memory. */
 bool tally_init(struct tally *tally, long count, long streams);
 void tally_fini(struct tally *tally);
-/* Notes one payload as load_payload wrote it, wherever its number stands in the first 512 bytes. */
-void tally_note(struct tally *tally, const char *payload, size_t length);
+/* Notes one payload as load_payload wrote it, wherever its number stands in the first 512 bytes (a
+ * small one: as it is).  Where each goes `ways` ways, number n on way w counts as n * ways + w. */
+void tally_note(struct tally *tally, const char *payload, size_t length, long way, long ways);
 /* Prints one JSON line.  done: how many the rate counts; lost is counted where `receives`. */
 void tally_print(struct tally *tally, long sent, long done, bool receives, double seconds);
 

@@ -90,8 +90,9 @@ class Connection:
             pass
         self.out.put("cut")
 
-    def answer(self, kind, packet_id, reason=0, **named):
-        """PUBACK, PUBREC, PUBCOMP to the client, with what that changes in the session."""
+    def answer(self, kind, packet_id, reason=0, lost=False, **named):
+        """PUBACK, PUBREC, PUBCOMP to the client, with what that changes in the session.
+        lost: it does not get there; the connection breaks."""
         entry = self.session.theirs.get(packet_id)
         last = kind in (PUBACK, PUBCOMP) or reason >= 0x80
         if entry is not None and last:
@@ -101,7 +102,10 @@ class Connection:
             self.expect[PUBREL].append(packet_id)
         if last:
             self.unanswered.discard(packet_id)
-        self.send(wire.ack(self.v5, kind, packet_id, reason, **named))
+        if lost:
+            self.cut()
+        else:
+            self.send(wire.ack(self.v5, kind, packet_id, reason, **named))
 
     def disconnect(self, reason=0, **named):
         self.send(wire.disconnect(self.v5, reason, **named))

@@ -2,6 +2,7 @@
 """A Mosquitto on a loopback port."""
 import os
 import shutil
+import signal
 
 from .process import Process
 from .waiting import connectable, free_port, until
@@ -41,6 +42,14 @@ class Mosquitto:
         if not self.process.alive():
             raise RuntimeError("Mosquitto did not start:\n" + self.process.tail())
         return self
+
+    def save(self):
+        """Writes sessions and their messages to the disk now."""
+        database = os.path.join(self.folder, "mosquitto.db")
+        seen = os.stat(database).st_mtime_ns if os.path.exists(database) else 0
+        self.process.signal(signal.SIGUSR1)
+        until(lambda: os.path.exists(database) and os.stat(database).st_mtime_ns != seen,
+              "Mosquitto has saved")
 
     def kill(self):
         self.process.kill()

@@ -13,12 +13,19 @@ class RabbitMQ:
         os.makedirs(self.folder, exist_ok=True)
         self.port, self.tls_port = free_port(), free_port()
         self.dist_port, self.epmd_port = free_port(), free_port()
-        self.plugins = ["rabbitmq_amqp1_0"]
+        self.mqtt_ports = {scheme: free_port() for scheme in ("mqtt", "mqtts", "ws", "wss")}
+        self.plugins = ["rabbitmq_amqp1_0", "rabbitmq_mqtt", "rabbitmq_web_mqtt"]
         self.config = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", "loopback_users = none",
-                       "disk_free_limit.absolute = 1MB", "log.file.level = info"]
+                       "disk_free_limit.absolute = 1MB", "log.file.level = info",
+                       f"mqtt.listeners.tcp.1 = 127.0.0.1:{self.mqtt_ports['mqtt']}",
+                       "web_mqtt.tcp.ip = 127.0.0.1", f"web_mqtt.tcp.port = {self.mqtt_ports['ws']}"]
         if certs:
             self.plugins.append("rabbitmq_auth_mechanism_ssl")
             self.config += [
+                f"mqtt.listeners.ssl.1 = 127.0.0.1:{self.mqtt_ports['mqtts']}",
+                "web_mqtt.ssl.ip = 127.0.0.1", f"web_mqtt.ssl.port = {self.mqtt_ports['wss']}",
+                f"web_mqtt.ssl.cacertfile = {certs.ca}", f"web_mqtt.ssl.certfile = {certs.server_cert}",
+                f"web_mqtt.ssl.keyfile = {certs.server_key}",
                 f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}",
                 f"ssl_options.cacertfile = {certs.ca}",
                 f"ssl_options.certfile = {certs.server_cert}",

@@ -2,19 +2,24 @@
 /* The mqtt module, inside: settings, the instance, and a link, which is one of its connections. */
 #pragma once
 #include "mqtt_client.h"
+#include "mqtt_scram.h"
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
 enum { MQTT_VERSION_5, MQTT_VERSION_311 };
+enum { MQTT_CLIENT_NATIVE, MQTT_CLIENT_PAHO };
+enum { MQTT_REDIRECTS_FOLLOW, MQTT_REDIRECTS_REFUSE };
+/* Defaults that MQTT 3.1.1 has no use for, and does not refuse. */
+enum { MQTT_RECEIVE_MAXIMUM_DEFAULT = 1000, MQTT_TOPIC_ALIASES_DEFAULT = 16 };
 struct mqtt_settings {
     struct mg_list urls;
-    uint32_t version;
+    uint32_t client, version, redirects;
     bool clean_start;
     const char *client_id, *user, *password;
     int64_t session_expiry_ms, keep_alive_ms, connect_timeout_ms, confirm_timeout_ms;
-    int64_t receive_maximum, max_packet, max_inflight;
+    int64_t receive_maximum, max_packet, max_inflight, topic_aliases;
     struct {
-        const char *ca, *ca_path, *cert, *key, *key_password;
+        const char *ca, *ca_path, *cert, *key, *key_password, *server_name;
         uint32_t verify; /* enum mqtt_verify */
         struct mg_list alpn;
     } tls;
@@ -23,6 +28,9 @@ struct mqtt_settings {
         int64_t qos, delay_ms;
         bool retain;
     } will;
+    struct {
+        const char *method, *data;
+    } auth;
     struct {
         int64_t first_ms, most_ms;
     } reconnect;
@@ -47,9 +55,13 @@ extern const struct mg_option mqtt_options[], mqtt_source_options[], mqtt_sink_o
 int mqtt_settings_check(const void *settings, struct mg_err *reterr);
 int mqtt_end(const void *settings, uint32_t direction, const char *address,
              const void *end_settings, struct mg_end *ret_end, struct mg_err *reterr);
+/* Whether the server keeps the session when a connection is lost. */
 bool mqtt_keeps_session(const struct mqtt_settings *settings);
+/* Whether it keeps it over a restart of the gateway, too. */
+bool mqtt_session_survives(const struct mqtt_settings *settings);
+bool mqtt_uses_scram(const struct mqtt_settings *settings);
 /* Writes the reason, and answers -EINVAL. */
-int mqtt_refuse(struct mg_err *err, const char *option, const char *format, ...)
+int mqtt_decline(struct mg_err *err, const char *option, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* ---- the instance --------------------------------------------------------------------------- */
@@ -63,6 +75,7 @@ enum {
     COUNT_DROPPED_FULL,
     COUNT_DROPPED_AT_STOP,
     COUNT_CONNECTS,
+    COUNT_REJECTED,
 };
 
 struct mqtt_bridge {
@@ -73,12 +86,27 @@ struct mqtt_bridge {
     struct mqtt_will will;
     struct mqtt_tls tls;
     unsigned char *alpn;
-    bool loaded; /* holds the client library */
+    bool loaded; /* holds Paho */
 };
 
 /* ---- a link --------------------------------------------------------------------------------- */
 
 struct mqtt_link;
+
+/* An event whose source took no more.  The server waits for its receipt, so it stays here. */
+struct mqtt_parked {
+    struct mqtt_parked *next;
+    mg_event *event;
+    uint64_t receipt;
+    size_t bytes;
+    uint8_t qos;
+};
+
+/* The way into one source, or into the core's own search by address. */
+struct mqtt_intake {
+    struct mqtt_parked *first, *last;
+    int64_t stalled_us; /* since when its window has been full for QoS 0; 0: it is not */
+};
 
 struct mqtt_source {
     struct mqtt_link *link;
@@ -88,7 +116,7 @@ struct mqtt_source {
     bool shared;
     const struct mqtt_source_settings *settings;
     struct mqtt_source *next_same; /* another source of the same subscription */
-    int64_t stalled_us;            /* since when its window has been full; 0: it is not */
+    struct mqtt_intake intake;
 };
 
 struct mqtt_sink {
@@ -97,7 +125,8 @@ struct mqtt_sink {
     const struct mqtt_sink_settings *settings;
 };
 
-enum mqtt_granted { GRANT_PENDING, GRANT_GIVEN, GRANT_REFUSED };
+/* GRANT_NEVER: the server has said that it has no such subscriptions. */
+enum mqtt_granted { GRANT_PENDING, GRANT_GIVEN, GRANT_REFUSED, GRANT_NEVER };
 struct mqtt_sub {
     struct mqtt_source *sources; /* chained by next_same */
     enum mqtt_granted granted;
@@ -123,24 +152,39 @@ struct mqtt_link {
     char *client_id;
     enum mqtt_link_state state;
     bool draining, closing, reported;
+    bool keeps; /* what is not confirmed outlives a connection */
+    bool connected_before;
+    bool give_up;    /* an event was given back that only a new connection brings again */
     mg_timer *timer; /* what it is for depends on the state */
     /* reconnecting */
     uint32_t url;
+    char **moved;     /* the server that took an url's place, by url; NULL: none */
+    char *elsewhere;  /* the server for the next connection alone */
+    uint32_t sent_to; /* the reason for `reference`, until it is followed */
+    char reference[256];
+    struct mqtt_scram scram;
+    struct mqtt_auth auth;
     int64_t delay_ms, up_since_us;
     struct mqtt_connack connack;
 
     /* sources */
     struct mqtt_source **sources;
     size_t source_count, source_capacity;
+    bool any_shared;
     struct mqtt_sub *subs; /* what is subscribed, index as in subscriptions */
     struct mqtt_subscription *subscriptions;
-    uint32_t sub_count, subs_pending, subs_refused;
-    bool by_id;         /* messages carry the identifiers of their subscriptions */
-    size_t offered_to;  /* of the message being offered: ends that have it already */
-    int64_t stalled_us; /* like that of a source, for those found by address */
+    uint32_t sub_count, subs_pending, subs_refused, subs_never;
+    bool by_id;        /* messages carry the identifiers of their subscriptions */
+    bool old_ids;      /* … perhaps given by a process before this one */
+    size_t offered_to; /* of the message being offered: ends that have it already */
+    struct mqtt_intake by_address;
+    bool stalled; /* a message was answered -EAGAIN */
     mg_timer *stall_timer;
-    uint64_t dropped; /* not logged yet */
-    int64_t dropped_said_us;
+    uint64_t first_receipt; /* of this connection; 0: none has come */
+    size_t parked_count, parked_bytes;
+    uint64_t dropped, rejected, dropped_at_stop; /* the first two: not logged yet */
+    int64_t dropped_said_us, rejected_said_us;
+    int64_t received, published, confirmed; /* not counted yet */
 
     /* sinks */
     struct mqtt_sink *sinks;
@@ -168,17 +212,35 @@ void mqtt_link_fail(struct mqtt_link *link,
                     const char *why);           /* gives the connection up, tries anew */
 void mqtt_link_settled(struct mqtt_link *link); /* subscriptions or flights have changed */
 
+/* mqtt_auth.c */
+const struct mqtt_auth *mqtt_auth_of(struct mqtt_link *link); /* NULL: none is configured */
+
+/* mqtt_url.c */
+const char *mqtt_url(const struct mqtt_link *link); /* the server of this connection */
+/* A server refers to another one; remembered where that is to be followed. */
+void mqtt_url_refer(struct mqtt_link *link, uint32_t reason, const char *reference);
+void mqtt_url_next(struct mqtt_link *link); /* what the next connection goes to */
+void mqtt_urls_free(struct mqtt_link *link);
+
 /* mqtt_source.c */
 int mqtt_open_source(void *context, mg_source *core, const char *address, const void *settings,
                      void **ret_source, struct mg_err *reterr);
-void mqtt_credit(void *context, void *source, uint32_t more);
 int mqtt_subs_build(struct mqtt_link *link, bool by_id, struct mg_err *reterr);
 void mqtt_subs_free(struct mqtt_link *link);
 int mqtt_subs_send(struct mqtt_link *link);         /* all of them */
 int mqtt_subs_send_refused(struct mqtt_link *link); /* those again that were refused */
 void mqtt_subscribed(void *arg, uint32_t index, uint32_t reason);
+
+/* mqtt_message.c */
 int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt);
 void mqtt_dropped(void *arg, uint32_t count);
+void mqtt_credit(void *context, void *source, uint32_t more);
+void mqtt_settled(void *context, void *source, uint64_t cookie, uint32_t outcome,
+                  const char *reason);
+/* A connection is there: what the server sends again is not kept here, too. */
+void mqtt_parked_resume(struct mqtt_link *link, bool session_present);
+/* Nothing is taken from now on: what is parked is dropped, what comes is left. */
+void mqtt_sources_stop(struct mqtt_link *link);
 
 /* mqtt_sink.c */
 int mqtt_flights_init(struct mqtt_link *link);
@@ -186,5 +248,7 @@ int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void
                    void **ret_sink, struct mg_err *reterr);
 int mqtt_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr);
 void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason);
+void mqtt_returned(void *arg, uint32_t id);
 void mqtt_writable(void *arg);
+void mqtt_flights_begin_anew(struct mqtt_link *link); /* their time begins with the connection */
 void mqtt_release_all(struct mqtt_link *link, const char *why); /* in the order of sending */

@@ -35,12 +35,6 @@ static void say(struct mqtt_link *link, bool up, const char *why)
     link->host->status(link->core, up, why);
 }
 
-static const char *url_of(const struct mqtt_link *link)
-{
-    const struct mg_list *urls = &link->bridge->settings->urls;
-    return ((const char *const *)urls->items)[link->url % urls->count];
-}
-
 /* ---- connecting ----------------------------------------------------------------------------- */
 
 static void connect_now(void *arg);
@@ -70,12 +64,15 @@ static void down(struct mqtt_link *link, const char *why)
     link->state = LINK_ENDING;
     mqtt_disarm(link, &link->timer);
     mqtt_disarm(link, &link->deadline_timer);
+    link->give_up = false;
     if (!link->closing) {
-        host->log(link->bridge->instance, MG_WARN, "%s: %s", url_of(link), why);
+        host->log(link->bridge->instance, MG_WARN, "%s: %s", mqtt_url(link), why);
         say(link, false, why);
     }
-    link->url++;
-    mqtt_release_all(link, why);
+    if (!link->sent_to)
+        link->url++;
+    if (!link->keeps)
+        mqtt_release_all(link, why);
 }
 
 void mqtt_link_fail(struct mqtt_link *link, const char *why)
@@ -99,7 +96,8 @@ static void connect_now(void *arg)
 {
     struct mqtt_link *link = arg;
     link->state = LINK_CONNECTING;
-    if (link->bridge->client_ops->connect(link->client, url_of(link))) {
+    mqtt_url_next(link);
+    if (link->bridge->client_ops->connect(link->client, mqtt_url(link))) {
         wait_and_connect(link);
         return;
     }
@@ -108,27 +106,31 @@ static void connect_now(void *arg)
 
 static void on_refused(void *arg, uint32_t reason, const char *why, const char *reference)
 {
-    (void)reason;
-    (void)reference;
+    mqtt_url_refer(arg, reason, reference);
     down(arg, why);
 }
 
 static void on_lost(void *arg, uint32_t reason, const char *why, const char *reference)
 {
-    (void)reason;
-    (void)reference;
+    mqtt_url_refer(arg, reason, reference);
     down(arg, why);
+}
+
+/* Closed, with nothing owed to anybody. */
+static void end(struct mqtt_link *link)
+{
+    link->state = LINK_IDLE;
+    mqtt_release_all(link, "the gateway is closing the connection");
+    link->host->closed(link->core);
 }
 
 static void on_ended(void *arg)
 {
     struct mqtt_link *link = arg;
-    if (link->closing) {
-        link->state = LINK_IDLE;
-        link->host->closed(link->core);
-        return;
-    }
-    wait_and_connect(link);
+    if (link->closing)
+        end(link);
+    else
+        wait_and_connect(link);
 }
 
 /* ---- up ------------------------------------------------------------------------------------- */
@@ -178,8 +180,8 @@ void mqtt_link_settled(struct mqtt_link *link)
         return;
     }
     mqtt_disarm(link, &link->timer);
-    if (!link->reported)
-        say(link, true, url_of(link));
+    if (!link->reported && !link->subs_never)
+        say(link, true, mqtt_url(link));
 }
 
 static void on_connected(void *arg, const struct mqtt_connack *connack)
@@ -189,13 +191,16 @@ static void on_connected(void *arg, const struct mqtt_connack *connack)
     const struct mqtt_settings *settings = link->bridge->settings;
     struct mg_err err = {{0}, NULL};
     bool by_id = settings->version == MQTT_VERSION_5 && connack->subscription_ids_available;
+    link->old_ids = link->old_ids || (!link->connected_before && connack->session_present);
+    link->connected_before = true;
     link->connack = *connack;
     link->state = LINK_UP;
     link->up_since_us = host->now_us(link->shard);
     host->count(link->bridge->instance, COUNT_CONNECTS, 1);
-    host->log(link->bridge->instance, MG_INFO, "connected to %s, %s session", url_of(link),
+    host->log(link->bridge->instance, MG_INFO, "connected to %s, %s session", mqtt_url(link),
               connack->session_present ? "an earlier" : "a new");
     mqtt_disarm(link, &link->timer);
+    mqtt_flights_begin_anew(link);
     if (link->draining) {
         mqtt_link_settled(link);
     } else if (mqtt_subs_build(link, by_id, &err)) {
@@ -210,6 +215,8 @@ static void on_connected(void *arg, const struct mqtt_connack *connack)
     }
     if (link->state == LINK_UP && !link->closing)
         host->sendable(link->core, NULL);
+    if (link->state == LINK_UP && !link->draining)
+        mqtt_parked_resume(link, connack->session_present);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -222,6 +229,7 @@ static const struct mqtt_client_events events = {
     .subscribed = mqtt_subscribed,
     .message = mqtt_message,
     .confirmed = mqtt_confirmed,
+    .returned = mqtt_returned,
     .writable = mqtt_writable,
     .dropped = mqtt_dropped,
 };
@@ -243,22 +251,35 @@ static char *make_client_id(const struct mqtt_bridge *bridge, uint32_t index)
     return id;
 }
 
+static bool sends_qos2(const struct mqtt_link *link)
+{
+    for (const struct mqtt_sink *sink = link->sinks; sink; sink = sink->next)
+        if (sink->settings->qos >= 2) /* or keep */
+            return true;
+    return false;
+}
+
 static int create_client(struct mqtt_link *link, struct mg_err *err)
 {
     const struct mqtt_settings *settings = link->bridge->settings;
+    bool v5 = settings->version == MQTT_VERSION_5;
     struct mqtt_client_options options = {
-        .v5 = settings->version == MQTT_VERSION_5,
+        .v5 = v5,
         .clean_start = settings->clean_start,
         .client_id = link->client_id,
-        .user = settings->user,
-        .password = settings->password,
-        .session_expiry_s = (uint32_t)(settings->session_expiry_ms / 1000),
+        /* SCRAM exists so that the password is not sent. */
+        .user = mqtt_uses_scram(settings) ? NULL : settings->user,
+        .password = mqtt_uses_scram(settings) ? NULL : settings->password,
+        .session_expiry_s = (uint32_t)((settings->session_expiry_ms + 999) / 1000),
         .keep_alive_s = (uint16_t)(settings->keep_alive_ms / 1000),
-        .receive_maximum = (uint16_t)settings->receive_maximum,
+        .receive_maximum = v5 ? (uint16_t)settings->receive_maximum : 0,
         .max_packet = (uint32_t)settings->max_packet,
         .in_flight_most = link->flight_count,
         .will = link->bridge->will.topic ? &link->bridge->will : NULL,
         .tls = &link->bridge->tls,
+        .auth = mqtt_auth_of(link),
+        .topic_aliases = v5 ? (uint16_t)settings->topic_aliases : 0,
+        .sends_qos2 = sends_qos2(link),
     };
     return link->bridge->client_ops->create(link->host, link->shard, &options, &events, link,
                                             &link->client, err);
@@ -275,13 +296,11 @@ int mqtt_open(void *self, mg_connection *connection, uint32_t index, void **ret_
         link->core = connection;
         link->shard = bridge->host->connection_shard(connection);
         link->client_id = make_client_id(bridge, index);
+        link->keeps = bridge->client_ops->keeps_publishes && mqtt_keeps_session(bridge->settings);
     }
     int rc = link && link->client_id ? mqtt_flights_init(link) : -ENOMEM;
-    if (rc)
-        snprintf(reterr->text, sizeof(reterr->text), "out of memory");
-    else
-        rc = create_client(link, reterr);
     if (rc) {
+        snprintf(reterr->text, sizeof(reterr->text), "out of memory");
         mqtt_destroy(link);
         return rc;
     }
@@ -294,6 +313,8 @@ int mqtt_begin(void *context, struct mg_err *reterr)
     struct mqtt_link *link = context;
     /* Built anew once the server has said what it can; here it finds what can never work. */
     int rc = mqtt_subs_build(link, link->bridge->settings->version == MQTT_VERSION_5, reterr);
+    if (!rc)
+        rc = create_client(link, reterr);
     if (rc)
         return rc;
     say(link, false, "connecting");
@@ -301,28 +322,51 @@ int mqtt_begin(void *context, struct mg_err *reterr)
     return 0;
 }
 
+static void count(struct mqtt_link *link, uint32_t counter, int64_t *by)
+{
+    if (*by)
+        link->host->count(link->bridge->instance, counter, *by);
+    *by = 0;
+}
+
+/* Counters are shared between threads: brought up to date once for a turn, not for each event. */
+static void count_all(struct mqtt_link *link)
+{
+    count(link, COUNT_RECEIVED, &link->received);
+    count(link, COUNT_PUBLISHED, &link->published);
+    count(link, COUNT_CONFIRMED, &link->confirmed);
+}
+
 void mqtt_flush(void *context)
 {
     struct mqtt_link *link = context;
-    link->bridge->client_ops->flush(link->client);
+    if (link->client)
+        link->bridge->client_ops->flush(link->client);
+    count_all(link);
+    if (link->give_up)
+        mqtt_link_fail(link, "an event was given back unsettled; the server sends it again on a "
+                             "new connection");
 }
 
 void mqtt_drain(void *context)
 {
     struct mqtt_link *link = context;
+    if (link->draining)
+        return;
     link->draining = true;
+    mqtt_sources_stop(link);
 }
 
 void mqtt_close(void *context)
 {
     struct mqtt_link *link = context;
-    link->closing = link->draining = true;
+    mqtt_drain(link);
+    link->closing = true;
     switch (link->state) {
     case LINK_IDLE:
     case LINK_WAITING:
         mqtt_disarm(link, &link->timer);
-        link->state = LINK_IDLE;
-        link->host->closed(link->core);
+        end(link);
         break;
     case LINK_CONNECTING:
         close_now(link);
@@ -349,13 +393,18 @@ void mqtt_destroy(void *context)
     link->state = LINK_IDLE;
     if (link->flights)
         mqtt_release_all(link, "the connection is destroyed");
-    size_t left = link->client ? link->bridge->client_ops->backlog(link->client) : 0;
+    if (link->client)
+        mqtt_drain(link);
+    uint64_t left = link->dropped_at_stop;
+    left += link->client ? link->bridge->client_ops->backlog(link->client) : 0;
     if (left) {
         link->host->count(link->bridge->instance, COUNT_DROPPED_AT_STOP, (int64_t)left);
         link->host->log(link->bridge->instance, MG_WARN,
-                        "%zu messages had been acknowledged and were not taken: they are lost",
-                        left);
+                        "%llu messages came while the gateway stopped, and were not taken: they "
+                        "are lost",
+                        (unsigned long long)left);
     }
+    count_all(link);
     link->bridge->client_ops->destroy(link->client);
     mqtt_subs_free(link);
     for (size_t i = 0; i < link->source_count; i++)
@@ -369,6 +418,8 @@ void mqtt_destroy(void *context)
     mqtt_scratch_fini(&link->in);
     mqtt_scratch_fini(&link->out);
     free(link->flights);
+    mqtt_scram_fini(&link->scram);
+    mqtt_urls_free(link);
     free(link->client_id);
     free(link);
 }

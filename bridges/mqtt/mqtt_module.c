@@ -31,13 +31,44 @@ static int build_alpn(struct mqtt_bridge *bridge)
     return 0;
 }
 
+static const struct mqtt_client_ops *client_of(const struct mqtt_settings *settings)
+{
+#ifdef MQTT_WITH_PAHO
+    if (settings->client == MQTT_CLIENT_PAHO)
+        return &mqtt_paho_client;
+#endif
+    (void)settings; /* its check has refused what is not in this build */
+    return &mqtt_native_client;
+}
+
+static int load(struct mqtt_bridge *bridge)
+{
+#ifdef MQTT_WITH_PAHO
+    if (bridge->client_ops == &mqtt_paho_client) {
+        int rc = mqtt_paho_load();
+        bridge->loaded = !rc;
+        return rc;
+    }
+#endif
+    (void)bridge;
+    return 0;
+}
+
+static void unload(struct mqtt_bridge *bridge)
+{
+#ifdef MQTT_WITH_PAHO
+    if (bridge->loaded)
+        mqtt_paho_unload();
+#endif
+    bridge->loaded = false;
+}
+
 static void destroy(void *self)
 {
     struct mqtt_bridge *bridge = self;
     if (!bridge)
         return;
-    if (bridge->loaded)
-        mqtt_paho_unload();
+    unload(bridge);
     free(bridge->alpn);
     free(bridge);
 }
@@ -54,7 +85,7 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     bridge->host = host;
     bridge->instance = instance;
     bridge->settings = settings;
-    bridge->client_ops = &mqtt_paho_client;
+    bridge->client_ops = client_of(settings);
     bridge->will = (struct mqtt_will){
         .topic = settings->will.topic,
         .payload = settings->will.payload,
@@ -69,16 +100,16 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
         .key = settings->tls.key,
         .key_password = settings->tls.key_password,
         .verify = (enum mqtt_verify)settings->tls.verify,
+        .server_name = settings->tls.server_name,
     };
     int rc = build_alpn(bridge);
     if (!rc)
-        rc = mqtt_paho_load();
+        rc = load(bridge);
     if (rc) {
         destroy(bridge);
         snprintf(reterr->text, sizeof(reterr->text), "out of memory");
         return rc;
     }
-    bridge->loaded = true;
     *ret_self = bridge;
     return 0;
 }
@@ -86,10 +117,7 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
 /* The connections are destroyed by now; what their threads still do ends before this returns. */
 static void stop(void *self)
 {
-    struct mqtt_bridge *bridge = self;
-    if (bridge->loaded)
-        mqtt_paho_unload();
-    bridge->loaded = false;
+    unload(self);
 }
 
 static const char *const counters[] = {
@@ -101,6 +129,7 @@ static const char *const counters[] = {
     [COUNT_DROPPED_FULL] = "dropped_full",
     [COUNT_DROPPED_AT_STOP] = "dropped_at_stop",
     [COUNT_CONNECTS] = "connects",
+    [COUNT_REJECTED] = "rejected",
     NULL,
 };
 
@@ -112,14 +141,15 @@ static const struct mg_life life = {
 
 static const struct mg_bridge_ops ops = {
     .size = sizeof(ops),
-    .abilities =
-        MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_ORDERED | MG_FILTERS | MG_NO_ECHO | MG_COMPETES,
+    .abilities = MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS | MG_ORDERED | MG_FILTERS |
+                 MG_NO_ECHO | MG_COMPETES,
     .end = mqtt_end,
     .open = mqtt_open,
     .open_source = mqtt_open_source,
     .open_sink = mqtt_open_sink,
     .begin = mqtt_begin,
     .credit = mqtt_credit,
+    .settled = mqtt_settled,
     .send = mqtt_send,
     .flush = mqtt_flush,
     .drain = mqtt_drain,
@@ -132,7 +162,7 @@ static const struct mg_module module = {
     .kind = MG_BRIDGE,
     .name = "mqtt",
     .version = "0.1.0",
-    .summary = "MQTT 3.1.1 and 5 over TCP, TLS and WebSocket, on Eclipse Paho MQTT C.",
+    .summary = "MQTT 3.1.1 and 5 over TCP, TLS and WebSocket.",
     .options = mqtt_options,
     .source_options = mqtt_source_options,
     .sink_options = mqtt_sink_options,

@@ -9,10 +9,14 @@
 #define AT(field) offsetof(struct mqtt_settings, field)
 #define TLS_AT(field)                                                                              \
     (offsetof(struct mqtt_settings, tls.field) - offsetof(struct mqtt_settings, tls))
+#define AUTH_AT(field)                                                                             \
+    (offsetof(struct mqtt_settings, auth.field) - offsetof(struct mqtt_settings, auth))
 #define WILL_AT(field)                                                                             \
     (offsetof(struct mqtt_settings, will.field) - offsetof(struct mqtt_settings, will))
 
 static const char *const versions[] = {"5", "3.1.1", NULL};
+static const char *const clients[] = {"native", "paho", NULL};
+static const char *const redirects[] = {"follow", "refuse", NULL};
 static const char *const verifies[] = {"full", "chain", "none", NULL};
 static const char *const retain_handlings[] = {"send", "new", "none", NULL};
 static const char *const sink_qos[] = {"0", "1", "2", "keep", NULL};
@@ -36,6 +40,9 @@ static const struct mg_option tls_options[] = {
      .doc = "What of the server's certificate is checked: chain and host name (full), chain, or none."},
     {.name = "alpn", .type = MG_OPT_TEXT, .flags = MG_OPT_LIST, .least = 1, .most = 255,
      .offset = TLS_AT(alpn), .doc = "Application protocols to offer, such as mqtt."},
+    {.name = "server_name", .type = MG_OPT_TEXT, .least = 1, .most = 253, .offset = TLS_AT(server_name),
+     .doc = "The name that the server's certificate is checked for, where it is not the url's host "
+            "(native client)."},
     {0},
 };
 
@@ -49,6 +56,15 @@ static const struct mg_option will_options[] = {
      .doc = "Whether the server keeps it as retained message."},
     {.name = "delay", .type = MG_OPT_DURATION_MS, .value = "0s", .offset = WILL_AT(delay_ms),
      .doc = "How long the server waits before it publishes the will (MQTT 5)."},
+    {0},
+};
+
+static const struct mg_option auth_options[] = {
+    {.name = "method", .type = MG_OPT_TEXT, .least = 1, .most = 65535, .offset = AUTH_AT(method),
+     .doc = "Its name: SCRAM-SHA-256, which proves user and password without sending the password, or "
+            "any other with a fixed answer."},
+    {.name = "data", .type = MG_OPT_SECRET, .offset = AUTH_AT(data),
+     .doc = "The answer of a method other than SCRAM-SHA-256."},
     {0},
 };
 
@@ -66,10 +82,14 @@ const struct mg_option mqtt_options[] = {
             "wss://host:443/path."},
     {.name = "version", .type = MG_OPT_ENUM, .value = "5", .choices = versions, .offset = AT(version),
      .doc = "Version of MQTT."},
+    {.name = "client", .type = MG_OPT_ENUM, .value = "native", .choices = clients, .offset = AT(client),
+     .doc = "The implementation: meshgate's own, or Eclipse Paho MQTT C, whose sources cannot defer their "
+            "acknowledgement."},
     {.name = "client_id", .type = MG_OPT_TEXT, .least = 1, .most = 65535, .offset = AT(client_id),
      .doc = "Client identifier; default meshgate-GATEWAY-BRIDGE.  Further connections append -1, -2 …"},
     {.name = "clean_start", .type = MG_OPT_BOOL, .value = "true", .offset = AT(clean_start),
-     .doc = "Whether the server forgets subscriptions and queued messages of an earlier connection."},
+     .doc = "Whether the server forgets subscriptions and queued messages of before the gateway started; "
+            "with a session_expiry, later connections go on with the session of the first."},
     {.name = "session_expiry", .type = MG_OPT_DURATION_MS, .value = "0s", .offset = AT(session_expiry_ms),
      .doc = "How long the server keeps the session after a disconnect (MQTT 5)."},
     {.name = "keep_alive", .type = MG_OPT_DURATION_MS, .value = "60s", .least = 1000, .most = 65535000,
@@ -79,12 +99,23 @@ const struct mg_option mqtt_options[] = {
     {.name = "tls", .type = MG_OPT_MAP, .inside = tls_options,
      .inside_size = sizeof(((struct mqtt_settings *)0)->tls), .offset = AT(tls),
      .doc = "TLS of mqtts and wss."},
+    {.name = "auth", .type = MG_OPT_MAP, .inside = auth_options,
+     .inside_size = sizeof(((struct mqtt_settings *)0)->auth), .offset = AT(auth),
+     .doc = "Enhanced authentication (MQTT 5, native client)."},
+    {.name = "redirects", .type = MG_OPT_ENUM, .value = "follow", .choices = redirects,
+     .offset = AT(redirects),
+     .doc = "A server that refers to another one (MQTT 5) is followed, by the same scheme and path: for one "
+            "connection, or where it has moved until the gateway restarts."},
     {.name = "will", .type = MG_OPT_MAP, .inside = will_options,
      .inside_size = sizeof(((struct mqtt_settings *)0)->will), .offset = AT(will),
      .doc = "What the server publishes when this connection breaks."},
-    {.name = "receive_maximum", .type = MG_OPT_INT, .value = "0", .least = 0, .most = 65535,
+    {.name = "receive_maximum", .type = MG_OPT_INT, .value = "1000", .least = 0, .most = 65535,
      .offset = AT(receive_maximum),
      .doc = "Unacknowledged messages that the server may send (MQTT 5); 0: its own choice."},
+    {.name = "topic_aliases", .type = MG_OPT_INT, .value = "16", .least = 0, .most = 65535,
+     .offset = AT(topic_aliases),
+     .doc = "Topics that travel as a number once they were said, at most so many each way (MQTT 5, native "
+            "client)."},
     {.name = "max_packet", .type = MG_OPT_SIZE, .value = "0", .least = 0, .most = 268435460,
      .offset = AT(max_packet), .doc = "The largest packet that the server may send (MQTT 5); 0: no limit."},
     {.name = "max_inflight", .type = MG_OPT_INT, .value = "100", .least = 1, .most = 10000,
@@ -133,7 +164,7 @@ const struct mg_option mqtt_sink_options[] = {
 
 /* clang-format on */
 
-int mqtt_refuse(struct mg_err *err, const char *option, const char *format, ...)
+int mqtt_decline(struct mg_err *err, const char *option, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -145,7 +176,13 @@ int mqtt_refuse(struct mg_err *err, const char *option, const char *format, ...)
 
 bool mqtt_keeps_session(const struct mqtt_settings *settings)
 {
-    return !settings->clean_start;
+    return settings->version == MQTT_VERSION_5 ? settings->session_expiry_ms > 0
+                                               : !settings->clean_start;
+}
+
+bool mqtt_session_survives(const struct mqtt_settings *settings)
+{
+    return !settings->clean_start && mqtt_keeps_session(settings);
 }
 
 static int check_urls(const struct mqtt_settings *settings, struct mg_err *err)
@@ -158,23 +195,57 @@ static int check_urls(const struct mqtt_settings *settings, struct mg_err *err)
         while (scheme < 4 && strncmp(url, schemes[scheme], strlen(schemes[scheme])))
             scheme++;
         if (scheme == 4)
-            return mqtt_refuse(err, "url",
-                               "'%.80s' begins with none of mqtt://, mqtts://, ws://, wss://", url);
+            return mqtt_decline(
+                err, "url", "'%.80s' begins with none of mqtt://, mqtts://, ws://, wss://", url);
         const char *host = url + strlen(schemes[scheme]);
         if (!*host || *host == ':' || *host == '/')
-            return mqtt_refuse(err, "url", "'%.80s' names no host", url);
+            return mqtt_decline(err, "url", "'%.80s' names no host", url);
         if (strlen(url) > 1000)
-            return mqtt_refuse(err, "url", "a url has at most 1000 bytes");
+            return mqtt_decline(err, "url", "a url has at most 1000 bytes");
         if (strchr(host, '@'))
-            return mqtt_refuse(err, "url", "a url carries no user: write user: and password:");
+            return mqtt_decline(err, "url", "a url carries no user: write user: and password:");
         secure = secure || scheme >= 2;
     }
     bool has_tls =
         settings->tls.ca || settings->tls.ca_path || settings->tls.cert || settings->tls.key;
     if (has_tls && !secure)
-        return mqtt_refuse(err, "tls", "no url is mqtts:// or wss://, so tls would not be used");
+        return mqtt_decline(err, "tls", "no url is mqtts:// or wss://, so tls would not be used");
     if (!settings->tls.cert != !settings->tls.key)
-        return mqtt_refuse(err, "tls", "cert and key go together");
+        return mqtt_decline(err, "tls", "cert and key go together");
+    return 0;
+}
+
+/* What only one of the clients can do. */
+static int check_client(const struct mqtt_settings *settings, struct mg_err *err)
+{
+    if (settings->client != MQTT_CLIENT_PAHO)
+        return 0;
+#ifndef MQTT_WITH_PAHO
+    return mqtt_decline(err, "client",
+                        "paho is not in this build: leave it away (native), or build with Eclipse "
+                        "Paho MQTT C and -Dmqtt_paho=enabled");
+#endif
+    if (settings->auth.method)
+        return mqtt_decline(err, "auth", "needs client: native");
+    if (settings->tls.server_name)
+        return mqtt_decline(err, "tls", "server_name needs client: native");
+    return 0;
+}
+
+static int check_auth(const struct mqtt_settings *settings, struct mg_err *err)
+{
+    if (!settings->auth.method)
+        return settings->auth.data ? mqtt_decline(err, "auth", "has no method") : 0;
+    if (settings->version != MQTT_VERSION_5)
+        return mqtt_decline(err, "auth", "needs version: 5");
+    if (!mqtt_uses_scram(settings))
+        return 0;
+    if (settings->auth.data)
+        return mqtt_decline(err, "auth",
+                            "data has no meaning for " MQTT_SCRAM_METHOD
+                            ", which uses user: and password:");
+    if (!settings->user || !settings->password)
+        return mqtt_decline(err, "auth", MQTT_SCRAM_METHOD " needs user: and password:");
     return 0;
 }
 
@@ -185,35 +256,43 @@ int mqtt_settings_check(const void *of, struct mg_err *reterr)
     if (rc)
         return rc;
     bool v5 = settings->version == MQTT_VERSION_5;
+    rc = check_client(settings, reterr);
+    if (!rc)
+        rc = check_auth(settings, reterr);
+    if (rc)
+        return rc;
     if (!v5 && settings->session_expiry_ms)
-        return mqtt_refuse(reterr, "session_expiry",
-                           "needs version: 5; 3.1.1 has clean_start alone");
-    if (!v5 && (settings->receive_maximum || settings->max_packet))
-        return mqtt_refuse(reterr, settings->receive_maximum ? "receive_maximum" : "max_packet",
-                           "needs version: 5");
+        return mqtt_decline(reterr, "session_expiry",
+                            "needs version: 5; 3.1.1 has clean_start alone");
+    if (!v5 && settings->receive_maximum != MQTT_RECEIVE_MAXIMUM_DEFAULT)
+        return mqtt_decline(reterr, "receive_maximum", "needs version: 5");
+    if (!v5 && settings->topic_aliases != MQTT_TOPIC_ALIASES_DEFAULT)
+        return mqtt_decline(reterr, "topic_aliases", "needs version: 5");
+    if (!v5 && settings->max_packet)
+        return mqtt_decline(reterr, "max_packet", "needs version: 5");
     if (!v5 && settings->will.delay_ms)
-        return mqtt_refuse(reterr, "will", "a delay needs version: 5");
+        return mqtt_decline(reterr, "will", "a delay needs version: 5");
     if (!v5 && settings->password && !settings->user)
-        return mqtt_refuse(reterr, "password", "MQTT 3.1.1 takes no password without a user");
+        return mqtt_decline(reterr, "password", "MQTT 3.1.1 takes no password without a user");
     if (v5 && !settings->clean_start && !settings->session_expiry_ms)
-        return mqtt_refuse(
+        return mqtt_decline(
             reterr, "clean_start",
             "false finds no session, since the server keeps none: set session_expiry, too");
     if (settings->session_expiry_ms / 1000 > UINT32_MAX)
-        return mqtt_refuse(reterr, "session_expiry", "is at most 4294967295 s");
+        return mqtt_decline(reterr, "session_expiry", "is at most 4294967295 s");
     if (settings->reconnect.most_ms < settings->reconnect.first_ms)
-        return mqtt_refuse(reterr, "reconnect", "most is less than first");
+        return mqtt_decline(reterr, "reconnect", "most is less than first");
     if (settings->client_id &&
         mqtt_text_kind((struct mg_str){settings->client_id, strlen(settings->client_id)}) !=
             MQTT_TEXT_FINE)
-        return mqtt_refuse(reterr, "client_id", "is no text that MQTT takes");
+        return mqtt_decline(reterr, "client_id", "is no text that MQTT takes");
     if (settings->will.topic) {
         struct mg_str topic = {settings->will.topic, strlen(settings->will.topic)};
         rc = mqtt_topic_name_check(topic, true, reterr);
         if (rc)
             reterr->option = "will";
     } else if (settings->will.payload || settings->will.qos || settings->will.retain) {
-        return mqtt_refuse(reterr, "will", "has no topic");
+        return mqtt_decline(reterr, "will", "has no topic");
     }
     return rc;
 }
@@ -227,6 +306,24 @@ enum {
     CARRIES_TAGS = MG_CARRIES_TYPES | MG_CARRIES_PRIORITY | MG_CARRIES_MESSAGE_ID |
                    MG_CARRIES_GROUP | MG_CARRIES_SUBJECT | MG_CARRIES_CREATED | MG_CARRIES_USER,
 };
+
+/* Why what is not acknowledged would be lost all the same, and what to do about it; or NULL. */
+static const char *cannot_defer(const struct mqtt_settings *settings,
+                                const struct mqtt_source_settings *source)
+{
+    if (settings->client == MQTT_CLIENT_PAHO)
+        return "client: paho acknowledges as soon as it has a message: write client: native, or "
+               "leave it away";
+    if (!source->qos)
+        return "at QoS 0 nothing is acknowledged: write qos: 1";
+    if (mqtt_session_survives(settings))
+        return NULL;
+    return settings->version == MQTT_VERSION_5
+               ? "with clean_start: true the server forgets unacknowledged events when the gateway "
+                 "restarts: write clean_start: false and session_expiry: 1d in the bridge"
+               : "with clean_start: true the server forgets unacknowledged events when the gateway "
+                 "restarts: write clean_start: false in the bridge";
+}
 
 static int source_end(const struct mqtt_settings *settings, const char *address,
                       const struct mqtt_source_settings *source, struct mg_end *ret_end,
@@ -243,6 +340,9 @@ static int source_end(const struct mqtt_settings *settings, const char *address,
     if (group.len)
         ret_end->abilities |= MG_COMPETES;
     ret_end->carries = CARRIES_ALWAYS | (v5 ? CARRIES_5 : 0);
+    ret_end->cannot_defer = cannot_defer(settings, source);
+    if (!ret_end->cannot_defer)
+        ret_end->abilities |= MG_DEFERS_ACK;
     return 0;
 }
 
@@ -254,17 +354,17 @@ static int sink_end(const struct mqtt_settings *settings, const char *address,
     for (const char *c = address; *c; c++) {
         inside = *c == '{' || (inside && *c != '}');
         if (!inside && (*c == '+' || *c == '#'))
-            return mqtt_refuse(err, NULL,
-                               "the topic '%.100s' holds a wildcard: an event has one address",
-                               address);
+            return mqtt_decline(err, NULL,
+                                "the topic '%.100s' holds a wildcard: an event has one address",
+                                address);
     }
     if (!*address)
-        return mqtt_refuse(err, NULL, "a topic has at least one character");
-    if (sink->qos == 2 && mqtt_keeps_session(settings))
-        return mqtt_refuse(
+        return mqtt_decline(err, NULL, "a topic has at least one character");
+    if (sink->qos == 2 && settings->client == MQTT_CLIENT_PAHO && !settings->clean_start)
+        return mqtt_decline(
             err, "qos",
-            "2 needs clean_start: true here, since the client keeps no QoS 2 state of an earlier "
-            "connection: use 1, or a bridge of its own for this sink");
+            "2 needs clean_start: true with client: paho, which keeps no QoS 2 state of an earlier "
+            "connection: use 1, client: native, or a bridge of its own for this sink");
     bool v5 = settings->version == MQTT_VERSION_5;
     ret_end->abilities = MG_SINK | MG_ORDERED | (sink->qos ? MG_CONFIRMS : 0);
     ret_end->carries = CARRIES_ALWAYS | (v5 ? CARRIES_5 : 0) |

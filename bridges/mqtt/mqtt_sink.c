@@ -16,7 +16,9 @@ enum {
 
 int mqtt_flights_init(struct mqtt_link *link)
 {
-    link->flight_count = (uint32_t)link->bridge->settings->max_inflight + UNACKNOWLEDGED_MOST;
+    link->flight_count = (uint32_t)link->bridge->settings->max_inflight;
+    if (!link->bridge->client_ops->takes_no_id)
+        link->flight_count += UNACKNOWLEDGED_MOST;
     link->flights = calloc(link->flight_count, sizeof(*link->flights));
     if (!link->flights)
         return -ENOMEM;
@@ -105,6 +107,8 @@ static mg_token flight_end(struct mqtt_link *link, uint32_t id)
 void mqtt_release_all(struct mqtt_link *link, const char *why)
 {
     int64_t released = 0;
+    if (link->client)
+        link->bridge->client_ops->forget(link->client);
     while (link->first != MQTT_NO_FLIGHT) {
         mg_token token = flight_end(link, link->first);
         if (token) {
@@ -114,6 +118,19 @@ void mqtt_release_all(struct mqtt_link *link, const char *why)
     }
     if (released)
         link->host->count(link->bridge->instance, COUNT_RELEASED, released);
+}
+
+/* The session is gone with it, on the server's side. */
+void mqtt_returned(void *arg, uint32_t id)
+{
+    struct mqtt_link *link = arg;
+    if (id >= link->flight_count || !link->flights[id].busy)
+        return;
+    mg_token token = flight_end(link, id);
+    if (!token)
+        return;
+    link->host->count(link->bridge->instance, COUNT_RELEASED, 1);
+    link->host->settle(token, MG_RELEASED, "the server has not kept the session");
 }
 
 /* A confirmation may never come, and Paho does not say so: the connection is then worth nothing. */
@@ -130,7 +147,24 @@ static void deadline_passed(void *arg)
         mqtt_link_fail(link, "a message was not confirmed in time");
 }
 
+void mqtt_flights_begin_anew(struct mqtt_link *link)
+{
+    int64_t most_us = link->bridge->settings->confirm_timeout_ms * 1000;
+    int64_t deadline_us = link->host->now_us(link->shard) + most_us;
+    for (uint32_t i = link->first; i != MQTT_NO_FLIGHT; i = link->flights[i].next)
+        link->flights[i].deadline_us = deadline_us;
+    if (link->first != MQTT_NO_FLIGHT)
+        mqtt_arm(link, &link->deadline_timer, most_us / 1000, deadline_passed);
+}
+
 /* ---- send ----------------------------------------------------------------------------------- */
+
+/* Paho keeps no QoS 2 state of an earlier connection, whose packet identifiers the server would
+ * take for repetitions. */
+static bool can_qos2(const struct mqtt_settings *settings)
+{
+    return settings->client != MQTT_CLIENT_PAHO || settings->clean_start;
+}
 
 static int choose_qos(const struct mqtt_link *link, const struct mqtt_sink *sink,
                       const struct mg_head *head, bool wanted, uint8_t *ret_qos, struct mg_err *err)
@@ -138,14 +172,14 @@ static int choose_qos(const struct mqtt_link *link, const struct mqtt_sink *sink
     uint32_t qos = sink->settings->qos;
     if (qos == MQTT_QOS_KEEP) {
         qos = head->present & MG_HAS_QOS ? head->qos : 1;
-        if (qos > 1 && mqtt_keeps_session(link->bridge->settings))
+        if (qos > 1 && !can_qos2(link->bridge->settings))
             qos = 1;
         if (!qos && wanted)
             qos = 1;
     }
     if (qos > link->connack.maximum_qos) {
         if (wanted && !link->connack.maximum_qos)
-            return mqtt_refuse(err, "qos", "the server takes QoS 0 only, which confirms nothing");
+            return mqtt_decline(err, "qos", "the server takes QoS 0 only, which confirms nothing");
         qos = link->connack.maximum_qos;
     }
     *ret_qos = (uint8_t)qos;
@@ -167,24 +201,24 @@ static int encode(struct mqtt_link *link, const struct mqtt_sink *sink,
     };
     size_t count = 0;
     const struct mg_property *properties = host->event_properties(delivery->event, &count);
+    int64_t wall_us = head->present & MG_HAS_EXPIRY ? host->wall_us(link->shard) : 0;
     uint8_t qos = 0;
     err->text[0] = 0;
     int rc = choose_qos(link, sink, head, delivery->token, &qos, err);
     if (!rc)
         rc = mqtt_from_event(head, delivery->address, host->event_payload(delivery->event),
-                             properties, count, &encoding, host->wall_us(link->shard), &link->out,
-                             publish, err);
+                             properties, count, &encoding, wall_us, &link->out, publish, err);
     if (rc)
         return rc;
     publish->qos = qos;
     if (publish->retain && !link->connack.retain_available)
-        return mqtt_refuse(err, "retain",
-                           "the server keeps no retained messages; retain: clear sends it without");
+        return mqtt_decline(
+            err, "retain", "the server keeps no retained messages; retain: clear sends it without");
     uint64_t size = mqtt_publish_size(publish, v5);
     uint64_t most = link->connack.maximum_packet ? link->connack.maximum_packet : MQTT_PACKET_MOST;
     if (size > most) {
-        mqtt_refuse(err, NULL, "a packet of %llu bytes, and the server takes at most %llu",
-                    (unsigned long long)size, (unsigned long long)most);
+        mqtt_decline(err, NULL, "a packet of %llu bytes, and the server takes at most %llu",
+                     (unsigned long long)size, (unsigned long long)most);
         return -EMSGSIZE;
     }
     return 0;
@@ -197,6 +231,28 @@ static int full(struct mqtt_link *link, uint8_t qos)
     return -EAGAIN;
 }
 
+static int not_taken(struct mqtt_link *link, const struct mqtt_publish *publish, int rc,
+                     struct mg_err *err)
+{
+    if (rc == -EINVAL)
+        return mqtt_decline(err, NULL, "no MQTT packet can say this event");
+    return full(link, publish->qos);
+}
+
+/* QoS 0, which nobody confirms. */
+static int send_away(struct mqtt_link *link, const struct mqtt_publish *publish, mg_token token,
+                     struct mg_err *err)
+{
+    int rc = link->bridge->client_ops->publish(link->client, publish, MQTT_NO_ID);
+    if (rc)
+        return not_taken(link, publish, rc, err);
+    link->published++;
+    link->confirmed++;
+    if (token)
+        link->host->settle(token, MG_ACCEPTED, NULL);
+    return 0;
+}
+
 int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struct mg_err *reterr)
 {
     struct mqtt_link *link = context;
@@ -206,18 +262,20 @@ int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struc
     int rc = encode(link, of, delivery, &publish, reterr);
     if (rc)
         return rc == -ENOMEM ? full(link, 0) : rc;
+    if (!publish.qos && link->bridge->client_ops->takes_no_id)
+        return send_away(link, &publish, delivery->token, reterr);
     bool acknowledged = publish.qos > 0;
     if (acknowledged ? link->acknowledged >= acknowledged_most(link, publish.qos)
                      : link->unacknowledged >= UNACKNOWLEDGED_MOST)
         return full(link, publish.qos);
     rc = link->bridge->client_ops->publish(link->client, &publish, link->free);
     if (rc)
-        return full(link, publish.qos);
+        return not_taken(link, &publish, rc, reterr);
     flight_begin(link, delivery->token, acknowledged);
     if (!link->deadline_timer)
         mqtt_arm(link, &link->deadline_timer, link->bridge->settings->confirm_timeout_ms,
                  deadline_passed);
-    link->host->count(link->bridge->instance, COUNT_PUBLISHED, 1);
+    link->published++;
     return 0;
 }
 
@@ -237,8 +295,10 @@ void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
         return;
     uint32_t outcome = mqtt_reason_outcome(reason);
     mg_token token = flight_end(link, id);
-    link->host->count(link->bridge->instance,
-                      outcome == MG_ACCEPTED ? COUNT_CONFIRMED : COUNT_REFUSED, 1);
+    if (outcome == MG_ACCEPTED)
+        link->confirmed++;
+    else
+        link->host->count(link->bridge->instance, COUNT_REFUSED, 1);
     if (token)
         link->host->settle(token, outcome,
                            outcome == MG_ACCEPTED ? NULL : mqtt_reason_text(reason));

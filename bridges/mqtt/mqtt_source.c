@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Subscriptions, and the way of a message to the sources that it belongs to.
+/* Sources and their subscriptions.
  *
  * On MQTT 5 each subscription has an identifier, and every copy of a message names those that it
  * answers: each source gets it once, whether the server sends one copy or several.  Without
@@ -11,12 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    BY_ADDRESS_LEAST = 64, /* with more sources, the core's index finds them faster */
-    STALL_MOST_MS = 1000,  /* how long a full window stops the connection */
-    DROPPED_SAY_MS = 10000,
-};
 
 int mqtt_open_source(void *context, mg_source *core, const char *address, const void *settings,
                      void **ret_source, struct mg_err *reterr)
@@ -45,6 +39,7 @@ int mqtt_open_source(void *context, mg_source *core, const char *address, const 
     source->address = address;
     source->filter = filter;
     source->shared = group.len;
+    link->any_shared = link->any_shared || source->shared;
     source->settings = settings;
     link->sources[link->source_count++] = source;
     *ret_source = source;
@@ -59,7 +54,7 @@ void mqtt_subs_free(struct mqtt_link *link)
     free(link->subscriptions);
     link->subs = NULL;
     link->subscriptions = NULL;
-    link->sub_count = link->subs_pending = link->subs_refused = 0;
+    link->sub_count = link->subs_pending = link->subs_refused = link->subs_never = 0;
 }
 
 /* Several sources of one filter share a subscription that suits them all. */
@@ -148,7 +143,7 @@ static int keep_covering(struct mqtt_source **firsts, size_t *count, struct mg_e
                 cover(other, mine);
                 firsts[i] = NULL;
             } else {
-                return mqtt_refuse(
+                return mqtt_decline(
                     err, NULL,
                     "'%.70s' and '%.70s' overlap, and this server may deliver what matches both "
                     "twice: use version: 5 with subscription identifiers, or a second bridge",
@@ -203,14 +198,51 @@ int mqtt_subs_build(struct mqtt_link *link, bool by_id, struct mg_err *reterr)
     return rc;
 }
 
+static void say_refused(struct mqtt_link *link, uint32_t index, uint32_t reason)
+{
+    char why[240];
+    snprintf(why, sizeof(why), "subscription to '%.100s' refused: %s",
+             link->subscriptions[index].filter, mqtt_reason_text(reason));
+    link->reported = false;
+    link->host->log(link->bridge->instance, MG_WARN, "%s", why);
+    link->host->status(link->core, false, why);
+}
+
+/* What the server has said that it does not have (MQTT 5 §3.2.2.3.11, §3.2.2.3.13), as it would
+ * answer; 0: it can be asked.  Asking nevertheless is a protocol error. */
+static uint32_t impossible(const struct mqtt_link *link, uint32_t index)
+{
+    const struct mqtt_source *source = link->subs[index].sources;
+    if (source->shared && !link->connack.shared_available)
+        return MQTT_REASON_NO_SHARED;
+    if (!link->connack.wildcard_available && (memchr(source->filter.at, '+', source->filter.len) ||
+                                              memchr(source->filter.at, '#', source->filter.len)))
+        return MQTT_REASON_NO_WILDCARDS;
+    return 0;
+}
+
 int mqtt_subs_send(struct mqtt_link *link)
 {
     const struct mqtt_client_ops *ops = link->bridge->client_ops;
-    for (uint32_t i = 0; i < link->sub_count; i++)
-        link->subs[i].granted = GRANT_PENDING;
-    link->subs_pending = link->sub_count;
-    link->subs_refused = 0;
-    int rc = ops->subscribe(link->client, link->subscriptions, 0, link->sub_count);
+    uint32_t asked = 0;
+    int rc = 0;
+    link->subs_pending = link->subs_refused = link->subs_never = 0;
+    for (uint32_t i = 0; i < link->sub_count; i++) {
+        uint32_t reason = impossible(link, i);
+        link->subs[i].granted = reason ? GRANT_NEVER : GRANT_PENDING;
+        if (reason) {
+            link->subs_never++;
+            say_refused(link, i, reason);
+        }
+    }
+    link->subs_pending = link->sub_count - link->subs_never;
+    for (uint32_t i = 0; i <= link->sub_count && !rc; i++) { /* in runs without those */
+        if (i < link->sub_count && link->subs[i].granted == GRANT_PENDING)
+            continue;
+        if (i > asked)
+            rc = ops->subscribe(link->client, link->subscriptions, asked, i - asked);
+        asked = i + 1;
+    }
     ops->flush(link->client);
     return rc;
 }
@@ -242,13 +274,8 @@ void mqtt_subscribed(void *arg, uint32_t index, uint32_t reason)
     link->subs[index].granted = given ? GRANT_GIVEN : GRANT_REFUSED;
     link->subs_pending--;
     if (!given) {
-        char why[240];
-        snprintf(why, sizeof(why), "subscription to '%.100s' refused: %s", subscription->filter,
-                 mqtt_reason_text(reason));
         link->subs_refused++;
-        link->reported = false;
-        link->host->log(link->bridge->instance, MG_WARN, "%s", why);
-        link->host->status(link->core, false, why);
+        say_refused(link, index, reason);
     } else if (reason < subscription->qos) {
         link->host->log(link->bridge->instance, MG_WARN, "the server grants '%.100s' QoS %u only",
                         subscription->filter, reason);
@@ -256,150 +283,4 @@ void mqtt_subscribed(void *arg, uint32_t index, uint32_t reason)
     if (!link->subs_pending)
         mqtt_disarm(link, &link->timer);
     mqtt_link_settled(link);
-}
-
-/* ---- messages ------------------------------------------------------------------------------- */
-
-static void count_dropped(struct mqtt_link *link, uint64_t count)
-{
-    const struct mg_host *host = link->host;
-    int64_t now_us = host->now_us(link->shard);
-    host->count(link->bridge->instance, COUNT_DROPPED_FULL, (int64_t)count);
-    link->dropped += count;
-    if (link->dropped_said_us && now_us - link->dropped_said_us < DROPPED_SAY_MS * 1000)
-        return;
-    link->dropped_said_us = now_us;
-    host->log(link->bridge->instance, MG_WARN,
-              "%llu events dropped: they came faster than their routes took them",
-              (unsigned long long)link->dropped);
-    link->dropped = 0;
-}
-
-void mqtt_dropped(void *arg, uint32_t count)
-{
-    count_dropped(arg, count);
-}
-
-static void stall_over(void *arg)
-{
-    struct mqtt_link *link = arg;
-    mqtt_disarm(link, &link->stall_timer);
-    link->bridge->client_ops->resume(link->client);
-}
-
-/* The window of `source` is full.  Waits for a while, in which the socket backs up; then what is
- * for this source is dropped, so that the others and the keep-alive go on.  -EAGAIN or 0: dropped.
- */
-static int stall(struct mqtt_link *link, int64_t *since_us)
-{
-    int64_t now_us = link->host->now_us(link->shard);
-    int64_t most_us = link->bridge->settings->keep_alive_ms * 1000 / 4;
-    if (most_us > STALL_MOST_MS * 1000)
-        most_us = STALL_MOST_MS * 1000;
-    if (!*since_us)
-        *since_us = now_us ? now_us : 1;
-    if (now_us - *since_us >= most_us) {
-        count_dropped(link, 1);
-        return 0;
-    }
-    if (!link->stall_timer)
-        mqtt_arm(link, &link->stall_timer, most_us / 1000 + 1, stall_over);
-    return -EAGAIN;
-}
-
-static int ingest(struct mqtt_link *link, struct mqtt_source *source,
-                  const struct mg_message *message)
-{
-    int64_t *stalled_us = source ? &source->stalled_us : &link->stalled_us;
-    int rc = link->host->ingest(link->core, source ? source->core : NULL, message, 0);
-    if (rc == -EAGAIN)
-        return stall(link, stalled_us);
-    *stalled_us = 0;
-    if (rc)
-        count_dropped(link, 1);
-    else
-        link->host->count(link->bridge->instance, COUNT_RECEIVED, 1);
-    return 0;
-}
-
-/* Ends that had the message before the one that was full are counted in offered_to and skipped. */
-static int ingest_chain(struct mqtt_link *link, struct mqtt_source *source,
-                        const struct mg_message *message, size_t *position)
-{
-    for (; source; source = source->next_same, ++*position) {
-        if (*position < link->offered_to)
-            continue;
-        int rc = ingest(link, source, message);
-        if (rc)
-            return rc;
-        link->offered_to = *position + 1;
-    }
-    return 0;
-}
-
-static int ingest_by_id(struct mqtt_link *link, const struct mqtt_publish *publish,
-                        const struct mg_message *message)
-{
-    size_t position = 0;
-    int rc = 0;
-    for (size_t i = 0; i < publish->subscription_id_count && !rc; i++) {
-        uint32_t id = publish->subscription_ids[i];
-        if (id && id <= link->sub_count)
-            rc = ingest_chain(link, link->subs[id - 1].sources, message, &position);
-    }
-    return rc;
-}
-
-static int ingest_by_filter(struct mqtt_link *link, const struct mqtt_publish *publish,
-                            const struct mg_message *message)
-{
-    bool any_shared = false;
-    for (size_t i = 0; i < link->source_count && !any_shared; i++)
-        any_shared = link->sources[i]->shared;
-    if (link->source_count > BY_ADDRESS_LEAST && !any_shared)
-        return ingest(link, NULL, message);
-    for (size_t i = link->offered_to; i < link->source_count; i++) {
-        struct mqtt_source *source = link->sources[i];
-        int rc =
-            mqtt_filter_matches(source->filter, publish->topic) ? ingest(link, source, message) : 0;
-        if (rc)
-            return rc;
-        link->offered_to = i + 1;
-    }
-    return 0;
-}
-
-int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt)
-{
-    struct mqtt_link *link = arg;
-    struct mg_message message;
-    (void)receipt;
-    if (link->draining)
-        return -EAGAIN;
-    if (mqtt_to_message(publish, link->host->wall_us(link->shard), &link->in, &message)) {
-        count_dropped(link, 1);
-        return 0;
-    }
-    /* A message of an earlier session may carry identifiers of before, or none. */
-    int rc = link->by_id && publish->subscription_id_count
-                 ? ingest_by_id(link, publish, &message)
-                 : ingest_by_filter(link, publish, &message);
-    if (rc != -EAGAIN)
-        link->offered_to = 0;
-    return rc;
-}
-
-void mqtt_credit(void *context, void *of, uint32_t more)
-{
-    struct mqtt_link *link = context;
-    struct mqtt_source *source = of;
-    (void)more;
-    if (source)
-        source->stalled_us = 0;
-    else
-        link->stalled_us = 0;
-    if (link->stall_timer) {
-        mqtt_disarm(link, &link->stall_timer);
-        link->bridge->client_ops->resume(link->client);
-    }
 }

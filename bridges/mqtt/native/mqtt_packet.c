@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The frame of MQTT's packets: type, flags and length; which side gets what; why one is refused. */
-#include "mqtt_packet_wire.h"
+/* The frame of MQTT's packets: type, flags and length; which side gets what; why one is refused.
+ * And PUBLISH, read. */
 #include "mqtt_packet_body.h"
+#include "mqtt_property.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ const char *mqtt_type_name(enum mqtt_type type)
 
 /* ---- why ------------------------------------------------------------------------------------ */
 
-int mqtt_refuse(const struct mqtt_reader *reader, uint8_t reason, const char *format, ...)
+int mqtt_packet_refuse(const struct mqtt_reader *reader, uint8_t reason, const char *format, ...)
 {
     struct mqtt_fault *fault = reader->fault;
     if (fault) {
@@ -53,7 +54,7 @@ int mqtt_refuse(const struct mqtt_reader *reader, uint8_t reason, const char *fo
 
 void mqtt_refuse_short(const struct mqtt_reader *reader, const char *what)
 {
-    mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "it ends inside its %s", what);
+    mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "it ends inside its %s", what);
 }
 
 #define NOT_UTF8 "its %s is not UTF-8 without U+0000" /* §1.5.4 */
@@ -65,15 +66,15 @@ bool mqtt_text_is_utf8(struct mg_str text)
 
 void mqtt_refuse_text(const struct mqtt_reader *reader, const char *what)
 {
-    mqtt_refuse(reader, MQTT_FAULT_MALFORMED, NOT_UTF8, what);
+    mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, NOT_UTF8, what);
 }
 
 int mqtt_read_odd_topic(const struct mqtt_reader *reader, const char *what, struct mg_str topic)
 {
     if (!mqtt_text_is_utf8(topic))
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, NOT_UTF8, what);
+        return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, NOT_UTF8, what);
     if (memchr(topic.at, '+', topic.len) || memchr(topic.at, '#', topic.len))
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its %s holds a wildcard", what);
+        return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "its %s holds a wildcard", what);
     return 0;
 }
 
@@ -84,15 +85,15 @@ static int refuse_first(const struct mqtt_reader *reader, uint8_t first, bool v5
     const struct kind *kind = &kinds[first >> 4];
     uint8_t to = reader->server ? kind->to_server : kind->to_client;
     if (!((kind->to_server | kind->to_client) & (v5 ? V5 : V3)))
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "MQTT %s has no packet of type %u",
-                           v5 ? "5" : "3.1.1", first >> 4);
+        return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "MQTT %s has no packet of type %u",
+                                  v5 ? "5" : "3.1.1", first >> 4);
     if (!(to & (v5 ? V5 : V3)))
-        return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "a %s never sends one",
-                           reader->server ? "client" : "server");
-    return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its first byte is 0x%02x: %s", first,
-                       first >> 4 != MQTT_PUBLISH ? "reserved flags"
-                       : (first & 6) == 6         ? "QoS 3"
-                                                  : "DUP with QoS 0");
+        return mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "a %s never sends one",
+                                  reader->server ? "client" : "server");
+    return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "its first byte is 0x%02x: %s", first,
+                              first >> 4 != MQTT_PUBLISH ? "reserved flags"
+                              : (first & 6) == 6         ? "QoS 3"
+                                                         : "DUP with QoS 0");
 }
 
 static inline int check_first(const struct mqtt_reader *reader, uint8_t first, bool v5)
@@ -128,14 +129,125 @@ static inline int64_t read_header(struct mqtt_reader *reader, bool v5)
         if (at[i] >= 0x80)
             continue;
         if (!at[i] && i > 1 && v5) /* §1.5.5; 3.1.1 does not ask for the shortest form */
-            return mqtt_refuse(reader, MQTT_FAULT_MALFORMED,
-                               "its remaining length takes more bytes than it needs");
+            return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED,
+                                      "its remaining length takes more bytes than it needs");
         reader->at += i + 1;
         return (int64_t)i + 1 + left;
     }
-    return mqtt_refuse(reader, MQTT_FAULT_MALFORMED,
-                       "its remaining length is longer than four bytes");
+    return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED,
+                              "its remaining length is longer than four bytes");
 }
+
+/* ---- PUBLISH: the hot path ------------------------------------------------------------------ */
+
+static void publish_keep(struct mqtt_packet *packet, const struct mqtt_property *property)
+{
+    struct mqtt_publish *publish = &packet->publish;
+    struct mg_str text = {property->data.at, property->data.len};
+    switch ((enum mqtt_property_id)property->id) {
+    case MQTT_PROP_FORMAT:
+        publish->has_format = true;
+        publish->format = (uint8_t)property->number;
+        break;
+    case MQTT_PROP_MESSAGE_EXPIRY:
+        publish->has_expiry = true;
+        publish->expiry_s = property->number;
+        break;
+    case MQTT_PROP_CONTENT_TYPE:
+        publish->content_type = text;
+        break;
+    case MQTT_PROP_RESPONSE_TOPIC:
+        publish->response_topic = text;
+        break;
+    case MQTT_PROP_CORRELATION:
+        publish->has_correlation = true;
+        publish->correlation = property->data;
+        break;
+    default: /* the table lets no other pass */
+        packet->topic_alias = (uint16_t)property->number;
+        break;
+    }
+}
+
+static int publish_property(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
+                            struct mqtt_packet *packet, uint64_t *seen)
+{
+    struct mqtt_publish *publish = &packet->publish;
+    struct mqtt_property property;
+    int rc = mqtt_property_read(reader, MQTT_IN(MQTT_PUBLISH), seen, &property);
+    if (rc)
+        return rc;
+    if (property.id == MQTT_PROP_SUBSCRIPTION_ID) {
+        rc = mqtt_ids_grow(decoder, publish->subscription_id_count);
+        if (!rc)
+            decoder->subscription_ids[publish->subscription_id_count++] = property.number;
+        return rc;
+    }
+    publish_keep(packet, &property);
+    return 0;
+}
+
+/* User properties are the many: they go past the table. */
+static int publish_user(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
+                        struct mqtt_publish *publish)
+{
+    int rc = mqtt_users_grow(&decoder->users, publish->user_count, &decoder->user_capacity);
+    if (rc)
+        return rc;
+    struct mqtt_user *user = &decoder->users[publish->user_count++];
+    reader->at++;
+    rc = mqtt_read_text(reader, "User Property's name", &user->name);
+    return rc ? rc : mqtt_read_text(reader, "User Property", &user->value);
+}
+
+static int publish_properties(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
+                              struct mqtt_packet *packet)
+{
+    uint32_t length = 0;
+    int rc = mqtt_read_varint(reader, "property length", &length);
+    if (!rc && length > mqtt_left(reader))
+        rc = mqtt_short(reader, "properties");
+    if (rc || !length)
+        return rc;
+    struct mqtt_reader inner = *reader;
+    inner.end = reader->at + length;
+    reader->at += length;
+    uint64_t seen = 0;
+    while (inner.at < inner.end && !rc)
+        rc = *inner.at == MQTT_PROP_USER ? publish_user(&inner, decoder, &packet->publish)
+                                         : publish_property(&inner, decoder, packet, &seen);
+    packet->publish.users = decoder->users;
+    packet->publish.subscription_ids = decoder->subscription_ids;
+    return rc;
+}
+
+static int publish_read(struct mqtt_reader *reader, struct mqtt_decoder *decoder, uint8_t first,
+                        struct mqtt_packet *packet)
+{
+    struct mqtt_publish *publish = &packet->publish;
+    *publish = (struct mqtt_publish){
+        .qos = first >> 1 & 3,
+        .retain = first & 1,
+        .dup = first >> 3 & 1,
+    };
+    packet->id = 0;
+    packet->topic_alias = 0;
+    int rc = mqtt_read_topic(reader, "topic", &publish->topic);
+    if (!rc && publish->qos)
+        rc = mqtt_read_id(reader, &packet->id);
+    if (!rc && decoder->v5)
+        rc = publish_properties(reader, decoder, packet);
+    if (rc)
+        return rc;
+    if (!publish->topic.len && !packet->topic_alias) /* §3.3.2.1, §4.7.3 */
+        return mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "its topic is empty%s",
+                                  decoder->v5 ? ", and it has no Topic Alias" : "");
+    publish->payload = (struct mg_bytes){reader->at, mqtt_left(reader)};
+    reader->at = reader->end;
+    return 0;
+}
+
+/* ---- packets -------------------------------------------------------------------------------- */
 
 static struct mqtt_reader reader_of(const struct mqtt_decoder *decoder, const uint8_t *at,
                                     size_t length, struct mqtt_fault *fault)
@@ -162,11 +274,11 @@ int mqtt_packet_decode(struct mqtt_decoder *decoder, const uint8_t *at, size_t l
         return mqtt_short(&reader, whole ? "body" : "header");
     reader.end = at + whole;
     ret_packet->type = reader.type;
-    int rc = reader.type == MQTT_PUBLISH ? mqtt_publish_read(&reader, decoder, at[0], ret_packet)
+    int rc = reader.type == MQTT_PUBLISH ? publish_read(&reader, decoder, at[0], ret_packet)
                                          : mqtt_body_read(&reader, decoder, ret_packet);
     if (!rc && reader.at != reader.end)
-        rc = mqtt_refuse(&reader, MQTT_FAULT_MALFORMED, "%zu bytes are left over behind it",
-                         mqtt_left(&reader));
+        rc = mqtt_packet_refuse(&reader, MQTT_FAULT_MALFORMED, "%zu bytes are left over behind it",
+                                mqtt_left(&reader));
     return rc;
 }
 

@@ -3,8 +3,6 @@
 #pragma once
 #include "mqtt_packet_wire.h"
 
-/* 0, -EPROTO, -ENOMEM.  The caller has checked `first`, and refuses bytes that are left over. */
-int mqtt_publish_read(struct mqtt_reader *reader, struct mqtt_decoder *decoder, uint8_t first,
-                      struct mqtt_packet *packet);
+/* All but PUBLISH.  0, -EPROTO, -ENOMEM.  The caller refuses bytes that are left over. */
 int mqtt_body_read(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
                    struct mqtt_packet *packet);

@@ -1,125 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stands in each packet, read. */
+/* What stands in each packet but PUBLISH, read. */
 #include "mqtt_packet_body.h"
 #include "mqtt_property.h"
 #include <stdlib.h>
-
-/* A packet identifier is never 0 (§2.2.1). */
-static inline int read_id(struct mqtt_reader *reader, uint16_t *ret_id)
-{
-    int rc = mqtt_read_u16(reader, "packet identifier", ret_id);
-    return rc || *ret_id ? rc
-                         : mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "its packet identifier is 0");
-}
-
-/* ---- PUBLISH: the hot path ------------------------------------------------------------------ */
-
-static void publish_keep(struct mqtt_packet *packet, const struct mqtt_property *property)
-{
-    struct mqtt_publish *publish = &packet->publish;
-    struct mg_str text = {property->data.at, property->data.len};
-    switch ((enum mqtt_property_id)property->id) {
-    case MQTT_PROP_FORMAT:
-        publish->has_format = true;
-        publish->format = (uint8_t)property->number;
-        break;
-    case MQTT_PROP_MESSAGE_EXPIRY:
-        publish->has_expiry = true;
-        publish->expiry_s = property->number;
-        break;
-    case MQTT_PROP_CONTENT_TYPE:
-        publish->content_type = text;
-        break;
-    case MQTT_PROP_RESPONSE_TOPIC:
-        publish->response_topic = text;
-        break;
-    case MQTT_PROP_CORRELATION:
-        publish->has_correlation = true;
-        publish->correlation = property->data;
-        break;
-    default: /* the table lets no other pass */
-        packet->topic_alias = (uint16_t)property->number;
-        break;
-    }
-}
-
-static int publish_property(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
-                            struct mqtt_packet *packet, uint64_t *seen)
-{
-    struct mqtt_publish *publish = &packet->publish;
-    struct mqtt_property property;
-    int rc = mqtt_property_read(reader, MQTT_IN(MQTT_PUBLISH), seen, &property);
-    if (rc)
-        return rc;
-    if (property.id == MQTT_PROP_SUBSCRIPTION_ID) {
-        rc = mqtt_ids_grow(decoder, publish->subscription_id_count);
-        if (!rc)
-            decoder->subscription_ids[publish->subscription_id_count++] = property.number;
-        return rc;
-    }
-    publish_keep(packet, &property);
-    return 0;
-}
-
-/* User properties are the many: they go past the table. */
-static int publish_user(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
-                        struct mqtt_publish *publish)
-{
-    int rc = mqtt_users_grow(&decoder->users, publish->user_count, &decoder->user_capacity);
-    if (rc)
-        return rc;
-    struct mqtt_user *user = &decoder->users[publish->user_count++];
-    reader->at++;
-    rc = mqtt_read_text(reader, "User Property's name", &user->name);
-    return rc ? rc : mqtt_read_text(reader, "User Property", &user->value);
-}
-
-static int publish_properties(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
-                              struct mqtt_packet *packet)
-{
-    uint32_t length = 0;
-    int rc = mqtt_read_varint(reader, "property length", &length);
-    if (!rc && length > mqtt_left(reader))
-        rc = mqtt_short(reader, "properties");
-    if (rc || !length)
-        return rc;
-    struct mqtt_reader inner = *reader;
-    inner.end = reader->at + length;
-    reader->at += length;
-    uint64_t seen = 0;
-    while (inner.at < inner.end && !rc)
-        rc = *inner.at == MQTT_PROP_USER ? publish_user(&inner, decoder, &packet->publish)
-                                         : publish_property(&inner, decoder, packet, &seen);
-    packet->publish.users = decoder->users;
-    packet->publish.subscription_ids = decoder->subscription_ids;
-    return rc;
-}
-
-int mqtt_publish_read(struct mqtt_reader *reader, struct mqtt_decoder *decoder, uint8_t first,
-                      struct mqtt_packet *packet)
-{
-    struct mqtt_publish *publish = &packet->publish;
-    *publish = (struct mqtt_publish){
-        .qos = first >> 1 & 3,
-        .retain = first & 1,
-        .dup = first >> 3 & 1,
-    };
-    packet->id = 0;
-    packet->topic_alias = 0;
-    int rc = mqtt_read_topic(reader, "topic", &publish->topic);
-    if (!rc && publish->qos)
-        rc = read_id(reader, &packet->id);
-    if (!rc && decoder->v5)
-        rc = publish_properties(reader, decoder, packet);
-    if (rc)
-        return rc;
-    if (!publish->topic.len && !packet->topic_alias) /* §3.3.2.1, §4.7.3 */
-        return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "its topic is empty%s",
-                           decoder->v5 ? ", and it has no Topic Alias" : "");
-    publish->payload = (struct mg_bytes){reader->at, mqtt_left(reader)};
-    reader->at = reader->end;
-    return 0;
-}
 
 /* ---- reason codes --------------------------------------------------------------------------- */
 
@@ -200,8 +83,8 @@ static int check_reason(const struct mqtt_reader *reader, bool v5, uint8_t code)
 {
     if (reason_may_stand(reader, v5, code))
         return 0;
-    return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "the %s code 0x%02x may not stand in it",
-                       v5 ? "reason" : "return", code);
+    return mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "the %s code 0x%02x may not stand in it",
+                              v5 ? "reason" : "return", code);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -225,7 +108,7 @@ static int read_end(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
 static int read_ack(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
                     struct mqtt_packet *packet)
 {
-    int rc = read_id(reader, &packet->id);
+    int rc = mqtt_read_id(reader, &packet->id);
     return rc || reader->at == reader->end ? rc : read_end(reader, decoder, packet);
 }
 
@@ -235,7 +118,7 @@ static int read_auth(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
     bool says_nothing = !mqtt_left(reader);
     int rc = read_end(reader, decoder, packet);
     if (!rc && !says_nothing && !(packet->properties.has & MQTT_HAS(MQTT_PROP_AUTH_METHOD)))
-        rc = mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "it has no Authentication Method");
+        rc = mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "it has no Authentication Method");
     return rc; /* §3.15.2.2.2 */
 }
 
@@ -245,14 +128,18 @@ static int read_connack(struct mqtt_reader *reader, struct mqtt_decoder *decoder
     uint8_t flags = 0;
     int rc = mqtt_read_u8(reader, "flags", &flags);
     if (!rc && flags & 0xfe)
-        rc = mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its reserved flags are 0x%02x", flags);
+        rc = mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "its reserved flags are 0x%02x",
+                                flags);
     if (!rc)
         rc = mqtt_read_u8(reader, "reason code", &packet->reason);
+    if (!rc && decoder->v5 && packet->reason == 1 && !mqtt_left(reader)) /* 3.1.1 §3.1.2.2 */
+        return mqtt_packet_refuse(reader, 0x84,
+                                  "it is one of MQTT 3.1.1: the server does not speak MQTT 5");
     if (!rc)
         rc = check_reason(reader, decoder->v5, packet->reason);
     packet->session_present = flags & 1;
     if (!rc && packet->reason && packet->session_present) /* §3.2.2.1.1 */
-        rc = mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "it refuses and says Session Present");
+        rc = mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "it refuses and says Session Present");
     if (!rc && decoder->v5)
         rc = mqtt_properties_read(reader, decoder, MQTT_IN(MQTT_CONNACK), &packet->properties);
     return rc;
@@ -261,7 +148,7 @@ static int read_connack(struct mqtt_reader *reader, struct mqtt_decoder *decoder
 static int read_suback(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
                        struct mqtt_packet *packet)
 {
-    int rc = read_id(reader, &packet->id);
+    int rc = mqtt_read_id(reader, &packet->id);
     if (!rc && decoder->v5)
         rc = mqtt_properties_read(reader, decoder, MQTT_IN(reader->type), &packet->properties);
     if (rc || (!decoder->v5 && reader->type == MQTT_UNSUBACK)) /* 3.1.1 §3.11.3: no payload */
@@ -269,7 +156,7 @@ static int read_suback(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
     packet->reasons = reader->at;
     packet->reason_count = mqtt_left(reader);
     if (!packet->reason_count) /* one for each filter, and there is one at least */
-        return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "it has no reason codes");
+        return mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "it has no reason codes");
     for (; !rc && reader->at < reader->end; reader->at++)
         rc = check_reason(reader, decoder->v5, *reader->at);
     return rc;
@@ -290,20 +177,20 @@ static int read_filter(struct mqtt_reader *reader, bool v5, struct mg_str *ret_f
         const char *slash = memchr(group, '/', filter.len - 7);
         size_t length = slash ? (size_t)(slash - group) : 0;
         if (!length || memchr(group, '+', length) || memchr(group, '#', length))
-            return mqtt_refuse(reader, MQTT_FAULT_MALFORMED,
-                               "a shared subscription is $share/group/filter");
+            return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED,
+                                      "a shared subscription is $share/group/filter");
         filter = (struct mg_str){slash + 1, filter.len - 8 - length};
     }
     if (!filter.len)
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "a topic filter is empty");
+        return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "a topic filter is empty");
     for (size_t i = 0; i < filter.len; i++) {
         char c = filter.at[i];
         bool fine = (c != '+' && c != '#') ||
                     ((i == 0 || filter.at[i - 1] == '/') &&
                      (i + 1 == filter.len || (c == '+' && filter.at[i + 1] == '/')));
         if (!fine) /* §4.7.1 */
-            return mqtt_refuse(reader, MQTT_FAULT_MALFORMED,
-                               "a topic filter has a wildcard that does not fill its level");
+            return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED,
+                                      "a topic filter has a wildcard that does not fill its level");
     }
     return 0;
 }
@@ -316,18 +203,19 @@ static int read_subscription_options(struct mqtt_reader *reader, bool v5, bool s
     if (rc)
         return rc;
     if (options & (v5 ? 0xc0 : 0xfc)) /* §3.8.3.1 */
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its subscription options are 0x%02x",
-                           options);
+        return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED,
+                                  "its subscription options are 0x%02x", options);
     filter->qos = options & 3;
     filter->no_local = options >> 2 & 1;
     filter->retain_as_published = options >> 3 & 1;
     filter->retain_handling = options >> 4;
     if (filter->qos == 3 || filter->retain_handling == 3)
-        return mqtt_refuse(reader, v5 ? MQTT_FAULT_PROTOCOL : MQTT_FAULT_MALFORMED,
-                           "its %s is 3; 0 to 2 can be",
-                           filter->qos == 3 ? "QoS" : "Retain Handling");
+        return mqtt_packet_refuse(reader, v5 ? MQTT_FAULT_PROTOCOL : MQTT_FAULT_MALFORMED,
+                                  "its %s is 3; 0 to 2 can be",
+                                  filter->qos == 3 ? "QoS" : "Retain Handling");
     if (filter->no_local && shared)
-        return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "No Local with a shared subscription");
+        return mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL,
+                                  "No Local with a shared subscription");
     return 0;
 }
 
@@ -347,11 +235,11 @@ static int filters_grow(struct mqtt_decoder *decoder, size_t count)
 static int read_subscribe(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
                           struct mqtt_packet *packet)
 {
-    int rc = read_id(reader, &packet->id);
+    int rc = mqtt_read_id(reader, &packet->id);
     if (!rc && decoder->v5)
         rc = mqtt_properties_read(reader, decoder, MQTT_IN(reader->type), &packet->properties);
     if (!rc && !mqtt_left(reader)) /* §3.8.3, §3.10.3 */
-        rc = mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "it has no topic filter");
+        rc = mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "it has no topic filter");
     while (!rc && mqtt_left(reader)) {
         bool shared = false;
         rc = filters_grow(decoder, packet->filter_count);
@@ -378,7 +266,7 @@ static int read_will(struct mqtt_reader *reader, struct mqtt_decoder *decoder,
     if (!rc)
         rc = mqtt_read_topic(reader, "will topic", &connect->will_topic);
     if (!rc && !connect->will_topic.len)
-        rc = mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its will topic is empty");
+        rc = mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "its will topic is empty");
     return rc ? rc : mqtt_read_binary(reader, "will payload", &connect->will_payload);
 }
 
@@ -394,7 +282,8 @@ static int check_connect_flags(const struct mqtt_reader *reader, bool v5, uint8_
         why = "a will of QoS 3";
     else if (!v5 && (flags & 0xc0) == 0x40) /* 3.1.1 §3.1.2.9 */
         why = "a password without a user name";
-    return why ? mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its flags are 0x%02x: %s", flags, why)
+    return why ? mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "its flags are 0x%02x: %s", flags,
+                                    why)
                : 0;
 }
 
@@ -404,11 +293,12 @@ static int read_protocol(struct mqtt_reader *reader, bool *ret_v5)
     uint8_t level = 0;
     int rc = mqtt_read_text(reader, "protocol name", &name);
     if (!rc && (name.len != 4 || memcmp(name.at, "MQTT", 4)))
-        return mqtt_refuse(reader, 0x84, "its protocol is not 'MQTT'");
+        return mqtt_packet_refuse(reader, 0x84, "its protocol is not 'MQTT'");
     if (!rc)
         rc = mqtt_read_u8(reader, "protocol version", &level);
     if (!rc && level != 4 && level != 5)
-        return mqtt_refuse(reader, 0x84, "its protocol version is %u; 4 and 5 can be", level);
+        return mqtt_packet_refuse(reader, 0x84, "its protocol version is %u; 4 and 5 can be",
+                                  level);
     *ret_v5 = level == 5;
     return rc;
 }
@@ -420,7 +310,7 @@ static int read_connect_payload(struct mqtt_reader *reader, struct mqtt_decoder 
     int rc = mqtt_read_text(reader, "client identifier", &connect->client_id);
     if (!rc && !connect->client_id.len && !connect->v5 &&
         !connect->clean_start) /* 3.1.1 §3.1.3.1 */
-        rc = mqtt_refuse(reader, 0x85, "an empty client identifier, and no Clean Session");
+        rc = mqtt_packet_refuse(reader, 0x85, "an empty client identifier, and no Clean Session");
     if (!rc && connect->has_will)
         rc = read_will(reader, decoder, connect);
     if (!rc && flags & 0x80)
@@ -450,8 +340,8 @@ static int read_connect(struct mqtt_reader *reader, struct mqtt_decoder *decoder
     if ((packet->properties.has &
          (MQTT_HAS(MQTT_PROP_AUTH_METHOD) | MQTT_HAS(MQTT_PROP_AUTH_DATA))) ==
         MQTT_HAS(MQTT_PROP_AUTH_DATA)) /* §3.1.2.11.10 */
-        return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL,
-                           "Authentication Data without Authentication Method");
+        return mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL,
+                                  "Authentication Data without Authentication Method");
     connect->clean_start = flags >> 1 & 1;
     connect->has_will = flags >> 2 & 1;
     connect->will_qos = flags >> 3 & 3;

@@ -17,7 +17,7 @@ struct mqtt_reader {
 };
 
 /* Fills the fault, which may be NULL: "PUBLISH: …".  Always -EPROTO. */
-int mqtt_refuse(const struct mqtt_reader *reader, uint8_t reason, const char *format, ...)
+int mqtt_packet_refuse(const struct mqtt_reader *reader, uint8_t reason, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 void mqtt_refuse_short(const struct mqtt_reader *reader, const char *what) __attribute__((cold));
 /* The slow ways behind the two checks below. */
@@ -60,6 +60,15 @@ static inline int mqtt_read_u16(struct mqtt_reader *reader, const char *what, ui
     return 0;
 }
 
+/* A packet identifier is never 0 (§2.2.1). */
+static inline int mqtt_read_id(struct mqtt_reader *reader, uint16_t *ret_id)
+{
+    int rc = mqtt_read_u16(reader, "packet identifier", ret_id);
+    return rc || *ret_id
+               ? rc
+               : mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "its packet identifier is 0");
+}
+
 static inline int mqtt_read_u32(struct mqtt_reader *reader, const char *what, uint32_t *ret_value)
 {
     if (mqtt_left(reader) < 4)
@@ -81,13 +90,14 @@ static inline int mqtt_read_varint(struct mqtt_reader *reader, const char *what,
         value |= (uint32_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
             if (!byte && shift)
-                return mqtt_refuse(reader, MQTT_FAULT_MALFORMED,
-                                   "its %s takes more bytes than it needs", what);
+                return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED,
+                                          "its %s takes more bytes than it needs", what);
             *ret_value = value;
             return 0;
         }
     }
-    return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its %s is longer than four bytes", what);
+    return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "its %s is longer than four bytes",
+                              what);
 }
 
 static inline int mqtt_read_binary(struct mqtt_reader *reader, const char *what,

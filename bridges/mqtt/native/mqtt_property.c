@@ -113,20 +113,27 @@ static int read_number(struct mqtt_reader *reader, const struct row *row, uint32
     } else {
         rc = mqtt_read_varint(reader, row->name, ret_number);
     }
+    /* A Payload Format that is none: see read_text. */
+    if (!rc && row == &rows[MQTT_PROP_FORMAT] && !reader->server)
+        return 0;
     if (!rc && (*ret_number < row->least || *ret_number > row->most))
-        rc = mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "its %s is %u; %u to %u can be", row->name,
-                         *ret_number, row->least, row->most);
+        rc = mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "its %s is %u; %u to %u can be",
+                                row->name, *ret_number, row->least, row->most);
     return rc;
 }
 
+/* A client takes a Response Topic that is none.  Mosquitto, for one, passes it on as some other
+ * client said it, and a connection that is ended for a message (§4.13.1) gets it again as the next
+ * one begins: for ever, since nobody acknowledges it. */
 static int read_text(struct mqtt_reader *reader, const struct row *row, struct mg_bytes *ret_data)
 {
     struct mg_str text = {NULL, 0};
-    int rc = row->wire == TOPIC ? mqtt_read_topic(reader, row->name, &text)
-                                : mqtt_read_text(reader, row->name, &text);
+    bool topic = row->wire == TOPIC && reader->server;
+    int rc = topic ? mqtt_read_topic(reader, row->name, &text)
+                   : mqtt_read_text(reader, row->name, &text);
     *ret_data = (struct mg_bytes){text.at, text.len};
-    if (!rc && row->wire == TOPIC && !text.len) /* §4.7.3 */
-        rc = mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "its %s is empty", row->name);
+    if (!rc && topic && !text.len) /* §4.7.3 */
+        rc = mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "its %s is empty", row->name);
     return rc;
 }
 
@@ -157,12 +164,12 @@ int mqtt_property_read(struct mqtt_reader *reader, uint32_t place, uint64_t *see
         return rc;
     const struct row *row = id < ROWS && rows[id].name ? &rows[id] : NULL;
     if (!row) /* §2.2.2.2, as for one that stands in the wrong packet */
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "there is no property 0x%02x", id);
+        return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "there is no property 0x%02x", id);
     if (!(place & (reader->server ? row->to_server : row->to_client)))
-        return mqtt_refuse(reader, MQTT_FAULT_MALFORMED, "no %s may stand %s", row->name,
-                           place == MQTT_IN_WILL ? "in a will" : "in it");
+        return mqtt_packet_refuse(reader, MQTT_FAULT_MALFORMED, "no %s may stand %s", row->name,
+                                  place == MQTT_IN_WILL ? "in a will" : "in it");
     if (*seen & MQTT_HAS(id) && !(place & row->repeats))
-        return mqtt_refuse(reader, MQTT_FAULT_PROTOCOL, "it has two of %s", row->name);
+        return mqtt_packet_refuse(reader, MQTT_FAULT_PROTOCOL, "it has two of %s", row->name);
     *seen |= MQTT_HAS(id);
     ret_property->id = id;
     return read_value(reader, row, ret_property);

@@ -85,6 +85,9 @@ static void doubtful_texts_and_payloads_pass(void)
         "30 @ 00 01 't' ( 01 01 ) ff fe",       /* called text, and is none */
         "30 @ 00 01 't' ( 26 00 00 00 00 )",    /* an empty pair */
         "30 @ 00 01 't' ( 03 00 00 09 00 00 )", /* nothing in them, but there */
+        "30 @ 00 01 't' ( 01 02 )",             /* what a server passes on as it came */
+        "30 @ 00 01 't' ( 08 00 03 'a/+' )",
+        "30 @ 00 01 't' ( 08 00 00 )",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct packet_bytes bytes = packet_bytes(rows[i], true);

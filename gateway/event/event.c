@@ -19,6 +19,11 @@ static struct mg_str *text_at(struct mg_head *head, size_t i)
     return (struct mg_str *)(void *)((char *)head + head_texts[i]);
 }
 
+static const struct mg_str *text_of(const struct mg_head *head, size_t i)
+{
+    return (const struct mg_str *)(const void *)((const char *)head + head_texts[i]);
+}
+
 /* The bytes that a value points to: texts and binaries have the same shape. */
 static size_t value_bytes(const struct mg_value *value)
 {
@@ -62,20 +67,35 @@ static void move_value(char **at, struct mg_value *value)
     }
 }
 
-static size_t head_bytes(struct mg_head *head)
+static size_t head_bytes(const struct mg_head *head)
 {
     size_t total =
         value_bytes(&head->message_id) + value_bytes(&head->correlation) + head->user.len;
     for (size_t i = 0; i < HEAD_TEXTS; i++)
-        total += text_at(head, i)->len;
+        total += text_of(head, i)->len;
     return total;
+}
+
+/* Member by member: to zero the whole first would cost as much again. */
+static void view(struct mg_event *event, const struct mg_message *message, uint64_t id)
+{
+    atomic_init(&event->refs, 0);
+    event->copy = NULL;
+    event->id = id;
+    event->head = message->head;
+    event->head.size = sizeof event->head;
+    event->payload = message->payload;
+    event->properties = message->properties;
+    event->property_count = message->property_count;
+    event->payload_owner = NULL;
+    event->payload_free = NULL;
+    event->payload_arg = NULL;
 }
 
 /* Copies all but the payload, which it copies too where copy_payload says so. */
 static mg_event *build(const struct mg_message *message, bool copy_payload)
 {
-    struct mg_head head = message->head;
-    size_t texts = head_bytes(&head);
+    size_t texts = head_bytes(&message->head);
     for (size_t i = 0; i < message->property_count; i++)
         texts += message->properties[i].name.len + value_bytes(&message->properties[i].value);
     size_t payload = copy_payload ? message->payload.len : 0;
@@ -86,19 +106,14 @@ static mg_event *build(const struct mg_message *message, bool copy_payload)
         return NULL;
     struct mg_property *list = (struct mg_property *)(void *)(event + 1);
     char *at = (char *)list + properties;
-    *event = (mg_event){
-        .head = head,
-        .payload = message->payload,
-        .properties = list,
-        .property_count = message->property_count,
-    };
+    view(event, message, 0);
     atomic_init(&event->refs, 1);
-    event->head.size = sizeof event->head;
+    event->properties = list;
     for (size_t i = 0; i < HEAD_TEXTS; i++)
         move_text(&at, text_at(&event->head, i));
     move_value(&at, &event->head.message_id);
     move_value(&at, &event->head.correlation);
-    move_bytes(&at, &event->head.user.at, head.user.at, head.user.len);
+    move_bytes(&at, &event->head.user.at, event->head.user.at, event->head.user.len);
     for (size_t i = 0; i < message->property_count; i++) {
         list[i] = message->properties[i];
         move_text(&at, &list[i].name);
@@ -116,14 +131,7 @@ mg_event *gw_event_new(const struct mg_message *message)
 
 void gw_event_borrow(struct mg_event *ret_event, const struct mg_message *message, uint64_t id)
 {
-    *ret_event = (struct mg_event){
-        .id = id,
-        .head = message->head,
-        .payload = message->payload,
-        .properties = message->properties,
-        .property_count = message->property_count,
-    };
-    ret_event->head.size = sizeof ret_event->head;
+    view(ret_event, message, id);
 }
 
 void gw_event_return(struct mg_event *borrowed)
@@ -152,6 +160,9 @@ mg_event *gw_event_ref(const mg_event *event)
             if (!e->copy)
                 return NULL;
             e->copy->id = e->id;
+            /* Its own reference and the caller's: nobody else has it yet, so no atomic addition. */
+            atomic_init(&e->copy->refs, 2);
+            return e->copy;
         }
         e = e->copy;
     }
@@ -161,7 +172,11 @@ mg_event *gw_event_ref(const mg_event *event)
 
 void gw_event_unref(mg_event *event)
 {
-    if (!event || atomic_fetch_sub_explicit(&event->refs, 1, memory_order_acq_rel) != 1)
+    if (!event)
+        return;
+    /* Who has the only reference need not count it down: nobody is left to take another. */
+    if (atomic_load_explicit(&event->refs, memory_order_acquire) != 1 &&
+        atomic_fetch_sub_explicit(&event->refs, 1, memory_order_acq_rel) != 1)
         return;
     if (event->payload_free)
         event->payload_free(event->payload_arg);

@@ -3,8 +3,8 @@
 #include "flow/internal.h"
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Slack of the inbox beyond a window, for events of sources that cannot be held back. */
 enum { INBOX_SLACK = 4096 };
@@ -84,11 +84,14 @@ void gw_arrival_tell_shard(struct gw_arrival *a, uint32_t outcome, const char *r
 {
     uint32_t before = a->outcome;
     a->outcome = before ? worse(before, outcome) : outcome;
-    if (reason && a->outcome != before)
-        snprintf(a->reason, sizeof a->reason, "%s", reason);
-    if (--a->untold == 0)
-        settle_source(a->connection, a->source, a->cookie, a->outcome,
-                      a->reason[0] ? a->reason : NULL);
+    if (!reason || a->outcome == before)
+        reason = a->reason;
+    if (--a->untold == 0) {
+        settle_source(a->connection, a->source, a->cookie, a->outcome, reason);
+    } else if (reason != a->reason) {
+        free(a->reason);
+        a->reason = strndup(reason, GW_REASON_MOST);
+    }
 }
 
 void gw_arrival_leave_shard(struct gw_arrival *a)
@@ -97,13 +100,14 @@ void gw_arrival_leave_shard(struct gw_arrival *a)
         return;
     if (a->holds_window)
         leave_window(a->connection, window_of(a->connection, a->source));
-    free(a);
+    free(a->reason);
+    gw_pool_give(&a->connection->shard->arrivals, a);
 }
 
 /* ---- match ---------------------------------------------------------------------------------- */
 
-/* A source with few entries is faster looked through than looked up. */
-enum { FEW_ENTRIES = 16 };
+/* A few entries are faster looked through than looked up. */
+enum { FEW_ENTRIES = 8 };
 
 static bool fits(const struct gw_entry *e, struct mg_str address)
 {
@@ -126,13 +130,16 @@ static int room_for(struct gw_matches *m, size_t more)
 static int candidates(struct mg_connection *c, struct mg_source *source, struct mg_str address)
 {
     struct gw_matches *m = &c->matches;
+    size_t count = source ? source->entry_count : c->entry_count;
     m->count = 0;
-    if (source && source->entry_count <= FEW_ENTRIES) {
-        if (room_for(m, source->entry_count))
+    if (count <= FEW_ENTRIES) {
+        if (room_for(m, count))
             return -ENOMEM;
-        for (size_t i = 0; i < source->entry_count; i++)
-            if (fits(&c->entries[source->entries[i]], address))
-                m->ids[m->count++] = source->entries[i];
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t id = source ? source->entries[i] : i;
+            if (fits(&c->entries[id], address))
+                m->ids[m->count++] = id;
+        }
         return 0;
     }
     if (gw_index_match(c->index, address, m) || room_for(m, c->any_count))
@@ -191,17 +198,16 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
     struct gw_window *w = window_of(c, source);
     if (!must && w->in_hand >= w->limit)
         return -EAGAIN;
-    struct gw_arrival *a = calloc(1, sizeof *a);
-    if (!a || match(c, source, event->head.address)) {
-        free(a);
+    if (match(c, source, event->head.address))
         return -EAGAIN; /* out of memory is a full window to the source */
-    }
+    size_t count = c->matches.count;
+    struct gw_arrival *a = count ? gw_pool_take(&c->shard->arrivals) : NULL;
+    if (count && !a)
+        return -EAGAIN;
     c->received++;
     w->in_hand++;
-    size_t count = c->matches.count;
     if (count == 0) {
         c->unmatched++;
-        free(a);
         settle_source(c, source, cookie, MG_ACCEPTED, NULL);
         leave_window(c, w);
         return 0;

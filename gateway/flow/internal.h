@@ -149,8 +149,11 @@ struct gw_arrival {
     uint32_t alive;
     uint32_t outcome;
     bool holds_window;
-    char reason[160];
+    char *reason; /* of the outcome, kept while others are untold; NULL: none */
 };
+
+/* A reason that is kept is cut to this; one that is longer helps nobody. */
+enum { GW_REASON_MOST = 159, GW_SHORT_ADDRESS = 64 };
 
 enum gw_leg_state { GW_LEG_NEW, GW_LEG_WAITING, GW_LEG_SENT, GW_LEG_DONE };
 
@@ -162,7 +165,8 @@ struct gw_leg {
     const mg_event *event; /* the passage's, or `own` */
     mg_event *own;         /* with the sink's properties set */
     struct mg_str address;
-    char *own_address;
+    char *long_address;             /* where it does not fit into short_address */
+    char *reason;                   /* why it did not end well; NULL: nobody said */
     struct gw_leg *previous, *next; /* in waiting or sent */
     uint64_t sequence;
     mg_token token;
@@ -172,7 +176,7 @@ struct gw_leg {
     enum gw_leg_state state;
     bool orphan;      /* its passage has ended; holds a reference to it until it is settled */
     uint32_t outcome; /* MG_ACCEPTED, MG_REJECTED, MG_RELEASED (cancelled), or 0: expired */
-    char reason[160];
+    char short_address[GW_SHORT_ADDRESS];
 };
 
 /* One event that leaves a passage, and what its sinks said. */
@@ -182,6 +186,7 @@ struct gw_output {
 
 enum gw_stage { GW_STEPPING, GW_STEPPED, GW_STAGED };
 
+/* Begins as zero up to `values`; what follows is written before it is read. */
 struct gw_passage {
     struct gw_route *route;
     struct gw_part *part;
@@ -189,28 +194,26 @@ struct gw_passage {
     struct gw_arrival *arrival; /* NULL once it has been told and left */
     struct gw_passage *older, *newer;
     struct gw_passage *before, *after; /* in the steps queue */
-    atomic_uint refs;                  /* the passage itself, and each cancellation under way */
-    int64_t arrived_us;                /* monotonic */
-    int64_t expires_us;                /* wall clock; 0: never */
+    uint32_t holds;   /* the passage itself, and each function of its shard that is at work on it */
+    atomic_uint refs; /* one for all holds, one for each leg elsewhere and each cancellation */
+    int64_t arrived_us; /* monotonic */
+    int64_t expires_us; /* wall clock; 0: never */
     uint64_t event_id;
     const struct gw_pattern *match;
-    struct mg_str values[GW_CAPTURES_MAX];
-    struct gw_captures captures;
-    struct mg_scope scope;
 
     const mg_event *origin; /* as it came in: the captures point into its address */
     bool origin_borrowed;   /* origin is the arrival's, not a reference */
-    bool borrowed;          /* so is events[0] */
-    bool told, ended;
+    bool borrowed;          /* events[0] is origin, without a reference of its own */
+    bool told, ended, in_step_queue, expired;
     enum gw_stage stage;
     const mg_event **events;
     size_t event_count, event_capacity;
+    const mg_event *only_event[1];
 
     /* Steps. */
     size_t step, position; /* the step, and the event in front of it */
     const mg_event **next_events;
     size_t next_count, next_capacity;
-    bool in_step_queue;
     mg_token pending;
     mg_timer *retry;
     uint64_t retry_ms;
@@ -219,10 +222,14 @@ struct gw_passage {
     /* Stage and after. */
     struct gw_leg *legs;
     size_t leg_count, open_legs, satisfied;
-    bool expired;
-    char reason[160]; /* of the first leg that did not end well */
+    const char *reason; /* the leg's that was the first not to end well */
     struct gw_output *outputs;
-    const mg_event *only_event[1];
+
+    struct gw_captures captures;
+    struct mg_str values[GW_CAPTURES_MAX]; /* as many as captures says */
+    struct mg_scope scope;
+    struct gw_output only_output;
+    struct gw_leg only_leg; /* of one event to one sink, the common case */
 };
 
 /* The first connection has all sinks and sources; each further one the sources with as many
@@ -265,6 +272,7 @@ void gw_connections_destroy(struct gw_gateway *gateway); /* takes what a failed 
 
 /* shard.c, host_loop.c */
 void gw_shard_close_handles(struct mg_shard *shard);
+/* As of this turn where the caller is the shard; as of now elsewhere, and for NULL. */
 int64_t gw_now_us(mg_shard *shard);
 int64_t gw_wall_us(mg_shard *shard);
 uint32_t gw_random(uint32_t bound);
@@ -301,13 +309,23 @@ void gw_passage_end_shard(struct gw_passage *passage, enum gw_end_kind kind, uin
  * discarded. */
 void gw_passage_reject_shard(struct gw_passage *passage, const char *step, const char *reason);
 void gw_passage_release_shard(struct gw_passage *passage, const char *step, const char *reason);
-void gw_passage_stage_shard(struct gw_passage *passage);
 void gw_passage_leg_done_shard(struct gw_leg *leg);
+/* Decides where it can be decided. */
+void gw_passage_decide_shard(struct gw_passage *passage);
 /* Makes sure that the passage's events outlive the call that borrowed them.  0 or -ENOMEM. */
 int gw_passage_keep_shard(struct gw_passage *passage);
+/* For the duration of a call on the passage's own shard. */
+void gw_passage_hold_shard(struct gw_passage *passage);
+void gw_passage_drop_shard(struct gw_passage *passage);
+/* For as long as something of it is on its way between shards. */
+void gw_passage_ref(struct gw_passage *passage);   /* ANY */
 void gw_passage_unref(struct gw_passage *passage); /* ANY */
 void gw_passage_log_shard(struct gw_passage *passage, uint32_t level, const char *message,
                           const char *step, const char *reason);
+
+/* stage.c */
+void gw_passage_stage_shard(struct gw_passage *passage);
+void gw_legs_free(struct gw_passage *passage); /* ANY: nobody else has the passage any more */
 
 /* steps.c */
 void gw_steps_run_shard(struct gw_passage *passage);

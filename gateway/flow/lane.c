@@ -42,6 +42,19 @@ static void from_waiting(struct mg_sink *k, struct gw_leg *leg)
     k->waiting--;
 }
 
+static void to_sent(struct mg_sink *k, struct gw_leg *leg)
+{
+    insert_after(&k->first_sent, &k->last_sent, k->last_sent, leg);
+    k->sent++;
+}
+
+static void from_sent(struct mg_sink *k, struct gw_leg *leg)
+{
+    remove_leg(&k->first_sent, &k->last_sent, leg);
+    k->sent--;
+    leg->token = 0;
+}
+
 /* By sequence.  Bridges return what a broken link held in order, so the place is nearly always
  * right behind the leg that came back before. */
 static void back_to_waiting(struct mg_sink *k, struct gw_leg *leg)
@@ -73,8 +86,8 @@ static void finish(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome, cons
     struct gw_passage *passage = leg->passage;
     leg->state = GW_LEG_DONE;
     leg->outcome = outcome;
-    if (reason)
-        snprintf(leg->reason, sizeof leg->reason, "%.*s", (int)sizeof leg->reason - 1, reason);
+    if (reason && outcome != MG_ACCEPTED)
+        leg->reason = strndup(reason, GW_REASON_MOST);
     if (leg->orphan) {
         gw_passage_unref(passage);
     } else if (passage->shard == k->connection->shard) {
@@ -131,9 +144,7 @@ static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const c
     struct mg_sink *k = leg->sink;
     const struct gw_delivery_settings *d = &k->route->config->delivery;
     gw_token_free_shard(shard, leg->token);
-    leg->token = 0;
-    remove_leg(&k->first_sent, &k->last_sent, leg);
-    k->sent--;
+    from_sent(k, leg);
     if (outcome == MG_ACCEPTED || outcome == MG_REJECTED || leg->orphan) {
         finish(k, leg, outcome, reason);
         return;
@@ -154,20 +165,20 @@ static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const c
 
 /* ---- send ----------------------------------------------------------------------------------- */
 
-/* 0: the leg is no longer in waiting (and may be gone); -EAGAIN: the sink is full. */
+/* The leg is in neither list.  0: the bridge has it, or it has ended (and may be gone);
+ * -EAGAIN: the sink is full. */
 static int send_leg(struct mg_sink *k, struct gw_leg *leg)
 {
     struct mg_connection *c = k->connection;
-    struct mg_err err = {{0}, NULL};
+    struct mg_err err;
     mg_token token = 0;
     bool confirms = k->confirms;
     if (confirms && gw_token_new_shard(c->shard, leg, leg_settled, &token))
         return -EAGAIN; /* out of memory is a full sink */
 
     /* In the list before the bridge has it, since it may settle before send returns. */
-    from_waiting(k, leg);
-    insert_after(&k->first_sent, &k->last_sent, k->last_sent, leg);
-    k->sent++;
+    if (confirms)
+        to_sent(k, leg);
     leg->state = GW_LEG_SENT;
     leg->token = token;
     leg->attempts++;
@@ -177,6 +188,7 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
         .attempt = leg->attempts,
         .token = token,
     };
+    err.text[0] = '\0'; /* no need to clear the rest of it for every event */
     gw_turn_mark_shard(c);
     int error = c->ops->send(c->context, k->context, &delivery, &err);
     if (!error && confirms)
@@ -184,14 +196,12 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
     if (confirms && gw_token_object_shard(c->shard, token) != leg)
         return 0; /* the bridge refused and settled: the settlement counts */
 
-    if (confirms)
+    if (confirms) {
         gw_token_free_shard(c->shard, token);
-    leg->token = 0;
-    remove_leg(&k->first_sent, &k->last_sent, leg);
-    k->sent--;
-    if (error == -EAGAIN || error == -ENOMEM) {
+        from_sent(k, leg);
+    }
+    if ((error == -EAGAIN || error == -ENOMEM) && !leg->orphan) {
         leg->attempts--;
-        to_waiting(k, leg, NULL);
         return -EAGAIN;
     }
     const char *why = error ? (err.text[0] ? err.text : strerror(-error)) : NULL;
@@ -211,21 +221,33 @@ static void block(struct mg_sink *k)
     c->last_blocked = k;
 }
 
-void gw_lane_pump_shard(struct mg_sink *k)
+static bool may_send(const struct mg_sink *k)
 {
-    if (k->pumping)
-        return;
+    return !k->blocked && !k->backing_off && !k->pumping;
+}
+
+/* The next leg in order, which is in neither list.  pumping keeps out what its settlement may
+ * start.
+ */
+static void send_or_keep(struct mg_sink *k, struct gw_leg *leg)
+{
     k->pumping = true;
-    while (k->first_waiting && !k->blocked && !k->backing_off) {
-        struct gw_leg *leg = k->first_waiting;
-        if (expired(leg, k->connection->shard)) {
-            from_waiting(k, leg);
-            finish(k, leg, 0, "expired before it could be sent");
-        } else if (send_leg(k, leg)) {
-            block(k);
-        }
+    if (expired(leg, k->connection->shard)) {
+        finish(k, leg, 0, "expired before it could be sent");
+    } else if (send_leg(k, leg)) {
+        to_waiting(k, leg, NULL);
+        block(k);
     }
     k->pumping = false;
+}
+
+void gw_lane_pump_shard(struct mg_sink *k)
+{
+    while (k->first_waiting && may_send(k)) {
+        struct gw_leg *leg = k->first_waiting;
+        from_waiting(k, leg);
+        send_or_keep(k, leg);
+    }
 }
 
 void gw_lane_offer_task(mg_shard *shard, struct gw_task *task)
@@ -234,7 +256,10 @@ void gw_lane_offer_task(mg_shard *shard, struct gw_task *task)
     struct gw_leg *leg = (struct gw_leg *)task;
     struct mg_sink *k = leg->sink;
     leg->sequence = k->next_sequence++;
-    to_waiting(k, leg, k->last_waiting);
+    if (k->first_waiting || !may_send(k))
+        to_waiting(k, leg, k->last_waiting);
+    else
+        send_or_keep(k, leg);
     gw_lane_pump_shard(k);
 }
 
@@ -289,7 +314,7 @@ void gw_lane_sweep_shard(struct mg_sink *k)
              * over where it has left the queue. */
             struct gw_passage *held = next ? next->passage : NULL;
             if (held)
-                atomic_fetch_add(&held->refs, 1);
+                gw_passage_ref(held);
             from_waiting(k, leg);
             finish(k, leg, 0, "expired before it could be sent");
             if (next && next->state != GW_LEG_WAITING)
@@ -306,11 +331,8 @@ void gw_lane_close_shard(struct mg_sink *k)
     k->pumping = true; /* nothing goes out any more */
     while (k->first_sent) {
         struct gw_leg *leg = k->first_sent;
-        if (leg->token)
-            gw_token_free_shard(k->connection->shard, leg->token);
-        leg->token = 0;
-        remove_leg(&k->first_sent, &k->last_sent, leg);
-        k->sent--;
+        gw_token_free_shard(k->connection->shard, leg->token);
+        from_sent(k, leg);
         finish(k, leg, MG_RELEASED, "the gateway stopped");
     }
     while (k->first_waiting) {

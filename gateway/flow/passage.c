@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stage, settle and ack: one event's way through one route, and how it is accounted for. */
+/* settle and ack: one event's way through one route, and how it is accounted for. */
 #include "flow/internal.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -7,13 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ADDRESS_BYTES_MAX = 65535, LOGS_A_SECOND = 10 };
+enum { LOGS_A_SECOND = 10 };
 
 /* ---- logs ----------------------------------------------------------------------------------- */
 
-static bool may_log(struct gw_part *part, char *ret_suppressed, size_t size)
+static bool may_log(struct gw_part *part, int64_t now, char *ret_suppressed, size_t size)
 {
-    int64_t now = gw_now_us(NULL);
     *ret_suppressed = '\0';
     if (now - part->log_second_us >= 1000000) {
         if (part->suppressed)
@@ -33,7 +32,8 @@ void gw_passage_log_shard(struct gw_passage *p, uint32_t level, const char *mess
                           const char *step, const char *reason)
 {
     char suppressed[16], id[24], address[256];
-    if (!gw_log_wanted(level) || !may_log(p->part, suppressed, sizeof suppressed))
+    if (!gw_log_wanted(level) ||
+        !may_log(p->part, gw_now_us(p->shard), suppressed, sizeof suppressed))
         return;
     struct mg_str a = p->event_count ? p->events[0]->head.address : (struct mg_str){"", 0};
     snprintf(id, sizeof id, "%" PRIu32 "-%" PRIu64, p->shard->index, p->event_id);
@@ -67,10 +67,8 @@ static void unref_events(const mg_event **events, size_t count)
         gw_event_unref((mg_event *)(uintptr_t)events[i]);
 }
 
-void gw_passage_unref(struct gw_passage *p)
+static void free_passage(struct gw_passage *p)
 {
-    if (atomic_fetch_sub(&p->refs, 1) != 1)
-        return;
     if (!p->borrowed)
         unref_events(p->events, p->event_count);
     if (!p->origin_borrowed)
@@ -79,27 +77,49 @@ void gw_passage_unref(struct gw_passage *p)
     if (p->events != p->only_event)
         free(p->events);
     free(p->next_events);
-    for (size_t i = 0; i < p->leg_count; i++) {
-        gw_event_unref(p->legs[i].own);
-        free(p->legs[i].own_address);
-    }
-    free(p->legs);
-    free(p->outputs);
-    free(p);
+    gw_legs_free(p);
+    if (gw_shard_self() == p->shard)
+        gw_pool_give(&p->shard->passages, p);
+    else
+        free(p);
+}
+
+void gw_passage_ref(struct gw_passage *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+}
+
+void gw_passage_unref(struct gw_passage *p)
+{
+    /* Who has the only reference need not count it down: nobody is left to take another. */
+    if (atomic_load_explicit(&p->refs, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)
+        free_passage(p);
+}
+
+void gw_passage_hold_shard(struct gw_passage *p)
+{
+    p->holds++;
+}
+
+void gw_passage_drop_shard(struct gw_passage *p)
+{
+    if (--p->holds == 0)
+        gw_passage_unref(p);
 }
 
 static void cancel_legs(struct gw_passage *p)
 {
+    if (p->stage != GW_STAGED)
+        return; /* never offered */
     for (size_t i = 0; i < p->leg_count; i++) {
         struct gw_leg *leg = &p->legs[i];
         mg_shard *shard = leg->sink->connection->shard;
-        leg->cancel.run = gw_lane_cancel_task;
-        if (p->stage != GW_STAGED)
-            continue; /* never offered */
         /* The state of a leg on another shard is that shard's to read. */
         if (shard == p->shard && leg->state == GW_LEG_DONE)
             continue;
-        atomic_fetch_add(&p->refs, 1);
+        leg->cancel.run = gw_lane_cancel_task;
+        gw_passage_ref(p);
         gw_shard_post(shard, &leg->cancel);
     }
 }
@@ -127,7 +147,8 @@ void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t 
     if (p->pending)
         gw_token_free_shard(p->shard, p->pending);
     p->pending = 0;
-    p->route->gateway->host.timer_stop(p->retry);
+    if (p->retry)
+        p->route->gateway->host.timer_stop(p->retry);
     p->retry = NULL;
     cancel_legs(p);
     struct gw_arrival *arrival = p->arrival;
@@ -135,7 +156,7 @@ void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t 
     if (!p->told)
         gw_arrival_tell_shard(arrival, outcome, reason);
     gw_arrival_leave_shard(arrival);
-    gw_passage_unref(p);
+    gw_passage_drop_shard(p);
 }
 
 /* An event that a step or sink refused, or that nobody could take: `direct` tells the source. */
@@ -166,22 +187,20 @@ static void capture(struct gw_passage *p)
 
 int gw_passage_keep_shard(struct gw_passage *p)
 {
-    if (p->origin_borrowed) {
-        mg_event *kept = gw_event_ref(p->origin);
-        if (!kept)
-            return -ENOMEM;
-        p->origin = kept;
-        p->origin_borrowed = false;
-        capture(p);
-    }
-    if (p->borrowed) {
-        const mg_event *old = p->events[0];
-        p->events[0] = gw_event_ref(p->origin);
-        p->borrowed = false;
-        for (size_t i = 0; i < p->leg_count; i++)
-            if (p->legs[i].event == old)
-                p->legs[i].event = p->events[0];
-    }
+    if (!p->origin_borrowed)
+        return 0;
+    const mg_event *old = p->origin, *kept = gw_event_ref(old);
+    if (!kept)
+        return -ENOMEM;
+    p->origin = kept;
+    p->origin_borrowed = false;
+    if (p->borrowed)
+        p->events[0] = kept;
+    for (size_t i = 0; i < p->leg_count; i++)
+        if (p->legs[i].event == old)
+            p->legs[i].event = kept;
+    if (!p->leg_count)
+        capture(p); /* steps and templates will still ask for them */
     return 0;
 }
 
@@ -219,7 +238,7 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     struct gw_route *route = entry->route;
     struct gw_part *part = &route->parts[shard->index];
     part->ledger.received++;
-    struct gw_passage *p = calloc(1, sizeof *p);
+    struct gw_passage *p = gw_pool_take(&shard->passages);
     if (!p) {
         bool direct = route->config->delivery.guarantee == GW_DIRECT;
         part->ledger.ended[direct ? GW_RETURNED : GW_DISCARDED]++;
@@ -227,6 +246,7 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
         gw_arrival_leave_shard(arrival);
         return;
     }
+    memset(p, 0, offsetof(struct gw_passage, values));
     p->route = route;
     p->part = part;
     p->shard = shard;
@@ -238,7 +258,8 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     p->origin = p->events[0] = arrival->event;
     p->event_count = p->event_capacity = 1;
     p->borrowed = p->origin_borrowed = true;
-    atomic_init(&p->refs, 2); /* its own, and this function's */
+    p->holds = 2; /* its own, and this function's */
+    atomic_init(&p->refs, 1);
     p->scope = (struct mg_scope){
         .route = {route->config->name, strlen(route->config->name)},
         .gateway = {route->gateway->model->gateway.name,
@@ -258,146 +279,33 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
         p->told = true;
         gw_arrival_tell_shard(arrival, MG_ACCEPTED, NULL);
     }
-    gw_passage_unref(p);
+    gw_passage_drop_shard(p);
 }
 
 /* ---- decide --------------------------------------------------------------------------------- */
 
 static void finish(struct gw_passage *p)
 {
-    const char *reason = p->reason[0] ? p->reason : NULL;
     bool rejected = false;
     for (size_t i = 0; i < p->event_count; i++)
         rejected = rejected || p->outputs[i].rejected;
     if (p->satisfied == p->event_count)
         gw_passage_end_shard(p, GW_DELIVERED, MG_ACCEPTED, "settle", NULL);
     else if (rejected)
-        gw_passage_reject_shard(p, "confirm", reason);
+        gw_passage_reject_shard(p, "confirm", p->reason);
     else if (p->expired)
-        gw_passage_end_shard(p, GW_EXPIRED, MG_ACCEPTED, "send", reason);
+        gw_passage_end_shard(p, GW_EXPIRED, MG_ACCEPTED, "send", p->reason);
     else
-        gw_passage_release_shard(p, "send", reason);
+        gw_passage_release_shard(p, "send", p->reason);
 }
 
-static void decide(struct gw_passage *p)
+void gw_passage_decide_shard(struct gw_passage *p)
 {
     if (p->satisfied < p->event_count && p->open_legs)
         return;
     if (p->satisfied == p->event_count)
         p->part->ledger.missed += p->open_legs;
     finish(p);
-}
-
-/* ---- stage ---------------------------------------------------------------------------------- */
-
-/* The event with the sink's properties, or the event itself. */
-static int with_properties(struct gw_passage *p, struct gw_leg *leg, struct mg_err *err)
-{
-    const struct mg_list *list = &leg->sink->config->properties;
-    const struct mg_pair *pairs = list->items;
-    const struct mg_host *host = &p->route->gateway->host;
-    if (!list->count)
-        return 0;
-    mg_edit *edit = host->edit_new(leg->event);
-    int error = edit ? 0 : -ENOMEM;
-    for (size_t i = 0; i < list->count && !error; i++) {
-        char text[4096];
-        struct mg_str name = {pairs[i].name, strlen(pairs[i].name)};
-        ptrdiff_t n =
-            gw_template_expand(pairs[i].value, &p->scope, leg->event, NULL, text, sizeof text, err);
-        if (n < 0) {
-            host->edit_free(edit);
-            return (int)n;
-        }
-        struct mg_value value = {.type = MG_TEXT, .as.text = {text, (size_t)n}};
-        error = host->edit_property(edit, name, NULL);
-        if (!error)
-            error = host->edit_property(edit, name, &value);
-    }
-    if (error) {
-        host->edit_free(edit);
-        return error;
-    }
-    leg->own = host->edit_publish(edit);
-    leg->event = leg->own;
-    return leg->own ? 0 : -ENOMEM;
-}
-
-static int address_leg(struct gw_passage *p, struct gw_leg *leg, struct mg_err *err)
-{
-    static _Thread_local char expanded[ADDRESS_BYTES_MAX + 1];
-    const mg_template *t = leg->sink->config->address;
-    size_t length;
-    const char *literal = gw_template_literal(t, &length);
-    if (literal) {
-        leg->address = (struct mg_str){literal, length};
-        return 0;
-    }
-    ptrdiff_t n = gw_template_expand(t, &p->scope, leg->event, leg->sink->connection->ops->escape,
-                                     expanded, ADDRESS_BYTES_MAX, err);
-    if (n < 0)
-        return (int)n;
-    leg->own_address = malloc((size_t)n + 1);
-    if (!leg->own_address)
-        return -ENOMEM;
-    memcpy(leg->own_address, expanded, (size_t)n);
-    leg->own_address[n] = '\0';
-    leg->address = (struct mg_str){leg->own_address, (size_t)n};
-    return 0;
-}
-
-static int make_legs(struct gw_passage *p, bool *ret_foreign, struct mg_err *err)
-{
-    size_t sinks = p->route->config->sink_count;
-    p->legs = calloc(p->event_count * sinks, sizeof *p->legs);
-    p->outputs = calloc(p->event_count, sizeof *p->outputs);
-    if (!p->legs || !p->outputs)
-        return -ENOMEM;
-    for (size_t e = 0; e < p->event_count; e++) {
-        p->outputs[e].open = (uint32_t)sinks;
-        for (size_t s = 0; s < sinks; s++) {
-            struct gw_leg *leg = &p->legs[p->leg_count++];
-            leg->passage = p;
-            leg->sink = p->route->sinks[s];
-            leg->output = (uint32_t)e;
-            leg->event = p->events[e];
-            leg->task.run = gw_lane_offer_task;
-            *ret_foreign = *ret_foreign || leg->sink->connection->shard != p->shard;
-            int error = address_leg(p, leg, err);
-            if (!error)
-                error = with_properties(p, leg, err);
-            if (error)
-                return error;
-        }
-    }
-    p->open_legs = p->leg_count;
-    return 0;
-}
-
-void gw_passage_stage_shard(struct gw_passage *p)
-{
-    struct mg_err err = {{0}, NULL};
-    bool foreign = false;
-    int error = make_legs(p, &foreign, &err);
-    if (!error && foreign)
-        error = gw_passage_keep_shard(p);
-    if (error == -ENOMEM) {
-        gw_passage_release_shard(p, "stage", "out of memory");
-        return;
-    }
-    if (error) {
-        gw_passage_reject_shard(p, "stage", err.text);
-        return;
-    }
-    /* Legs may settle at once, but the passage is not decided before every sink had its offer. */
-    for (size_t i = 0; i < p->leg_count; i++) {
-        mg_shard *shard = p->legs[i].sink->connection->shard;
-        if (shard != p->shard)
-            atomic_fetch_add(&p->refs, 1); /* until the leg is back */
-        gw_shard_post(shard, &p->legs[i].task);
-    }
-    p->stage = GW_STAGED;
-    decide(p);
 }
 
 /* ---- settle --------------------------------------------------------------------------------- */
@@ -418,13 +326,13 @@ void gw_passage_leg_done_shard(struct gw_leg *leg)
         output->rejected++;
     else if (leg->outcome == 0)
         p->expired = true;
-    if (leg->outcome != MG_ACCEPTED && !p->reason[0])
-        snprintf(p->reason, sizeof p->reason, "%s", leg->reason);
+    if (leg->outcome != MG_ACCEPTED && !p->reason)
+        p->reason = leg->reason;
 
     bool any = p->route->config->delivery.require == GW_REQUIRE_ANY;
     if (any ? output->accepted == 1 && leg->outcome == MG_ACCEPTED
             : output->open == 0 && output->accepted == p->route->config->sink_count)
         p->satisfied++;
     if (p->stage == GW_STAGED)
-        decide(p);
+        gw_passage_decide_shard(p);
 }

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Most tasks that wait for the end of a turn: another shard should not idle for long. */
+enum { OUTBOX_MOST = 64 };
+/* Most arrivals and passages, each, that a shard keeps for later events: the default window. */
+enum { POOLED_MOST = 1024 };
+
 static _Thread_local struct mg_shard *self;
 
 struct mg_shard *gw_shard_self(void)
@@ -36,16 +41,47 @@ static void drain_inbox(uv_async_t *async)
     }
 }
 
+static void append_inbox(struct mg_shard *shard, struct gw_task *first, struct gw_task **last)
+{
+    pthread_mutex_lock(&shard->inbox_lock);
+    bool was_empty = !shard->inbox_first;
+    *shard->inbox_last = first;
+    shard->inbox_last = last;
+    pthread_mutex_unlock(&shard->inbox_lock);
+    if (was_empty)
+        uv_async_send(&shard->inbox_wake);
+}
+
+static void empty_outbox(struct mg_shard *to, struct gw_outbox *box)
+{
+    if (box->count)
+        append_inbox(to, box->first, box->last);
+    box->last = &box->first;
+    box->count = 0;
+}
+
+static void empty_outboxes(struct mg_shard *shard)
+{
+    if (!shard->outboxes_used)
+        return;
+    shard->outboxes_used = false;
+    for (uint32_t i = 0; i < shard->outbox_count; i++)
+        empty_outbox(&shard->gateway->shards[i], &shard->outboxes[i]);
+}
+
 void gw_shard_queue(struct mg_shard *shard, struct gw_task *task)
 {
     task->next = NULL;
-    pthread_mutex_lock(&shard->inbox_lock);
-    bool first = !shard->inbox_first;
-    *shard->inbox_last = task;
-    shard->inbox_last = &task->next;
-    pthread_mutex_unlock(&shard->inbox_lock);
-    if (first)
-        uv_async_send(&shard->inbox_wake);
+    if (!self || self == shard) {
+        append_inbox(shard, task, &task->next);
+        return;
+    }
+    struct gw_outbox *box = &self->outboxes[shard->index];
+    *box->last = task;
+    box->last = &task->next;
+    self->outboxes_used = true;
+    if (++box->count == OUTBOX_MOST)
+        empty_outbox(shard, box);
 }
 
 void gw_shard_post(struct mg_shard *shard, struct gw_task *task)
@@ -95,6 +131,7 @@ static void run_call(struct mg_shard *shard, struct gw_task *task)
         return;
     }
     call->fn(shard, call->arg);
+    empty_outboxes(shard); /* the caller may count on what fn queued: it is on its way */
     move_call(call, TAKEN, DONE);
 }
 
@@ -165,12 +202,16 @@ static void run_again(uv_idle_t *idle)
     (void)idle; /* its being active is its purpose: the poll does not block */
 }
 
+/* Runs in front of the poll and behind it, so that what comes out of timers and what comes out of
+ * sockets is one turn each. */
 static void turn_end(struct mg_shard *shard)
 {
     if (gw_turn_end_shard(shard))
         uv_idle_start(&shard->again, run_again);
     else
         uv_idle_stop(&shard->again);
+    empty_outboxes(shard);
+    shard->now_us = shard->wall_us = 0;
 }
 
 static void before_poll(uv_prepare_t *prepare)
@@ -183,9 +224,8 @@ static void after_poll(uv_check_t *check)
     turn_end(check->data);
 }
 
-int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gateway)
+static int init_loop(struct mg_shard *shard)
 {
-    *shard = (struct mg_shard){.index = index, .gateway = gateway, .free_slot = UINT32_MAX};
     int error = uv_loop_init(&shard->loop);
     if (error)
         return error;
@@ -204,6 +244,23 @@ int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gat
     uv_prepare_start(&shard->before_poll, before_poll);
     uv_check_start(&shard->after_poll, after_poll);
     return 0;
+}
+
+int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gateway)
+{
+    *shard = (struct mg_shard){.index = index, .gateway = gateway, .free_slot = UINT32_MAX};
+    gw_pool_init(&shard->arrivals, sizeof(struct gw_arrival), POOLED_MOST);
+    gw_pool_init(&shard->passages, sizeof(struct gw_passage), POOLED_MOST);
+    shard->outbox_count = (uint32_t)gateway->model->gateway.shards;
+    shard->outboxes = calloc(shard->outbox_count, sizeof *shard->outboxes);
+    if (!shard->outboxes)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < shard->outbox_count; i++)
+        shard->outboxes[i].last = &shard->outboxes[i].first;
+    int error = init_loop(shard);
+    if (error)
+        free(shard->outboxes);
+    return error;
 }
 
 static void *run_shard(void *arg)
@@ -253,6 +310,9 @@ void gw_shard_fini(struct mg_shard *shard)
     drain_inbox(&shard->inbox_wake);
     uv_loop_close(&shard->loop);
     pthread_mutex_destroy(&shard->inbox_lock);
+    gw_pool_fini(&shard->arrivals);
+    gw_pool_fini(&shard->passages);
+    free(shard->outboxes);
     free(shard->slots);
     shard->slots = NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A shard: one thread with one event loop, an inbox, and the end of each of its turns. */
 #pragma once
+#include "base/pool.h"
 #include "meshgate/plugin.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +15,13 @@ struct gw_task {
     void (*run)(struct mg_shard *, struct gw_task *); /* SHARD */
 };
 
-/* A place in the table of obligations; see token.h. */
+/* Tasks for another shard, gathered so that one lock and one wake-up serve many. */
+struct gw_outbox {
+    struct gw_task *first, **last;
+    uint32_t count;
+};
+
+/* A place in the table of obligations; see token.c. */
 struct gw_slot {
     void *object;
     void (*settled)(struct mg_shard *, void *object, uint32_t outcome, const char *reason);
@@ -31,6 +38,9 @@ struct mg_shard {
     pthread_mutex_t inbox_lock; /* protects the two below */
     struct gw_task *inbox_first, **inbox_last;
     uv_async_t inbox_wake;
+    struct gw_outbox *outboxes; /* one for each shard; this shard's own */
+    uint32_t outbox_count;
+    bool outboxes_used; /* something is in them */
 
     uv_prepare_t before_poll; /* both run gw_shard_turn_end */
     uv_check_t after_poll;
@@ -42,6 +52,8 @@ struct mg_shard {
 
     struct mg_connection *dirty; /* connections with something to flush or credit to give */
     uint64_t next_event_id, next_arrival;
+    struct gw_pool arrivals, passages;
+    int64_t now_us, wall_us; /* as first asked for in this turn; 0: not asked for yet */
 };
 
 /* 0 or a negative errno. */
@@ -57,7 +69,8 @@ void gw_shard_adopt(struct mg_shard *shard);
 
 /* Hands a task over; runs it at once where the caller is the shard.  ANY. */
 void gw_shard_post(struct mg_shard *shard, struct gw_task *task);
-/* Queues it even then. */
+/* Queues it even then.  What one shard queues for another goes out when a number has gathered, or
+ * at the end of the turn. */
 void gw_shard_queue(struct mg_shard *shard, struct gw_task *task);
 /* Runs fn on the shard and waits for it.  -ETIMEDOUT: the shard did not get to it within
  * timeout_ms, and never will call fn.  CONTROL. */

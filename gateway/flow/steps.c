@@ -23,13 +23,13 @@ static void stage_ready(struct gw_part *part)
 {
     while (part->first_step && part->first_step->stage == GW_STEPPED) {
         struct gw_passage *p = part->first_step;
-        atomic_fetch_add(&p->refs, 1);
+        gw_passage_hold_shard(p);
         part->first_step = p->after;
         *(p->after ? &p->after->before : &part->last_step) = NULL;
         p->before = p->after = NULL;
         p->in_step_queue = false;
         gw_passage_stage_shard(p);
-        gw_passage_unref(p);
+        gw_passage_drop_shard(p);
     }
 }
 
@@ -120,17 +120,12 @@ static void retry_later(struct gw_passage *p, const char *name, const char *reas
         gw_passage_release_shard(p, name, "out of memory");
 }
 
-/* Moves the event in front of the step to the next list. */
+/* Moves the event in front of the step to the next list.  1: a lone event stays where it is. */
 static int pass(struct gw_passage *p)
 {
-    const mg_event *event = p->events[p->position];
-    if (p->borrowed) {
-        /* Steps that replace need references throughout; a lone event that passes stays borrowed.
-         */
-        if (p->event_count == 1)
-            return 1;
-    }
-    int error = push(p, event);
+    if (p->event_count == 1)
+        return 1;
+    int error = push(p, p->events[p->position]);
     if (!error)
         p->events[p->position] = NULL;
     return error;
@@ -174,8 +169,6 @@ static int apply(struct gw_passage *p, uint32_t verdict, mg_event *const *events
     switch (verdict) {
     case MG_PASS:
         error = pass(p);
-        if (error == 1)
-            return 2;
         break;
     case MG_REPLACE:
         error = replace(p, events, count);
@@ -192,11 +185,19 @@ static int apply(struct gw_passage *p, uint32_t verdict, mg_event *const *events
     gw_instance_ok(step->instance);
     p->step_attempts = 0;
     p->retry_ms = 0;
+    if (error == 1)
+        return 2;
     if (error == -E2BIG)
         gw_passage_reject_shard(p, name, "more than 1024 events out of one");
     else if (error)
         gw_passage_release_shard(p, name, "out of memory");
     return !error;
+}
+
+static void next_step(struct gw_passage *p)
+{
+    p->position = 0;
+    p->step++;
 }
 
 /* What the step has let through becomes the passage's events. */
@@ -213,15 +214,14 @@ static void step_over(struct gw_passage *p)
     p->event_capacity = p->next_capacity;
     p->next_events = NULL;
     p->next_count = p->next_capacity = 0;
-    p->position = 0;
-    p->step++;
+    next_step(p);
 }
 
 /* Calls the step for the event in front of it.  As apply. */
 static int call(struct gw_passage *p)
 {
     struct gw_step *step = &p->route->steps[p->step];
-    struct mg_step_result result = {0};
+    struct mg_step_result result;
     struct mg_step_call call = {.event = p->events[p->position], .scope = &p->scope};
     void *context = p->part->step_contexts[p->step];
     bool may_wait = step->config->module->kind == MG_ENRICHER;
@@ -240,6 +240,9 @@ static int call(struct gw_passage *p)
         call.event = p->events[p->position];
         call.pending = p->pending;
     }
+    result.events = NULL;
+    result.count = 0;
+    result.err.text[0] = '\0'; /* no need to clear the rest of it for every event */
     uint32_t verdict = step->ops->process(step->instance->self, context, &call, &result);
     if (may_wait && verdict == MG_PENDING) {
         if (!p->in_step_queue)
@@ -266,8 +269,7 @@ static void run(struct gw_passage *p)
         if (go_on == 0)
             return; /* ended, pending, or waiting to try again */
         if (go_on == 2) {
-            p->position = 0;
-            p->step++;
+            next_step(p);
             continue;
         }
         const char *name = p->route->steps[p->step].config->name;
@@ -282,25 +284,27 @@ static void run(struct gw_passage *p)
 
 void gw_steps_run_shard(struct gw_passage *p)
 {
-    atomic_fetch_add(&p->refs, 1);
+    gw_passage_hold_shard(p);
     run(p);
     if (!p->ended && p->stage == GW_STEPPING && !p->in_step_queue)
         enter_queue(p); /* it waits to try again */
-    gw_passage_unref(p);
+    gw_passage_drop_shard(p);
 }
 
 void gw_steps_resumed_shard(struct gw_passage *p, uint32_t verdict, mg_event *const *events,
                             size_t count, const char *reason)
 {
-    atomic_fetch_add(&p->refs, 1);
+    gw_passage_hold_shard(p);
     if (verdict == MG_PENDING)
         verdict = MG_PENDING + 1; /* no verdict to end a pending one with */
     if (verdict != MG_REPLACE)
         drop_events(events, count);
     int go_on = apply(p, verdict, events, count, reason);
-    if (go_on == 1) {
+    if (go_on == 1)
         p->position++;
+    else if (go_on == 2)
+        next_step(p);
+    if (go_on)
         run(p);
-    }
-    gw_passage_unref(p);
+    gw_passage_drop_shard(p);
 }

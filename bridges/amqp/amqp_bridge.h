@@ -117,6 +117,8 @@ struct amqp_connection {
     uint32_t peer;        /* AMQP_PEER_* */
     bool rabbitmq_3;      /* ends the session on `modified` */
     bool close_sent;
+    bool has_presettled;           /* a sink whose events end once they are written */
+    int64_t sent_us, sent_wall_us; /* the time of this loop turn's sends; 0: not asked yet */
     struct amqp_source *sources;
     struct amqp_sink *sinks;
 };
@@ -145,7 +147,6 @@ void amqp_source_forget(struct amqp_source *s); /* the connection is gone */
 void amqp_source_credit(struct amqp_source *s, uint32_t more);
 void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome,
                          const char *reason);
-void amqp_source_flush(struct amqp_source *s);
 void amqp_source_drain(struct amqp_source *s);
 /* NULL: attached; else why not. */
 const char *amqp_source_missing(const struct amqp_source *s);

@@ -2,6 +2,7 @@
 /* AMQP 1.0 type encodings (part 1 of the standard): bounded reading, growing writing.  Pure. */
 #pragma once
 #include "meshgate/plugin.h"
+#include <string.h>
 
 enum { AMQP_DEPTH_MAX = 32 };
 
@@ -49,8 +50,28 @@ void amqp_buffer_fini(struct amqp_buffer *buffer);
 /* Empties it; memory beyond keep bytes is given back. */
 void amqp_buffer_reset(struct amqp_buffer *buffer, size_t keep);
 
-void amqp_put(struct amqp_buffer *buffer, const void *at, size_t len);
-void amqp_put_byte(struct amqp_buffer *buffer, uint8_t byte);
+/* Makes room where there is none: see amqp_grow. */
+uint8_t *amqp_grow_slowly(struct amqp_buffer *buffer, size_t more);
+/* Appends that many bytes, which the caller fills in; NULL: failed. */
+static inline uint8_t *amqp_grow(struct amqp_buffer *b, size_t more)
+{
+    if (b->failed || more > b->room - b->len || (b->limit && b->len + more > b->limit))
+        return amqp_grow_slowly(b, more);
+    b->len += more;
+    return b->at + b->len - more;
+}
+static inline void amqp_put(struct amqp_buffer *buffer, const void *at, size_t len)
+{
+    uint8_t *to = len ? amqp_grow(buffer, len) : NULL;
+    if (to)
+        memcpy(to, at, len);
+}
+static inline void amqp_put_byte(struct amqp_buffer *buffer, uint8_t byte)
+{
+    uint8_t *to = amqp_grow(buffer, 1);
+    if (to)
+        *to = byte;
+}
 void amqp_put_value(struct amqp_buffer *buffer, const struct mg_value *value);
 void amqp_put_null(struct amqp_buffer *buffer);
 void amqp_put_bool(struct amqp_buffer *buffer, bool value);

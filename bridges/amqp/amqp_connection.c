@@ -158,7 +158,7 @@ static void timer_fired(void *arg)
 static void io_written(void *arg)
 {
     struct amqp_connection *c = arg;
-    for (struct amqp_sink *s = c->sinks; s; s = amqp_sink_next(s))
+    for (struct amqp_sink *s = c->has_presettled ? c->sinks : NULL; s; s = amqp_sink_next(s))
         amqp_sink_written(s);
 }
 
@@ -223,11 +223,9 @@ int amqp_connection_begin(struct amqp_connection *c, struct mg_err *err)
 
 void amqp_connection_flush(struct amqp_connection *c)
 {
-    if (c->state != AMQP_UP)
-        return;
-    for (struct amqp_source *s = c->sources; s; s = amqp_source_next(s))
-        amqp_source_flush(s);
-    amqp_io_flush(c->io);
+    c->sent_us = 0;
+    if (c->state == AMQP_UP)
+        amqp_io_flush(c->io);
 }
 
 void amqp_connection_drain(struct amqp_connection *c)
@@ -266,8 +264,6 @@ void amqp_connection_close(struct amqp_connection *c)
             io_ended(c, "");
         return;
     }
-    for (struct amqp_source *s = c->sources; s; s = amqp_source_next(s))
-        amqp_source_flush(s);
     c->state = AMQP_CLOSING;
     c->host->timer_again(c->timer, CLOSE_MS, 0);
     for (pn_session_t *session = pn_session_head(pn, PN_LOCAL_ACTIVE); session;

@@ -185,7 +185,7 @@ static int decode_body(struct amqp_decoder *d, const struct sections *s, struct 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 static int find_body(struct amqp_decoder *d, struct sections *s, uint32_t code,
-                     const struct amqp_item *section, const struct amqp_item *value)
+                     struct mg_bytes section, const struct amqp_item *value)
 {
     if (s->body_count && (code != s->body_code || code == 0x77))
         return amqp_decode_bad(d, "body", "sections of different kinds");
@@ -193,12 +193,27 @@ static int find_body(struct amqp_decoder *d, struct sections *s, uint32_t code,
         return amqp_decode_bad(d, "data", "not binary");
     if (s->body_count++ == 0) {
         s->body = *value;
-        s->body_raw.at = section->raw.at;
+        s->body_raw.at = section.at;
         s->body_code = code;
     }
     s->body_raw.len =
-        (size_t)((const char *)section->raw.at + section->raw.len - (const char *)s->body_raw.at);
+        (size_t)((const char *)section.at + section.len - (const char *)s->body_raw.at);
     return 0;
+}
+
+/* A section's descriptor and value; false: malformed. */
+static bool read_section(struct amqp_cursor *c, uint64_t *ret_code, struct amqp_item *ret_value)
+{
+    if (c->end - c->at > 3 && c->at[0] == 0 && c->at[1] == 0x53) { /* as everybody writes it */
+        *ret_code = c->at[2];
+        c->at += 3;
+    } else {
+        struct amqp_item code;
+        if (*c->at++ != 0 || amqp_read(c, &code) < 0)
+            return false;
+        *ret_code = amqp_descriptor(&code);
+    }
+    return amqp_read(c, ret_value) == 0;
 }
 
 /* Order and number of sections: AMQP 1.0 part 3 §3.2. */
@@ -209,13 +224,11 @@ static int find_sections(struct amqp_decoder *d, struct mg_bytes bytes, struct s
     if (bytes.len == 0)
         return amqp_decode_bad(d, "message", "empty");
     while (c.at < c.end) {
-        struct amqp_item section, code, value;
-        if (amqp_read(&c, &section) < 0 || section.kind != AMQP_DESCRIBED)
+        const uint8_t *start = c.at;
+        struct amqp_item value;
+        uint64_t which;
+        if (!read_section(&c, &which, &value))
             return amqp_decode_bad(d, "message", "malformed section");
-        struct amqp_cursor in = section.inside;
-        if (amqp_read(&in, &code) < 0 || amqp_read(&in, &value) < 0)
-            return amqp_decode_bad(d, "message", "malformed section");
-        uint64_t which = amqp_descriptor(&code);
         if (which < 0x70 || which > 0x78)
             return amqp_decode_bad(d, "message", "unknown section");
         uint32_t rank = which >= 0x75 && which <= 0x77 ? 0x75 : (uint32_t)which;
@@ -225,7 +238,8 @@ static int find_sections(struct amqp_decoder *d, struct mg_bytes bytes, struct s
         struct amqp_item *into[] = {&s->header, &s->delivery, &s->annotations, &s->properties,
                                     &s->application};
         if (rank == 0x75) {
-            int r = find_body(d, s, (uint32_t)which, &section, &value);
+            int r = find_body(d, s, (uint32_t)which,
+                              (struct mg_bytes){start, (size_t)(c.at - start)}, &value);
             if (r < 0)
                 return r;
             continue;
@@ -349,8 +363,11 @@ static int apply_expiry(struct amqp_decoder *d, const struct said *said, int64_t
 int amqp_decode(struct amqp_decoder *d, struct mg_bytes bytes, const struct amqp_arrival *arrival,
                 struct mg_message *m, struct mg_err *err)
 {
-    struct sections s = {0};
-    struct said said = {0};
+    struct sections s;
+    struct said said;
+    s.present = s.body_code = s.body_count =
+        0; /* the rest is read where these say that it is set */
+    memset(&said, 0, offsetof(struct said, facts));
     *m = (struct mg_message){.head = {.size = sizeof m->head, .priority = 4}};
     d->err = err;
     d->count = 0;

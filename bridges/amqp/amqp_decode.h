@@ -29,12 +29,12 @@ struct sections {
 
 /* What the sections say that is not an event's property. */
 struct said {
-    struct mg_value facts[AMQP_FACTS];
-    uint32_t has_facts;
+    uint32_t has_facts; /* 1 << AMQP_FACT_*: those of facts that are set */
     struct mg_str to, subject;
     bool has_ttl, has_absolute;
     uint32_t ttl_ms;
     int64_t absolute_ms;
+    struct mg_value facts[AMQP_FACTS];
 };
 
 /* Memory that lives until the next message. */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SHORT_MAX = 255 };
+enum { SHORT_MAX = 255, APART_MIN = 2048 };
 
 struct amqp_encoder *amqp_encoder_create(void)
 {
@@ -379,6 +379,25 @@ static void put_data(struct amqp_encoder *e, const uint8_t *at, size_t len)
     amqp_put_binary(e->out, (struct mg_bytes){at, len});
 }
 
+static bool has_footer(const struct amqp_encoder *e)
+{
+    for (size_t i = 0; i < e->m->property_count; i++)
+        if (e->plans[i].part == AMQP_PART_FOOTER)
+            return true;
+    return false;
+}
+
+/* The one data section, but for the bytes in it. */
+static void put_data_head(struct amqp_encoder *e, struct mg_bytes payload)
+{
+    amqp_put_descriptor(e->out, 0x75);
+    amqp_put(e->out,
+             (const uint8_t[]){0xb0, (uint8_t)(payload.len >> 24), (uint8_t)(payload.len >> 16),
+                               (uint8_t)(payload.len >> 8), (uint8_t)payload.len},
+             5);
+    e->rest = payload;
+}
+
 static void put_body(struct amqp_encoder *e)
 {
     struct mg_bytes payload = e->m->payload;
@@ -405,7 +424,10 @@ static void put_body(struct amqp_encoder *e)
         return;
     }
     case AMQP_BODY_DATA:
-        put_data(e, payload.at, payload.len);
+        if (e->apart && payload.len >= APART_MIN && payload.len <= UINT32_MAX && !has_footer(e))
+            put_data_head(e, payload);
+        else
+            put_data(e, payload.at, payload.len);
         return;
     default:
         break;
@@ -435,10 +457,11 @@ static int failed(const struct amqp_buffer *out, struct mg_err *err, int r)
     return r ? r : out->failed;
 }
 
-int amqp_encode(struct amqp_encoder *e, const struct mg_message *m, const struct amqp_departure *to,
-                struct amqp_buffer *out, struct mg_err *err)
+static int encode(struct amqp_encoder *e, const struct mg_message *m,
+                  const struct amqp_departure *to, struct amqp_buffer *out, struct mg_err *err)
 {
     bool moved;
+    e->rest = (struct mg_bytes){0};
     e->m = m;
     e->to = to;
     e->out = out;
@@ -460,5 +483,24 @@ int amqp_encode(struct amqp_encoder *e, const struct mg_message *m, const struct
     put_body(e);
     if (r == 0 && m->property_count)
         r = put_map(e, 0x78, AMQP_PART_FOOTER, moved);
+    if (!out->failed && out->limit && out->len + e->rest.len > out->limit)
+        out->failed = -EMSGSIZE;
     return r < 0 || out->failed ? failed(out, err, r) : 0;
+}
+
+int amqp_encode(struct amqp_encoder *e, const struct mg_message *m, const struct amqp_departure *to,
+                struct amqp_buffer *out, struct mg_err *err)
+{
+    e->apart = false;
+    return encode(e, m, to, out, err);
+}
+
+int amqp_encode_apart(struct amqp_encoder *e, const struct mg_message *m,
+                      const struct amqp_departure *to, struct amqp_buffer *out,
+                      struct mg_bytes *ret_rest, struct mg_err *err)
+{
+    e->apart = true;
+    int r = encode(e, m, to, out, err);
+    *ret_rest = e->rest;
+    return r;
 }

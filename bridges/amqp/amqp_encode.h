@@ -21,6 +21,8 @@ struct amqp_encoder {
     enum amqp_body body;
     const struct mg_value *ttl, *absolute, *body_sizes;
     struct mg_str to_field;
+    bool apart; /* the payload may be left out */
+    struct mg_bytes rest;
 };
 
 static inline bool amqp_peer_is(const struct amqp_encoder *e, uint32_t flag)

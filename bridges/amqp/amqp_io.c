@@ -16,7 +16,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READS_PER_TURN = 16, READ_BYTES = 64 * 1024 };
+enum {
+    READS_PER_TURN = 16,
+    READ_BYTES = 64 * 1024,
+    WRITE_STEP = 16 * 1024,
+    WRITE_BYTES = 64 * 1024
+};
 
 struct amqp_io {
     const struct mg_host *host;
@@ -29,7 +34,8 @@ struct amqp_io {
     struct addrinfo *address; /* the one that is being tried */
     int fd;
     mg_io *watch;
-    mg_timer *timer; /* connect timeout, then Proton's tick */
+    uint32_t watched; /* MG_IO_* */
+    mg_timer *timer;  /* connect timeout, then Proton's tick */
     pn_connection_driver_t driver;
     bool has_driver, pumping, again, aborted, written_due;
     char why[AMQP_WHY_MAX];
@@ -169,7 +175,8 @@ static void try_next(struct amqp_io *io)
             not_this_one(io, errno);
             continue;
         }
-        io->watch = io->host->io_watch(io->shard, io->fd, MG_IO_WRITE, io_ready, io);
+        io->watched = MG_IO_WRITE;
+        io->watch = io->host->io_watch(io->shard, io->fd, io->watched, io_ready, io);
         if (!io->watch) {
             not_this_one(io, ENOMEM);
             continue;
@@ -274,11 +281,24 @@ static void read_socket(struct amqp_io *io)
     }
 }
 
+/* What is to be written.  Proton's buffer begins with WRITE_STEP bytes and grows, up to the peer's
+ * frame size, each time it is asked while full: so one write carries more where there is more. */
+static pn_bytes_t queued(struct amqp_io *io)
+{
+    pn_bytes_t bytes = pn_connection_driver_write_buffer(&io->driver);
+    for (size_t before = 0;
+         bytes.size > before && bytes.size < WRITE_BYTES && bytes.size % WRITE_STEP == 0;) {
+        before = bytes.size;
+        bytes = pn_connection_driver_write_buffer(&io->driver);
+    }
+    return bytes;
+}
+
 /* True: more to write than the socket took. */
 static bool write_socket(struct amqp_io *io)
 {
     for (;;) {
-        pn_bytes_t bytes = pn_connection_driver_write_buffer(&io->driver);
+        pn_bytes_t bytes = queued(io);
         if (bytes.size == 0)
             return false;
         ssize_t n = send(io->fd, bytes.start, bytes.size, MSG_NOSIGNAL);
@@ -316,6 +336,15 @@ static void tick(struct amqp_io *io)
     io->host->timer_again(io->timer, after, 0);
 }
 
+/* A change of what is watched costs a system call or two. */
+static void watch(struct amqp_io *io, uint32_t events)
+{
+    if (io->watched == events)
+        return;
+    io->watched = events;
+    io->host->io_events(io->watch, events);
+}
+
 static void pump(struct amqp_io *io)
 {
     if (io->pumping) {
@@ -343,9 +372,8 @@ static void pump(struct amqp_io *io)
         end(io, condition_text(io));
         return;
     }
-    io->host->io_events(io->watch,
-                        (pn_connection_driver_read_closed(&io->driver) ? 0 : MG_IO_READ) |
-                            (blocked ? MG_IO_WRITE : 0));
+    watch(io, (pn_connection_driver_read_closed(&io->driver) ? 0 : MG_IO_READ) |
+                  (blocked ? MG_IO_WRITE : 0));
 }
 
 void amqp_io_flush(struct amqp_io *io)

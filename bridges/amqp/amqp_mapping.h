@@ -50,3 +50,8 @@ void amqp_encoder_destroy(struct amqp_encoder *encoder); /* NULL is fine */
 int amqp_encode(struct amqp_encoder *encoder, const struct mg_message *message,
                 const struct amqp_departure *departure, struct amqp_buffer *out,
                 struct mg_err *reterr);
+/* The same, but a large payload that the message ends with is not copied: *ret_rest is what follows
+ * out, message->payload or nothing. */
+int amqp_encode_apart(struct amqp_encoder *encoder, const struct mg_message *message,
+                      const struct amqp_departure *departure, struct amqp_buffer *out,
+                      struct mg_bytes *ret_rest, struct mg_err *reterr);

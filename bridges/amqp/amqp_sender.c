@@ -25,10 +25,8 @@ struct flight *amqp_flight_take(struct amqp_sink *s, struct sender *sender, mg_t
     }
     if (!f)
         return NULL;
-    *f = (struct flight){.before = s->last,
-                         .sender = sender,
-                         .token = token,
-                         .sent_us = s->c->host->now_us(s->c->shard)};
+    *f = (struct flight){
+        .before = s->last, .sender = sender, .token = token, .sent_us = s->c->sent_us};
     if (s->last)
         s->last->next = f;
     else

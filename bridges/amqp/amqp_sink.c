@@ -34,9 +34,8 @@ struct course {
 static int plan_course(struct amqp_sink *s, struct mg_str address, struct course *ret,
                        struct mg_err *err)
 {
-    ret->departure = (struct amqp_departure){.wall_us = s->c->host->wall_us(s->c->shard),
-                                             .peer = s->c->peer,
-                                             .durable = s->settings->durable};
+    ret->departure = (struct amqp_departure){
+        .wall_us = s->c->sent_wall_us, .peer = s->c->peer, .durable = s->settings->durable};
     if (address.len >= AMQP_ADDRESS_MAX || (address.len && memchr(address.at, 0, address.len))) {
         snprintf(err->text, sizeof err->text, "the address is longer than %d bytes or holds a NUL",
                  AMQP_ADDRESS_MAX - 1);
@@ -93,7 +92,8 @@ static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_
              own = (uint64_t)s->c->bridge->settings->max_message;
     amqp_buffer_reset(&s->out, KEEP_BYTES);
     s->out.limit = (size_t)(most && most < own ? most : own);
-    int r = amqp_encode(s->encoder, &message, &course->departure, &s->out, err);
+    struct mg_bytes rest;
+    int r = amqp_encode_apart(s->encoder, &message, &course->departure, &s->out, &rest, err);
     if (r == -ENOMEM)
         return no_memory(s, delivery);
     if (r < 0)
@@ -114,11 +114,22 @@ static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_
         f->presettled = settled;
     pn_delivery_set_context(pn, settled ? NULL : f);
     pn_link_send(sender->pn, (const char *)s->out.at, s->out.len);
+    if (rest.len)
+        pn_link_send(sender->pn, rest.at, rest.len);
     if (settled)
         pn_delivery_settle(pn);
     else
         pn_link_advance(sender->pn);
     return 0;
+}
+
+/* One look at the clocks serves all that is sent in a loop turn. */
+static void look_at_clocks(struct amqp_connection *c)
+{
+    if (c->sent_us)
+        return;
+    c->sent_us = c->host->now_us(c->shard);
+    c->sent_wall_us = c->host->wall_us(c->shard);
 }
 
 int amqp_sink_send(struct amqp_sink *s, const struct mg_delivery *delivery, struct mg_err *err)
@@ -128,6 +139,7 @@ int amqp_sink_send(struct amqp_sink *s, const struct mg_delivery *delivery, stru
         s->blocked = true;
         return -EAGAIN;
     }
+    look_at_clocks(s->c);
     int r = plan_course(s, delivery->address, &course, err);
     if (r < 0)
         return r;
@@ -171,6 +183,7 @@ struct amqp_sink *amqp_sink_create(struct amqp_connection *c, mg_sink *core, con
         free(s);
         return NULL;
     }
+    c->has_presettled |= settings->presettled;
     struct amqp_sink **list = &c->sinks;
     while (*list)
         list = &(*list)->next;

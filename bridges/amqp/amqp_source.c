@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A source: one receiving link, its credit, and the settlements that it owes. */
 #include "amqp_bridge.h"
+#include "amqp_slots.h"
 #include <errno.h>
 #include <proton/condition.h>
 #include <proton/delivery.h>
@@ -25,6 +26,7 @@ struct amqp_source {
     char *node; /* the address to attach to */
     bool rabbitmq, subject_is_key;
     char *event_address; /* of events that say none */
+    size_t event_address_len;
 
     pn_session_t *session;
     pn_link_t *pn;
@@ -37,13 +39,8 @@ struct amqp_source {
     uint32_t granted;      /* of them, those that Proton knows of */
     struct amqp_buffer in; /* the delivery that is being received */
     struct amqp_decoder *decoder;
-
-    /* Deliveries by cookie: generation << 32 | index + 1.  A new attach begins a new generation, so
-     * that settlements of an older one find nothing. */
-    uint32_t generation;
-    pn_delivery_t **slots;
-    uint32_t *free_slots;
-    uint32_t slot_room, free_count;
+    int64_t wall_us;         /* when what is being received came */
+    struct amqp_slots slots; /* a new attach begins a new generation */
 };
 
 static const struct amqp_link_ops source_ops;
@@ -60,7 +57,7 @@ struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *cor
     s->core = core;
     s->address = address;
     s->settings = settings;
-    s->generation = 1;
+    s->slots.generation = 1;
     s->attach_at_us = INT64_MAX;
     s->in.limit = (size_t)c->bridge->settings->max_message;
     s->rabbitmq = amqp_is_rabbitmq(c->bridge->settings, address);
@@ -72,6 +69,7 @@ struct amqp_source *amqp_source_create(struct amqp_connection *c, mg_source *cor
         amqp_source_destroy(s);
         return NULL;
     }
+    s->event_address_len = strlen(s->event_address);
     enum amqp_form_kind kind = amqp_address_parse((struct mg_str){address, strlen(address)}).kind;
     struct amqp_source **list = &c->sources;
     while (*list)
@@ -91,8 +89,7 @@ void amqp_source_destroy(struct amqp_source *s)
         return;
     amqp_buffer_fini(&s->in);
     amqp_decoder_destroy(s->decoder);
-    free(s->slots);
-    free(s->free_slots);
+    amqp_slots_fini(&s->slots);
     free(s->node);
     free(s->event_address);
     free(s);
@@ -127,6 +124,8 @@ static void set_terminus(struct amqp_source *s)
     pn_terminus_set_distribution_mode(source, modes[o->distribution]);
     pn_terminus_set_address(pn_link_target(s->pn), s->name);
 }
+
+static void grant(struct amqp_source *s);
 
 static void fail_attach(struct amqp_source *s, const char *why)
 {
@@ -169,12 +168,7 @@ static void lose(struct amqp_source *s)
     s->session = NULL;
     s->attached = s->stalled = s->discarding = false;
     s->granted = 0;
-    s->generation++;
-    s->free_count = s->slot_room;
-    for (uint32_t i = 0; i < s->slot_room; i++) {
-        s->slots[i] = NULL;
-        s->free_slots[i] = i;
-    }
+    amqp_slots_forget(&s->slots);
     amqp_buffer_reset(&s->in, 0);
 }
 
@@ -213,7 +207,7 @@ static void source_opened(struct amqp_link *link, pn_link_t *pn)
                         s->address, address ? address : "(unnamed)");
     s->attached = true;
     s->attached_us = s->c->host->now_us(s->c->shard);
-    amqp_source_flush(s);
+    grant(s);
     amqp_report(s->c);
 }
 
@@ -251,16 +245,12 @@ void amqp_source_credit(struct amqp_source *s, uint32_t more)
     s->may_take += more;
     if (s->stalled) {
         s->stalled = false;
+        s->wall_us = s->c->host->wall_us(s->c->shard);
         finish(s, pn_link_current(s->pn));
         pn_delivery_t *delivery = s->stalled ? NULL : pn_link_current(s->pn);
         if (delivery && pn_delivery_readable(delivery))
             receive(s, delivery);
     }
-    grant(s);
-}
-
-void amqp_source_flush(struct amqp_source *s)
-{
     grant(s);
 }
 
@@ -296,53 +286,10 @@ static void settle_delivery(struct amqp_source *s, pn_delivery_t *delivery, uint
     pn_delivery_settle(delivery);
 }
 
-static bool widen_slots(struct amqp_source *s)
-{
-    uint32_t room = s->slot_room ? s->slot_room * 2 : 64;
-    pn_delivery_t **slots = realloc(s->slots, room * sizeof *slots);
-    if (slots)
-        s->slots = slots;
-    uint32_t *free_slots = slots ? realloc(s->free_slots, room * sizeof *free_slots) : NULL;
-    if (!free_slots)
-        return false;
-    s->free_slots = free_slots;
-    for (uint32_t i = room; i-- > s->slot_room;) {
-        s->slots[i] = NULL;
-        s->free_slots[s->free_count++] = i;
-    }
-    s->slot_room = room;
-    return true;
-}
-
-static uint64_t cookie_of(struct amqp_source *s, pn_delivery_t *delivery)
-{
-    if (s->free_count == 0 && !widen_slots(s))
-        return 0;
-    uint32_t slot = s->free_slots[--s->free_count];
-    s->slots[slot] = delivery;
-    return (uint64_t)s->generation << 32 | (slot + 1);
-}
-
-static pn_delivery_t *take_cookie(struct amqp_source *s, uint64_t cookie)
-{
-    uint32_t slot = (uint32_t)cookie - 1;
-    if (cookie >> 32 != s->generation || slot >= s->slot_room || !s->slots[slot])
-        return NULL;
-    pn_delivery_t *delivery = s->slots[slot];
-    s->slots[slot] = NULL;
-    s->free_slots[s->free_count++] = slot;
-    return delivery;
-}
-
-static bool holds(const struct amqp_source *s, uint64_t cookie)
-{
-    return cookie >> 32 == s->generation && s->slots[(uint32_t)cookie - 1];
-}
-
 void amqp_source_settled(struct amqp_source *s, uint64_t cookie, uint32_t outcome,
                          const char *reason)
 {
-    pn_delivery_t *delivery = take_cookie(s, cookie);
+    pn_delivery_t *delivery = amqp_slots_take(&s->slots, cookie);
     if (delivery && (s->c->state == AMQP_UP || s->c->state == AMQP_CLOSING))
         settle_delivery(s, delivery, outcome, "amqp:precondition-failed", reason);
 }
@@ -361,8 +308,8 @@ static void refuse(struct amqp_source *s, pn_delivery_t *delivery, const char *c
 /* The whole message is in s->in.  False: the core is full, and the delivery stays where it is. */
 static bool hand_over(struct amqp_source *s, pn_delivery_t *delivery)
 {
-    struct amqp_arrival arrival = {.wall_us = s->c->host->wall_us(s->c->shard),
-                                   .address = {s->event_address, strlen(s->event_address)},
+    struct amqp_arrival arrival = {.wall_us = s->wall_us,
+                                   .address = {s->event_address, s->event_address_len},
                                    .subject_is_key = s->subject_is_key};
     struct mg_message message;
     struct mg_err err = {{0}, NULL};
@@ -373,7 +320,7 @@ static bool hand_over(struct amqp_source *s, pn_delivery_t *delivery)
         refuse(s, delivery, "amqp:decode-error", err.text);
         return true;
     }
-    uint64_t cookie = r == 0 && !settled ? cookie_of(s, delivery) : 0;
+    uint64_t cookie = r == 0 && !settled ? amqp_slots_add(&s->slots, delivery) : 0;
     if (r == 0 && (settled || cookie))
         r = s->c->host->ingest(s->c->core, s->core, &message, cookie);
     else
@@ -382,12 +329,12 @@ static bool hand_over(struct amqp_source *s, pn_delivery_t *delivery)
         s->may_take -= s->may_take > 0;
         if (settled)
             pn_delivery_settle(delivery);
-        else if (s->pn && holds(s, cookie))
+        else if (s->pn && amqp_slots_hold(&s->slots, cookie))
             pn_link_advance(s->pn); /* else ingest settled it, which advances, too */
         return true;
     }
     if (cookie)
-        take_cookie(s, cookie);
+        amqp_slots_take(&s->slots, cookie);
     if (r == -EAGAIN) {
         s->stalled = true;
         return false;
@@ -415,8 +362,27 @@ static void finish(struct amqp_source *s, pn_delivery_t *delivery)
     amqp_buffer_reset(&s->in, KEEP_BYTES);
 }
 
+/* Takes what Proton has of a delivery, straight to where it is decoded. */
+static void take_bytes(struct amqp_source *s, pn_delivery_t *delivery)
+{
+    size_t pending;
+    while ((pending = pn_delivery_pending(delivery)) > 0) {
+        char nowhere[4096];
+        uint8_t *to = s->discarding ? NULL : amqp_grow(&s->in, pending);
+        s->discarding |= !to;
+        if (!to && pending > sizeof nowhere)
+            pending = sizeof nowhere;
+        ssize_t n = pn_link_recv(s->pn, to ? (char *)to : nowhere, pending);
+        if (to)
+            s->in.len -= pending - (n > 0 ? (size_t)n : 0);
+        if (n <= 0)
+            return;
+    }
+}
+
 static void receive(struct amqp_source *s, pn_delivery_t *delivery)
 {
+    s->wall_us = s->c->host->wall_us(s->c->shard);
     while (delivery && s->pn) {
         if (pn_delivery_aborted(delivery)) {
             s->granted -= s->granted > 0;
@@ -424,18 +390,7 @@ static void receive(struct amqp_source *s, pn_delivery_t *delivery)
             amqp_buffer_reset(&s->in, KEEP_BYTES);
             pn_delivery_settle(delivery);
         } else {
-            size_t pending = pn_delivery_pending(delivery);
-            while (pending) {
-                char bytes[16384];
-                ssize_t n =
-                    pn_link_recv(s->pn, bytes, pending < sizeof bytes ? pending : sizeof bytes);
-                if (n <= 0)
-                    break;
-                if (!s->discarding)
-                    amqp_put(&s->in, bytes, (size_t)n);
-                s->discarding |= s->in.failed != 0;
-                pending = pn_delivery_pending(delivery);
-            }
+            take_bytes(s, delivery);
             if (pn_delivery_partial(delivery))
                 return;
             s->granted -= s->granted > 0;

@@ -23,16 +23,16 @@ void amqp_buffer_reset(struct amqp_buffer *b, size_t keep)
     b->failed = 0;
 }
 
-static uint8_t *grow(struct amqp_buffer *b, size_t more)
+uint8_t *amqp_grow_slowly(struct amqp_buffer *b, size_t more)
 {
     if (b->failed)
         return NULL;
+    size_t limit = b->limit ? b->limit : SIZE_MAX / 4, room = b->room ? b->room : 512;
+    if (more > limit || b->len > limit - more) {
+        b->failed = -EMSGSIZE;
+        return NULL;
+    }
     if (more > b->room - b->len) {
-        size_t limit = b->limit ? b->limit : SIZE_MAX / 4, room = b->room ? b->room : 512;
-        if (more > limit || b->len > limit - more) {
-            b->failed = -EMSGSIZE;
-            return NULL;
-        }
         while (room < b->len + more)
             room *= 2;
         uint8_t *at = realloc(b->at, room);
@@ -48,21 +48,9 @@ static uint8_t *grow(struct amqp_buffer *b, size_t more)
     return at;
 }
 
-void amqp_put(struct amqp_buffer *b, const void *at, size_t len)
-{
-    uint8_t *to = len ? grow(b, len) : NULL;
-    if (to)
-        memcpy(to, at, len);
-}
-
-void amqp_put_byte(struct amqp_buffer *b, uint8_t byte)
-{
-    amqp_put(b, &byte, 1);
-}
-
 static void put_number(struct amqp_buffer *b, uint8_t code, uint64_t value, unsigned len)
 {
-    uint8_t *to = grow(b, 1 + (size_t)len);
+    uint8_t *to = amqp_grow(b, 1 + (size_t)len);
     if (!to)
         return;
     *to++ = code;
@@ -116,8 +104,15 @@ static void put_variable(struct amqp_buffer *b, uint8_t code, const void *at, si
         b->failed = -EMSGSIZE;
         return;
     }
-    put_number(b, (uint8_t)(len < 256 ? code : code + 0x10), len, len < 256 ? 1 : 4);
-    amqp_put(b, at, len);
+    size_t head = len < 256 ? 2 : 5;
+    uint8_t *to = amqp_grow(b, head + len);
+    if (!to)
+        return;
+    to[0] = (uint8_t)(len < 256 ? code : code + 0x10);
+    for (size_t i = 1; i < head; i++)
+        to[i] = (uint8_t)(len >> 8 * (head - 1 - i));
+    if (len)
+        memcpy(to + head, at, len);
 }
 
 void amqp_put_string(struct amqp_buffer *b, struct mg_str text)
@@ -236,8 +231,9 @@ static void open_compound(struct amqp_buffer *b, uint8_t code, struct amqp_compo
 {
     ret->start = b->len;
     ret->count = 0;
-    amqp_put_byte(b, code);
-    grow(b, 8);
+    uint8_t *to = amqp_grow(b, 9); /* constructor, size and count as they are at their longest */
+    if (to)
+        *to = code;
 }
 
 void amqp_open_list(struct amqp_buffer *b, struct amqp_compound *ret)

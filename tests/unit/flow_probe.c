@@ -110,6 +110,11 @@ static int send_event(void *context, void *sink, const struct mg_delivery *d, st
         snprintf(err->text, sizeof err->text, "too large for this peer");
         return -EMSGSIZE;
     }
+    if (k->mode == PROBE_SETTLES_THE_FIRST) {
+        const struct probe_sink *first = &probe.sinks[0];
+        host->settle(first->sent[first->sent_count - 1].token, MG_ACCEPTED, NULL);
+        return -EAGAIN;
+    }
     struct probe_sent *s = &k->sent[k->sent_count++];
     struct mg_bytes payload = host->event_payload(d->event);
     *s = (struct probe_sent){.token = d->token, .attempt = d->attempt};

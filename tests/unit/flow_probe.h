@@ -4,14 +4,21 @@
 #pragma once
 #include "flow/internal.h"
 
-enum probe_mode { PROBE_HOLD, PROBE_ACCEPT, PROBE_FULL, PROBE_INVALID, PROBE_SETTLES_TWICE };
+enum probe_mode {
+    PROBE_HOLD,
+    PROBE_ACCEPT,
+    PROBE_FULL,
+    PROBE_INVALID,
+    PROBE_SETTLES_TWICE,
+    PROBE_SETTLES_THE_FIRST, /* what the first sink was sent last; and is full itself */
+};
 
 enum { PROBE_MAX = 100000 };
 
 struct probe_sent {
     mg_token token;
     uint32_t attempt;
-    char address[64], payload[64], property[32];
+    char address[128], payload[64], property[32];
 };
 
 struct probe_settled {

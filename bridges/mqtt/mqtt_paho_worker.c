@@ -295,7 +295,7 @@ int paho_worker_start(struct mqtt_client *client)
     if (!rc)
         rc = -pthread_attr_init(&attributes);
     if (!rc) {
-        pthread_attr_setstacksize(&attributes, 256 * 1024);
+        pthread_attr_setstacksize(&attributes, 1 << 20); /* thread-local memory included */
         rc = -pthread_create(&client->thread, &attributes, worker, client);
         pthread_attr_destroy(&attributes);
     }

@@ -15,6 +15,12 @@
 #include <unistd.h>
 
 struct kit_host *rig_host;
+bool rig_native = true;
+
+void rig_choose(int argc, char **argv)
+{
+    rig_native = argc < 2 || strcmp(argv[1], "paho");
+}
 
 static void give_up(const char *what)
 {
@@ -258,6 +264,7 @@ void rig_fake_stop(pid_t pid)
 void rig_host_open(void)
 {
     rig_host = kit_host_create();
+    kit_settle_when(rig_host, KIT_SETTLE_NEXT_TURN, MG_ACCEPTED);
 }
 
 void rig_host_close(void)
@@ -272,7 +279,9 @@ void rig_end_open(struct rig_end *end, const char *name, const char *bridge, con
     struct mg_err err = {{0}, NULL};
     const struct mg_module *module = mg_module(NULL);
     *end = (struct rig_end){NULL, NULL, NULL, NULL};
-    const void *settings = kit_settings(rig_host, module->options, module->settings_size, bridge);
+    char yaml[4096];
+    snprintf(yaml, sizeof(yaml), "{client: %s, %s", rig_native ? "native" : "paho", bridge + 1);
+    const void *settings = kit_settings(rig_host, module->options, module->settings_size, yaml);
     if (!settings)
         fprintf(stderr, "%s\n", kit_settings_error());
     CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
@@ -300,7 +309,10 @@ void rig_end_open(struct rig_end *end, const char *name, const char *bridge, con
 void rig_end_begin(struct rig_end *end, uint32_t window)
 {
     struct mg_err err = {{0}, NULL};
-    CU_ASSERT_EQUAL_FATAL(kit_connection_begin(end->connection, window, &err), 0);
+    int rc = kit_connection_begin(end->connection, window, &err);
+    if (rc)
+        fprintf(stderr, "%s\n", err.text);
+    CU_ASSERT_EQUAL_FATAL(rc, 0);
 }
 
 void rig_end_up(struct rig_end *end)

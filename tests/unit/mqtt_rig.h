@@ -43,9 +43,13 @@ struct rig_end {
     mg_sink *sink;
 };
 extern struct kit_host *rig_host;
+extern bool rig_native;                 /* which client the bridges use; else Paho */
+void rig_choose(int argc, char **argv); /* "paho" or "native", the default */
+/* What is ingested is accepted at the next turn, until kit_settle_when says otherwise. */
 void rig_host_open(void);
 void rig_host_close(void); /* no faults */
-/* bridge: YAML of the settings; source, sink: YAML of the end's settings, NULL: none. */
+/* bridge: YAML of the settings, a map in braces without `client`; source, sink: YAML of the end's
+ * settings, NULL: none. */
 void rig_end_open(struct rig_end *end, const char *name, const char *bridge, const char *filter,
                   const char *source, const char *sink);
 void rig_end_begin(struct rig_end *end, uint32_t window);

@@ -3,8 +3,10 @@
 """A scripted AMQP 1.0 peer for the tests of the amqp bridge.
 
 Prints its port, then a line for each thing that it sees.  The mode says how it misbehaves."""
+import collections
 import socket
 import sys
+import threading
 
 from proton import Condition, Delivery, Link, Message, symbol
 from proton.handlers import MessagingHandler
@@ -19,10 +21,11 @@ class Peer(MessagingHandler):
     def __init__(self, mode, port):
         super().__init__(prefetch=0, auto_accept=False, auto_settle=False)
         self.mode, self.port, self.attaches, self.received, self.sent = mode, port, 0, 0, 0
+        self.accepted, self.load = 0, mode == "load"
 
     def on_start(self, event):
         self.acceptor = event.container.listen(f"127.0.0.1:{self.port}")
-        say(self.port)
+        say(relay(self.port) if self.load else self.port)
 
     def on_connection_opening(self, event):
         if self.mode == "anonymous":
@@ -53,12 +56,12 @@ class Peer(MessagingHandler):
             link.close()
             return
         if link.is_receiver and self.mode != "nocredit":
-            link.flow(100)
+            link.flow(1000 if self.load else 100)
 
     def on_sendable(self, event):
-        """Plays a queue with five messages."""
+        """Plays a queue with five messages, or a thousand."""
         link = event.link
-        while self.sent < 5 and link.credit > 0:
+        while self.sent < (1000 if self.load else 5) and link.credit > 0:
             body = f"m{self.sent}"
             if self.mode == "garbage" and self.sent == 1:
                 link.delivery("bad")
@@ -81,12 +84,17 @@ class Peer(MessagingHandler):
                 return
 
     def on_session_closing(self, event):
+        if self.load:
+            say("accepted", self.accepted)
         say("end")
 
     def on_delivery(self, event):
         delivery, link = event.delivery, event.link
         if link.is_sender:
-            if delivery.updated and delivery.remote_state:
+            if delivery.updated and self.load:
+                self.accepted += delivery.remote_state == Delivery.ACCEPTED
+                delivery.settle()
+            elif delivery.updated and delivery.remote_state:
                 condition = delivery.remote.condition
                 say("outcome", str(delivery.remote_state), delivery.remote.failed,
                     condition.name if condition else "-", condition.description if condition else "-")
@@ -98,6 +106,9 @@ class Peer(MessagingHandler):
         message.decode(link.recv(delivery.pending))
         link.advance()
         self.received += 1
+        if self.load:
+            self.settle(delivery, link)
+            return
         say("message", message.body if isinstance(message.body, str) else bytes(message.body).decode(),
             message.address, delivery.settled, link.target.address)
         link.flow(1)
@@ -134,6 +145,43 @@ class Peer(MessagingHandler):
 
     def on_connection_closed(self, event):
         say("closed")
+
+
+def relay(port):
+    """Stands before the peer's port, and at the end of a connection says which frames it brought."""
+    performatives = {0x13: "flow", 0x14: "transfer", 0x15: "disposition"}
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def carry(source, target, counts):
+        left = b""
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+            left += data
+            while len(left) >= 8:
+                if left[:4] == b"AMQP":  # a protocol header: eight bytes (AMQP 1.0 part 2 §2.2)
+                    left = left[8:]
+                    continue
+                size = int.from_bytes(left[:4], "big")  # §2.3.1; type 0 is AMQP, 1 SASL
+                if len(left) < size:
+                    break
+                if size > 10 and left[5] == 0:
+                    counts[performatives.get(left[left[4] * 4 + 2], "other")] += 1
+                left = left[size:]
+        target.shutdown(socket.SHUT_WR)
+
+    def serve():
+        while True:
+            client = listener.accept()[0]
+            counts = collections.Counter()
+            with client, socket.create_connection(("127.0.0.1", port)) as peer:
+                back = threading.Thread(target=carry, args=(peer, client, collections.Counter()))
+                back.start()
+                carry(client, peer, counts)
+                back.join()
+            say("frames", counts["transfer"], counts["disposition"], counts["flow"])
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
 
 
 def silent(port):

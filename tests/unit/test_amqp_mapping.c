@@ -262,7 +262,47 @@ static void test_a_message_beyond_the_limit_is_refused(void)
     struct amqp_buffer small = {.limit = 4096};
     CU_ASSERT_EQUAL(amqp_encode(encoder, &m, &to, &small, &err), -EMSGSIZE);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "4096"));
+    /* Room that a larger message has left behind is no leave to fill it. */
+    struct amqp_buffer wide = {.limit = 8192};
+    CU_ASSERT_EQUAL(amqp_encode(encoder, &m, &to, &wide, &err), 0);
+    amqp_buffer_reset(&wide, SIZE_MAX);
+    wide.limit = 4096;
+    CU_ASSERT_EQUAL(amqp_encode(encoder, &m, &to, &wide, &err), -EMSGSIZE);
+    struct mg_bytes rest;
+    amqp_buffer_reset(&wide, SIZE_MAX);
+    CU_ASSERT_EQUAL(amqp_encode_apart(encoder, &m, &to, &wide, &rest, &err), -EMSGSIZE);
+    amqp_buffer_fini(&wide);
     amqp_buffer_fini(&small);
+}
+
+/* Whether the payload is copied or follows, the message is the same. */
+static void test_a_payload_apart_is_the_same_message(void)
+{
+    static char body[5000];
+    static const struct mg_property footer = {.name = {"amqp.footer:sum", 15},
+                                              .value = {.type = MG_INT, .width = 32, .as.i = 7}};
+    struct amqp_departure to = departure(0);
+    struct amqp_buffer head = {0};
+    struct mg_err err;
+    memset(body, 'b', sizeof body);
+    for (size_t len = 0; len <= sizeof body; len += 1000)
+        for (size_t properties = 0; properties <= 1; properties++) {
+            struct mg_message m = {.head = {.size = sizeof m.head, .address = str("t")},
+                                   .payload = {body, len},
+                                   .properties = &footer,
+                                   .property_count = properties};
+            struct mg_bytes rest;
+            amqp_buffer_reset(&out, 1 << 16);
+            amqp_buffer_reset(&head, 1 << 16);
+            CU_ASSERT_EQUAL_FATAL(amqp_encode(encoder, &m, &to, &out, &err), 0);
+            CU_ASSERT_EQUAL_FATAL(amqp_encode_apart(encoder, &m, &to, &head, &rest, &err), 0);
+            CU_ASSERT_EQUAL(rest.len, len < 2048 || properties ? 0 : len); /* a footer comes last */
+            CU_ASSERT_TRUE(rest.len == 0 || rest.at == body);
+            amqp_put(&head, rest.at, rest.len);
+            CU_ASSERT_TRUE(amqp_same_bytes((struct mg_bytes){out.at, out.len},
+                                           (struct mg_bytes){head.at, head.len}));
+        }
+    amqp_buffer_fini(&head);
 }
 
 static void test_sixteen_megabytes_pass(void)
@@ -298,6 +338,7 @@ int main(void)
         {"truncated and damaged messages do no harm",
          test_truncated_and_damaged_messages_do_no_harm},
         {"a message beyond the limit is refused", test_a_message_beyond_the_limit_is_refused},
+        {"a payload apart is the same message", test_a_payload_apart_is_the_same_message},
         {"sixteen megabytes pass", test_sixteen_megabytes_pass},
         {NULL, NULL},
     };

@@ -100,6 +100,9 @@ static mg_io *io_watch(mg_shard *shard, int fd, uint32_t events, void (*ready)(v
 static void timer_fired(uv_timer_t *timer)
 {
     struct mg_timer *t = (struct mg_timer *)timer;
+    /* Who has waited for a time finds that it has come: one that asks again with a delay of 0 would
+     * otherwise be called for ever in this same turn. */
+    gw_shard_forget_time(timer->loop->data);
     t->fired(t->arg);
 }
 

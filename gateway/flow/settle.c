@@ -7,20 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REASON_BYTES = 160 };
-
 struct settlement {
     struct gw_task task;
     mg_token token;
     uint32_t outcome;
-    char reason[REASON_BYTES];
+    char reason[]; /* empty: none */
 };
 
 struct resumption {
     struct gw_task task;
     mg_token token;
     uint32_t verdict;
-    char reason[REASON_BYTES];
+    char reason[GW_REASON_MOST + 1];
     bool has_reason;
     size_t count;
     mg_event *events[];
@@ -57,14 +55,17 @@ static void settle(mg_token token, uint32_t outcome, const char *reason)
         settle_shard(shard, token, outcome, reason);
         return;
     }
-    struct settlement *s = malloc(sizeof *s);
+    size_t length = reason ? strnlen(reason, GW_REASON_MOST) : 0;
+    struct settlement *s = malloc(sizeof *s + length + 1);
     if (!s) {
         /* The event stays in hand and is sent again after a restart: late, but never lost. */
         gw_log(MG_ERROR, "out of memory: a settlement could not be handed over", NULL);
         return;
     }
     *s = (struct settlement){.task = {.run = run_settlement}, .token = token, .outcome = outcome};
-    snprintf(s->reason, sizeof s->reason, "%s", reason ? reason : "");
+    if (length)
+        memcpy(s->reason, reason, length);
+    s->reason[length] = '\0';
     gw_shard_queue(shard, &s->task);
 }
 

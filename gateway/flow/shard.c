@@ -202,6 +202,11 @@ static void run_again(uv_idle_t *idle)
     (void)idle; /* its being active is its purpose: the poll does not block */
 }
 
+void gw_shard_forget_time(struct mg_shard *shard)
+{
+    shard->now_us = shard->wall_us = 0;
+}
+
 /* Runs in front of the poll and behind it, so that what comes out of timers and what comes out of
  * sockets is one turn each. */
 static void turn_end(struct mg_shard *shard)
@@ -211,7 +216,7 @@ static void turn_end(struct mg_shard *shard)
     else
         uv_idle_stop(&shard->again);
     empty_outboxes(shard);
-    shard->now_us = shard->wall_us = 0;
+    gw_shard_forget_time(shard);
 }
 
 static void before_poll(uv_prepare_t *prepare)
@@ -229,6 +234,7 @@ static int init_loop(struct mg_shard *shard)
     int error = uv_loop_init(&shard->loop);
     if (error)
         return error;
+    shard->loop.data = shard;
     pthread_mutex_init(&shard->inbox_lock, NULL);
     shard->inbox_last = &shard->inbox_first;
     error = uv_async_init(&shard->loop, &shard->inbox_wake, drain_inbox);

@@ -77,5 +77,8 @@ void gw_shard_queue(struct mg_shard *shard, struct gw_task *task);
 int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg,
                   uint64_t timeout_ms);
 
+/* The clocks of this turn are read again. */
+void gw_shard_forget_time(struct mg_shard *shard);
+
 /* Fills the loop services of a host table. */
 void gw_shard_host_fill(struct mg_host *host);

@@ -119,6 +119,36 @@ static void the_clock_stands_still_within_a_turn(void)
     probe_close();
 }
 
+static struct {
+    mg_timer *timer;
+    int64_t until_us;
+    size_t fired;
+    bool over;
+} waiting;
+
+static void wait_for_the_time(void *arg)
+{
+    const struct mg_host *host = &probe.gateway->host;
+    mg_shard *shard = arg;
+    waiting.over = host->now_us(shard) >= waiting.until_us;
+    if (!waiting.over && ++waiting.fired < 10000000)
+        host->timer_again(waiting.timer, 0, 0);
+}
+
+static void a_timer_that_asks_again_at_once_sees_the_time_go_by(void)
+{
+    probe_open(ONE_ROUTE);
+    mg_shard *shard = &probe.gateway->shards[0];
+    waiting.over = false;
+    waiting.until_us = gw_now_us(NULL) + 3000;
+    waiting.timer = probe.gateway->host.timer_start(shard, 0, 0, wait_for_the_time, shard);
+    for (size_t i = 0; i < 1000 && !waiting.over; i++)
+        probe_turn();
+    CU_ASSERT_TRUE(waiting.over);
+    probe.gateway->host.timer_stop(waiting.timer);
+    probe_close();
+}
+
 static void a_filter_that_passes_an_event_ends_its_probation(void)
 {
     probe_open("bridges: { b: { type: probe } }\n"
@@ -168,6 +198,7 @@ int main(void)
         {KIT_TEST(addresses_of_every_length_arrive_whole)},
         {KIT_TEST(the_reason_of_one_route_is_kept_until_the_last_has_an_outcome)},
         {KIT_TEST(the_clock_stands_still_within_a_turn)},
+        {KIT_TEST(a_timer_that_asks_again_at_once_sees_the_time_go_by)},
         {KIT_TEST(a_filter_that_passes_an_event_ends_its_probation)},
         {KIT_TEST(a_leg_that_nobody_waits_for_any_more_does_not_queue_again)},
         {NULL, NULL},

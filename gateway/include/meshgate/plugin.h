@@ -299,6 +299,8 @@ struct mg_host {
     void (*wake_free)(mg_wake *);
     /* job runs on the thread pool, then done on the shard, always both. */
     int (*work)(mg_shard *, void (*job)(void *arg), void (*done)(void *arg), void *arg);
+    /* Clocks, as of this turn of the shard's loop, or of the timer that fired: they do not move
+     * while a callback runs. */
     int64_t (*now_us)(mg_shard *);  /* monotonic; a test kit moves it by hand */
     int64_t (*wall_us)(mg_shard *); /* microseconds since 1970 */
 

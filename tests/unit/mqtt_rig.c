@@ -128,6 +128,12 @@ void rig_broker_kill(struct rig_broker *broker)
     waitpid(broker->pid, NULL, 0);
 }
 
+void rig_broker_end(struct rig_broker *broker)
+{
+    kill(broker->pid, SIGTERM);
+    waitpid(broker->pid, NULL, 0);
+}
+
 void rig_broker_stop(struct rig_broker *broker)
 {
     rig_broker_kill(broker);
@@ -172,6 +178,19 @@ static void say(int fd, const void *bytes, size_t length)
         _exit(0);
 }
 
+int rig_refer_to;
+
+/* MQTT 5 §3.2.2.3.16 */
+static void refer(int fd)
+{
+    char packet[64] = {0x20, 0, 0, (char)0x9d, 0, 0x1c, 0};
+    int length = snprintf(packet + 8, sizeof(packet) - 8, "127.0.0.1:%d", rig_refer_to);
+    packet[1] = (char)(6 + length);
+    packet[4] = (char)(3 + length);
+    packet[7] = (char)length;
+    say(fd, packet, 8 + (size_t)length);
+}
+
 static void fake_connected(int fd, enum rig_fake mode)
 {
     static const unsigned char plain[] = {0x20, 3, 0, 0, 0}, moved[] = {0x20, 3, 0, 0x9d, 0};
@@ -181,6 +200,8 @@ static void fake_connected(int fd, enum rig_fake mode)
                                           'h',  'e', 'r',  ':', '1',  '8', '8', '3'};
     if (mode == RIG_NARROW)
         say(fd, narrow, sizeof(narrow));
+    else if (mode == RIG_NOT_HERE && rig_refer_to)
+        refer(fd);
     else if (mode == RIG_NOT_HERE)
         say(fd, moved, sizeof(moved));
     else

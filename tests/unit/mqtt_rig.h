@@ -17,6 +17,7 @@ struct rig_broker {
 void rig_broker_start(struct rig_broker *broker, const char *extra);
 void rig_broker_again(struct rig_broker *broker); /* on the same port and folder */
 void rig_broker_kill(struct rig_broker *broker);  /* SIGKILL; it can start again */
+void rig_broker_end(struct rig_broker *broker);   /* SIGTERM: it saves what it keeps */
 void rig_broker_stop(struct rig_broker *broker);  /* and removes the folder */
 int rig_free_port(void);
 /* Runs a command line with sh, in the folder; its exit status. */
@@ -28,10 +29,11 @@ enum rig_fake {
     RIG_SILENT,   /* accepts TCP and never answers */
     RIG_DEAF,     /* answers CONNECT and pings, acknowledges nothing */
     RIG_MOVED,    /* answers CONNECT, then says DISCONNECT 0x9c with a server reference */
-    RIG_NOT_HERE, /* refuses CONNECT with 0x9d */
+    RIG_NOT_HERE, /* refuses CONNECT with 0x9d, and refers to rig_refer_to where that is set */
     RIG_PICKY,    /* acknowledges publishes with 0x97, 0x99, 0x10, 0x00, again and again */
     RIG_NARROW,   /* grants Maximum QoS 1, no retain, packets of 100 bytes, no subscription ids */
 };
+extern int rig_refer_to; /* a port on loopback */
 pid_t rig_fake_start(enum rig_fake mode, int *ret_port);
 void rig_fake_stop(pid_t pid);
 

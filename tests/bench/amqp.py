@@ -3,11 +3,12 @@
 
 A bare sender makes messages and sends as fast as the peer accepts them; a bare receiver accepts what
 the peer sends.  So × bare compares the whole way through a broker, the gateway and the peer with the
-AMQP half of it alone."""
+AMQP half of it alone; what the MQTT half does alone, without a forwarder, stands beside it."""
 import os
 
 import configs
 import measure
+import report
 import rigs
 
 FIRST_EVENTS = 4000
@@ -113,9 +114,8 @@ class Ways:
         return usage.end(sample) if usage else sample
 
     def _yardstick_or_own(self, program, mode, count):
-        own = program == self.tools.amqp_load
-        login = (["-u", "guest", "-p" if own else "-P", "guest"]) if self.peer.login else []
-        number = ["-n", count] if own else [count]
+        number = ["-n", count] if program == self.tools.amqp_load else [count]
+        login = ["-u", "guest", "-p", "guest"] if self.peer.login else []
         return self.tools.start([program, mode, self.peer.port, self.address, *number, *login], "bare")
 
     def _bare_sender(self, program):
@@ -167,9 +167,13 @@ class Ways:
         return self._finish(case, receiver, [sender], usage)
 
     def run(self):
-        case, programs = measure.Case, [("bare Proton", self.tools.amqp_load)]
-        if self.tools.amqpload:
-            programs.append(("bare Proton (amqpload)", self.tools.amqpload))
+        case, programs, half = measure.Case, [(report.BARE, self.tools.amqp_load)], []
+        if not self.peer.login:
+            half = [case(report.HALF, lambda: rigs.Nothing(self.broker),
+                         self.meter.throughput(rigs.Load(1), self.meter.plan.seconds))]
+            # Its queues at RabbitMQ are not durable, so none would fit both it and the gateway.
+            if self.tools.amqpload:
+                programs.append((f"{report.BARE} (amqpload)", self.tools.amqpload))
 
         def into(client, *end):
             return configs.mqtt_to_amqp(self.broker, *end[:2], client, end[2])
@@ -184,11 +188,11 @@ class Ways:
         self.meter.in_turn(
             "amqp", f"MQTT QoS 1 to AMQP 1.0, {self.peer.title}",
             [case(name, self._alone, self._bare_sender(program)) for name, program in programs] +
-            gateways(into, self._into))
+            half + gateways(into, self._into))
         self.meter.in_turn(
             "amqp", f"AMQP 1.0 to MQTT QoS 1, {self.peer.title}",
             [case(name, self._alone, self._bare_receiver(program)) for name, program in programs] +
-            gateways(out_of, self._from))
+            half + gateways(out_of, self._from))
 
 
 def named(client):

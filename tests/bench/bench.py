@@ -46,7 +46,7 @@ class Plan:
         self.seconds = 0.4 if quick else 2.5  # aimed at for one measurement
         self.point_seconds = 0.25 if quick else 0.6  # and for one point of a curve
         self.point_rounds = 1 if quick else 3
-        self.latency_events = 1000 if quick else 4000
+        self.latency_events = 500 if quick else 4000
         self.idle_seconds = 2 if quick else 5
         self.core_events = 200000 if quick else 1000000
         self.starts = 3 if quick else 7

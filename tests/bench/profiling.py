@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 
 import configs
 import rigs
@@ -59,22 +60,25 @@ class Profile:
         self.processes = []
 
     def _amqp(self, source):
-        """A peer that takes or gives for ever: more events than it will live to see."""
-        port, away = rigs.free_port(), ["-n", 40000000, "-W", 60]
-        mode = "sink" if self.name == "mqtt-amqp" else "source"
-        peer = self.tools.start([self.tools.amqp_load, mode, port, *away], "peer")
+        """Load tools on both sides with more events than they will live to carry."""
+        port, away = rigs.free_port(), ["-n", 10000000, "-W", 60]
+        if self.name == "mqtt-amqp":
+            shared = ["-m", os.path.join(self.tools.folder, "progress")]
+            peer = self.tools.start([self.tools.amqp_load, "sink", port, *away, *shared], "peer")
+            load = ["-y", "-p", source.port, *shared]
+            config = configs.mqtt_to_amqp(source, port, "bench")
+        else:
+            peer = self.tools.start([self.tools.amqp_load, "source", port, *away], "peer")
+            load = ["-x", "-s", source.port]
+            config = configs.amqp_to_mqtt(port, "bench", source)
         self.processes.append(peer)
         rigs.until_ready(peer)
-        if mode == "sink":
-            config = configs.mqtt_to_amqp(source, port, "bench")
-            arguments = ["-y", "-p", source.port, "-n", 200000]
-        else:
-            config = configs.amqp_to_mqtt(port, "bench", source)
-            arguments = ["-x", "-s", source.port, "-n", 200000]
 
         def once():
-            self.tools.result(self.tools.start(
-                [self.tools.mqtt_load, "-q", 1, "-W", 2, *arguments], "mqtt"), 60)
+            if len(self.processes) < 2:
+                self.processes.append(
+                    self.tools.start([self.tools.mqtt_load, "-q", 1, *load, *away], "mqtt"))
+            time.sleep(0.1)
         return config, once
 
     def _mqtt(self, source, sink):
@@ -142,7 +146,7 @@ class Profile:
             gateway.process = Process(
                 ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", gateway.build.binary,
                  "run", "-c", gateway.config], gateway.process.log, gateway.build.env)
-            gateway.start(wait=False)
+            gateway.start()
             try:
                 gateway.wait_up(timeout_s=60)
                 ends = rigs.Subject(source.port, sink.port)

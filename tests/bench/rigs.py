@@ -46,7 +46,7 @@ def memory_kib(pid):
 def until_ready(process, timeout_s=20):
     until(lambda: "ready" in process.text() or not process.alive(),
           lambda: f"{process.arguments[0]} is ready:\n{process.tail()}", timeout_s)
-    if not process.alive():
+    if "ready" not in process.text():
         raise RuntimeError(f"{' '.join(process.arguments)} ended at once:\n{process.tail()}")
 
 

@@ -116,7 +116,8 @@ static void say_publish(int qos)
 {
     MQTTAsync_message message = MQTTAsync_message_initializer;
     MQTTAsync_responseOptions options = MQTTAsync_responseOptions_initializer;
-    message.payload = "from paho";
+    char payload[] = "from paho"; /* copied by sendMessage */
+    message.payload = payload;
     message.payloadlen = 9;
     message.qos = qos;
     message.retained = qos == 1;
@@ -136,7 +137,7 @@ static void say_publish(int qos)
 
 static void say_subscriptions(void)
 {
-    char *filters[] = {"down/#", "$share/g/x"};
+    char down[] = "down/#", shared[] = "$share/g/x", *filters[] = {down, shared};
     int qos[] = {2, 1};
     MQTTAsync_responseOptions options = MQTTAsync_responseOptions_initializer;
     MQTTSubscribe_options each[2] = {MQTTSubscribe_options_initializer,

@@ -96,6 +96,40 @@ routes:
     require(line["received"] == line["delivered"] == 2 * COUNT, f"{line}")
 
 
+@test
+def mosquitto_direct_and_a_consumer_that_is_cut_off(rig):
+    """What a consumer has not acknowledged comes again when its session returns."""
+    a, b = rig.mosquitto("a"), rig.mosquitto("b")
+    proxy = rig.proxy(a.port)
+    gw = rig.gateway("bridges:\n"
+                     + bridge("a", proxy, type="mqtt", clean_start="false", session_expiry="1h",
+                              reconnect="{ first: 50ms, most: 500ms }")
+                     + bridge("b", b) + """
+routes:
+  r:
+    from: { bridge: a, topic: "$share/team/in/{key}", qos: 1, consumers: 4 }
+    to: { bridge: b, topic: "out/{key}", qos: 1 }
+    delivery: { guarantee: direct, window: 100 }
+""", settings=SHARDS)
+    gw.wait_up()
+    seen, sent = Seen(), Sent()
+    rig.subscriber(b.port, "out/#", on_message=lambda m: seen.add(m.payload), keep=False)
+    pub = rig.publisher(a.port)
+    for n in range(COUNT * 3):
+        key, payload = sent.next()
+        pub.publish(f"in/{key}", payload)
+        if n % 1500 == 1000:
+            before = proxy.accepted
+            cut_one(proxy)
+            until(lambda: proxy.accepted > before, "the consumer connects again")
+    pub.done()
+    until(lambda: seen.unique >= sent.total, lambda: f"{seen.unique} of {sent.total} arrive", 60)
+    gw.settled()
+    seen.check(sent, ordered=False)
+    spread(gw, "a", 4)
+    rig.note(f"{seen.duplicates} duplicates")
+
+
 @cases(amqp=("amqp",), mqtt=("mqtt",))
 def rabbitmq_queue_and_a_consumer_that_is_cut_off(rig, sink):
     q, b = rig.rabbitmq, rig.mosquitto("b")

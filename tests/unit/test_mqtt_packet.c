@@ -260,6 +260,23 @@ static void what_mqtt_cannot_say_is_not_encoded(void)
     CU_ASSERT_EQUAL(mqtt_packet_encode(&packet, false, NULL, 0), 0);
 }
 
+/* An AUTH that says its reason says its property length, too (§3.15.2.1); the others need not. */
+static void what_says_nothing_is_left_out(void)
+{
+    uint8_t at[8];
+    struct mqtt_packet packet = {.type = MQTT_AUTH, .reason = 0x18};
+    CU_ASSERT_EQUAL(mqtt_packet_encode(&packet, true, at, sizeof(at)), 4);
+    CU_ASSERT_EQUAL(memcmp(at, "\xf0\x02\x18\x00", 4), 0);
+    packet.type = MQTT_DISCONNECT;
+    CU_ASSERT_EQUAL(mqtt_packet_encode(&packet, true, at, sizeof(at)), 3);
+    packet.type = MQTT_PUBACK;
+    packet.id = 1;
+    CU_ASSERT_EQUAL(mqtt_packet_encode(&packet, true, at, sizeof(at)), 5);
+    CU_ASSERT_EQUAL(mqtt_packet_encode(&packet, false, at, sizeof(at)), 4);
+    packet.reason = 0;
+    CU_ASSERT_EQUAL(mqtt_packet_encode(&packet, true, at, sizeof(at)), 4);
+}
+
 static void names_are_known_for_all_types(void)
 {
     CU_ASSERT_STRING_EQUAL(mqtt_type_name(MQTT_CONNECT), "CONNECT");
@@ -278,6 +295,7 @@ int main(void)
         {KIT_TEST(a_packet_with_changed_bytes_is_refused_or_another_packet)},
         {KIT_TEST(publishes_come_back_as_they_went_and_as_long_as_said)},
         {KIT_TEST(what_mqtt_cannot_say_is_not_encoded)},
+        {KIT_TEST(what_says_nothing_is_left_out)},
         {KIT_TEST(names_are_known_for_all_types)},
         {NULL, NULL},
     };

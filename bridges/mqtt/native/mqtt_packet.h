@@ -3,7 +3,8 @@
  * packet, so that a test can play the server.
  *
  * Decoding is strict: whatever the specification calls malformed or a protocol error is refused,
- * with the reason code that it names.  What is decoded points into the bytes given and into the
+ * with the reason code that it names; but a client takes a Response Topic or a payload format that
+ * is none, which servers pass on.  What is decoded points into the bytes given and into the
  * decoder, until its next packet.  Nothing is allocated in steady state. */
 #pragma once
 #include "../mqtt_mapping.h"
@@ -132,7 +133,8 @@ void mqtt_decoder_fini(struct mqtt_decoder *decoder);
  * flags that this side never gets. */
 int64_t mqtt_packet_length(const struct mqtt_decoder *decoder, const uint8_t *at, size_t length,
                            struct mqtt_fault *ret_fault);
-/* One whole packet.  0, -EPROTO (ret_fault), -ENOMEM. */
+/* One whole packet.  0, -EPROTO (ret_fault), -ENOMEM.  A CONNECT says its version itself, whatever
+ * the decoder's is. */
 int mqtt_packet_decode(struct mqtt_decoder *decoder, const uint8_t *at, size_t length,
                        struct mqtt_packet *ret_packet, struct mqtt_fault *ret_fault);
 

@@ -1,42 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The native client: a session on a stream, on the shard's loop.  Nothing here blocks, and no
  * thread but the shard's comes here. */
-#include "mqtt_net.h"
-#include "mqtt_session.h"
+#include "mqtt_native.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    READ_BYTES = 256 * 1024,
-    KEPT_MOST = 64 * 1024, /* of the memory for a packet that is not whole yet */
     PARTS_MOST = 16,
     TICKS = 4,       /* of the keep-alive timer in one keep-alive */
     LINGER_MS = 500, /* for DISCONNECT and what is before it to be written and read */
 };
-
-struct mqtt_client {
-    const struct mg_host *host;
-    mg_shard *shard;
-    const struct mqtt_client_events *events;
-    void *arg;
-    struct mqtt_session session;
-    struct mqtt_net *net;
-    mg_wake *wake;
-    mg_timer *keep_alive, *linger;
-    bool woken, blocked; /* blocked: the stream takes no more for now */
-    bool broken;         /* a write failed, which flush may not say itself */
-    bool resumed;        /* the message at the front is to be offered again */
-    /* What was read and not taken yet. */
-    uint8_t *rest;
-    size_t rest_length, rest_capacity;
-    /* Keep-alive: ticks without a byte, and since PINGREQ. */
-    uint8_t quiet_out, quiet_in, unanswered;
-};
-
-/* Every client of a shard reads here, so that a connection that is idle holds no memory. */
-static _Thread_local uint8_t read_buffer[READ_BYTES];
 
 static void wake_up(struct mqtt_client *c)
 {
@@ -61,7 +36,7 @@ static void close_stream(struct mqtt_client *c)
 }
 
 /* The connection is over by what came from outside. */
-static void lost(struct mqtt_client *c, uint32_t reason, const char *why)
+void mqtt_native_lost(struct mqtt_client *c, uint32_t reason, const char *why)
 {
     struct mqtt_session *s = &c->session;
     char text[sizeof(s->end_why)], reference[sizeof(s->end_reference)];
@@ -74,7 +49,7 @@ static void lost(struct mqtt_client *c, uint32_t reason, const char *why)
     c->events->ended(c->arg);
 }
 
-static void linger_over(void *arg)
+void mqtt_native_linger_over(void *arg)
 {
     struct mqtt_client *c = arg;
     close_stream(c);
@@ -89,14 +64,14 @@ static void linger(struct mqtt_client *c, uint64_t ms)
         return;
     c->host->timer_stop(c->keep_alive);
     c->keep_alive = NULL;
-    c->linger = c->host->timer_start(c->shard, ms, 0, linger_over, c);
+    c->linger = c->host->timer_start(c->shard, ms, 0, mqtt_native_linger_over, c);
     if (c->net)
         mqtt_net_want_read(c->net, true);
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-static int write_out(struct mqtt_client *c)
+int mqtt_native_write(struct mqtt_client *c)
 {
     struct iovec parts[PARTS_MOST];
     while (c->net && c->session.outbox.unwritten && !c->blocked) {
@@ -115,7 +90,7 @@ static int write_out(struct mqtt_client *c)
     return 0;
 }
 
-static void tell_writable(struct mqtt_client *c)
+void mqtt_native_tell_writable(struct mqtt_client *c)
 {
     if (c->session.starved && mqtt_session_has_room(&c->session)) {
         c->session.starved = false;
@@ -127,148 +102,21 @@ static void on_writable(void *arg)
 {
     struct mqtt_client *c = arg;
     c->blocked = false;
-    if (write_out(c)) {
-        lost(c, 0, mqtt_net_why(c->net));
+    if (mqtt_native_write(c)) {
+        mqtt_native_lost(c, 0, mqtt_net_why(c->net));
         return;
     }
-    tell_writable(c);
+    mqtt_native_tell_writable(c);
 }
 
 static void native_flush(struct mqtt_client *c)
 {
     if (!c->session.outbox.unwritten || c->session.state == SESSION_DOWN)
         return;
-    if (write_out(c))
+    if (mqtt_native_write(c))
         c->broken = true;
     if (c->broken || (c->session.starved && mqtt_session_has_room(&c->session)))
         wake_up(c);
-}
-
-/* ---- reading -------------------------------------------------------------------------------- */
-
-/* Keeps what was not taken. */
-static int keep(struct mqtt_client *c, const uint8_t *at, size_t length)
-{
-    if (length > c->rest_capacity) {
-        uint8_t *grown = malloc(length);
-        if (!grown)
-            return -ENOMEM;
-        memcpy(grown, at, length);
-        free(c->rest);
-        c->rest = grown;
-        c->rest_capacity = length;
-    } else if (length) {
-        memmove(c->rest, at, length);
-    } else if (c->rest_capacity > KEPT_MOST) {
-        free(c->rest);
-        c->rest = NULL;
-        c->rest_capacity = 0;
-    }
-    c->rest_length = length;
-    return 0;
-}
-
-static void begin_keep_alive(struct mqtt_client *c);
-
-/* at may be c->rest. */
-static void take(struct mqtt_client *c, const uint8_t *at, size_t length)
-{
-    struct mqtt_session *s = &c->session;
-    ptrdiff_t taken = mqtt_session_input(s, at, length);
-    if (c->linger)
-        return; /* a callback has ended it */
-    if (taken >= 0 && keep(c, at + taken, length - (size_t)taken))
-        taken = -ENOMEM;
-    int rc = write_out(c); /* acknowledgements at once, DISCONNECT where there was a fault */
-    if (taken < 0) {
-        lost(c, s->end_reason, taken == -ENOMEM ? "out of memory" : s->end_why);
-        return;
-    }
-    if (rc) {
-        lost(c, 0, mqtt_net_why(c->net));
-        return;
-    }
-    if (s->connected && !c->keep_alive)
-        begin_keep_alive(c);
-    if (s->stalled)
-        mqtt_net_want_read(c->net, false);
-    tell_writable(c);
-}
-
-/* The rest of a packet that is larger than the common buffer: into memory of its own, which grows
- * with what has come, not with what was announced. */
-static ssize_t read_large(struct mqtt_client *c)
-{
-    if (c->rest_length == c->rest_capacity) {
-        size_t capacity =
-            c->rest_capacity * 2 < c->session.wants ? c->rest_capacity * 2 : c->session.wants;
-        uint8_t *grown = realloc(c->rest, capacity);
-        if (!grown)
-            return -ENOMEM;
-        c->rest = grown;
-        c->rest_capacity = capacity;
-    }
-    ssize_t n = mqtt_net_read(c->net, c->rest + c->rest_length, c->rest_capacity - c->rest_length);
-    if (n > 0)
-        c->rest_length += (size_t)n;
-    return n;
-}
-
-static void end_of_stream(struct mqtt_client *c, ssize_t n)
-{
-    if (c->linger)
-        linger_over(c);
-    else if (n == -ENOMEM)
-        lost(c, 0, "out of memory");
-    else if (n == 0)
-        lost(c, 0,
-             c->session.connected ? "the server closed the connection"
-                                  : "the server closed the connection without an answer to "
-                                    "CONNECT");
-    else
-        lost(c, 0, mqtt_net_why(c->net));
-}
-
-static void read_on(struct mqtt_client *c)
-{
-    size_t before = c->rest_length;
-    if (before)
-        memcpy(read_buffer, c->rest, before);
-    ssize_t n = mqtt_net_read(c->net, read_buffer + before, READ_BYTES - before);
-    if (n > 0) {
-        c->quiet_in = c->unanswered = 0;
-        take(c, read_buffer, before + (size_t)n);
-    } else if (n != -EAGAIN) {
-        end_of_stream(c, n);
-    }
-}
-
-static void read_on_large(struct mqtt_client *c)
-{
-    ssize_t n = read_large(c);
-    if (n > 0) {
-        c->quiet_in = c->unanswered = 0;
-        if (c->rest_length == c->session.wants)
-            take(c, c->rest, c->rest_length);
-    } else if (n != -EAGAIN) {
-        end_of_stream(c, n);
-    }
-}
-
-static void on_readable(void *arg)
-{
-    struct mqtt_client *c = arg;
-    if (c->linger) { /* nobody wants it any more */
-        ssize_t n = mqtt_net_read(c->net, read_buffer, READ_BYTES);
-        if (n <= 0 && n != -EAGAIN)
-            linger_over(c);
-    } else if (c->session.stalled) {
-        mqtt_net_want_read(c->net, false);
-    } else if (c->rest_length > READ_BYTES / 2) {
-        read_on_large(c); /* less than a packet is left over, so it is a large one */
-    } else {
-        read_on(c);
-    }
 }
 
 /* ---- keep-alive (MQTT 5 §3.1.2.10) ---------------------------------------------------------- */
@@ -283,18 +131,18 @@ static void tick(void *arg)
     if (!s->stalled)
         c->quiet_in++; /* while a full window stops the reading, silence means nothing */
     if (s->pinged && !s->stalled && ++c->unanswered > TICKS) {
-        lost(c, 0, "no answer to PINGREQ");
+        mqtt_native_lost(c, 0, "no answer to PINGREQ");
         return;
     }
     if (c->quiet_out >= TICKS - 1 || (c->quiet_in >= TICKS - 1 && !s->pinged)) {
         if (!s->pinged)
             c->unanswered = 0;
-        if (mqtt_session_ping(s) || write_out(c))
-            lost(c, 0, c->net ? mqtt_net_why(c->net) : "out of memory");
+        if (mqtt_session_ping(s) || mqtt_native_write(c))
+            mqtt_native_lost(c, 0, c->net ? mqtt_net_why(c->net) : "out of memory");
     }
 }
 
-static void begin_keep_alive(struct mqtt_client *c)
+void mqtt_native_up(struct mqtt_client *c)
 {
     uint64_t every = (uint64_t)c->session.keep_alive_s * 1000 / TICKS;
     c->quiet_in = c->quiet_out = c->unanswered = 0;
@@ -309,28 +157,28 @@ static void on_open(void *arg)
     struct mqtt_client *c = arg;
     int rc = mqtt_session_begin(&c->session);
     if (!rc)
-        rc = write_out(c);
+        rc = mqtt_native_write(c);
     if (rc)
-        lost(c, c->session.end_reason,
-             rc == -EACCES   ? c->session.end_why
-             : rc == -EINVAL ? "client_id, user or password is too long for CONNECT"
-             : rc == -ENOMEM ? "out of memory"
-                             : mqtt_net_why(c->net));
+        mqtt_native_lost(c, c->session.end_reason,
+                         rc == -EACCES   ? c->session.end_why
+                         : rc == -EINVAL ? "client_id, user or password is too long for CONNECT"
+                         : rc == -ENOMEM ? "out of memory"
+                                         : mqtt_net_why(c->net));
 }
 
 static void on_failed(void *arg, const char *why)
 {
     struct mqtt_client *c = arg;
     if (c->linger)
-        linger_over(c);
+        mqtt_native_linger_over(c);
     else
-        lost(c, 0, why);
+        mqtt_native_lost(c, 0, why);
 }
 
 static const struct mqtt_net_events net_events = {
     .open = on_open,
     .failed = on_failed,
-    .readable = on_readable,
+    .readable = mqtt_native_readable,
     .writable = on_writable,
 };
 
@@ -345,12 +193,11 @@ static void on_wake(void *arg)
     }
     if (!c->net)
         return;
-    tell_writable(c);
+    mqtt_native_tell_writable(c);
     if (c->resumed && c->net) {
         c->resumed = false;
         mqtt_net_want_read(c->net, true);
-        if (c->rest_length && c->session.state == SESSION_UP)
-            take(c, c->rest, c->rest_length);
+        mqtt_native_read_again(c);
     }
 }
 
@@ -402,7 +249,7 @@ static void native_disconnect(struct mqtt_client *c)
 {
     bool is_up = c->session.state == SESSION_UP;
     mqtt_session_close(&c->session);
-    linger(c, is_up && !write_out(c) ? LINGER_MS : 0);
+    linger(c, is_up && !mqtt_native_write(c) ? LINGER_MS : 0);
 }
 
 static int native_subscribe(struct mqtt_client *c, const struct mqtt_subscription *subscriptions,

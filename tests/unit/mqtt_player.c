@@ -85,7 +85,7 @@ static void say_packet(struct player *player, const struct mqtt_packet *packet)
         if (packet->topic_alias)
             snprintf(player->sent + strlen(player->sent), 16, " a%u", packet->topic_alias);
         if (publish->dup)
-            strcat(player->sent, " dup");
+            snprintf(player->sent + strlen(player->sent), 8, " dup");
         break;
     case MQTT_SUBSCRIBE:
         SEND(player, "%s %.*s", name, (int)packet->filters[0].filter.len,

@@ -117,8 +117,8 @@ struct amqp_connection {
     uint32_t peer;        /* AMQP_PEER_* */
     bool rabbitmq_3;      /* ends the session on `modified` */
     bool close_sent;
-    bool has_presettled;           /* a sink whose events end once they are written */
-    int64_t sent_us, sent_wall_us; /* the time of this loop turn's sends; 0: not asked yet */
+    bool has_presettled; /* a sink whose events end once they are written */
+    int64_t sent_us;     /* monotonic time of this loop turn's sends; 0: not asked yet */
     struct amqp_source *sources;
     struct amqp_sink *sinks;
 };

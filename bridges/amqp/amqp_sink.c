@@ -34,8 +34,7 @@ struct course {
 static int plan_course(struct amqp_sink *s, struct mg_str address, struct course *ret,
                        struct mg_err *err)
 {
-    ret->departure = (struct amqp_departure){
-        .wall_us = s->c->sent_wall_us, .peer = s->c->peer, .durable = s->settings->durable};
+    ret->departure = (struct amqp_departure){.peer = s->c->peer, .durable = s->settings->durable};
     if (address.len >= AMQP_ADDRESS_MAX || (address.len && memchr(address.at, 0, address.len))) {
         snprintf(err->text, sizeof err->text, "the address is longer than %d bytes or holds a NUL",
                  AMQP_ADDRESS_MAX - 1);
@@ -82,7 +81,7 @@ static int no_memory(struct amqp_sink *s, const struct mg_delivery *delivery)
 }
 
 static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_delivery *delivery,
-                    const struct course *course, struct mg_err *err)
+                    struct course *course, struct mg_err *err)
 {
     const struct mg_host *host = s->c->host;
     struct mg_message message = {.head = *host->event_head(delivery->event),
@@ -90,6 +89,10 @@ static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_
     message.properties = host->event_properties(delivery->event, &message.property_count);
     uint64_t most = pn_link_remote_max_message_size(sender->pn),
              own = (uint64_t)s->c->bridge->settings->max_message;
+    /* The time that is left must be counted from after the event came, however shortly: a clock of
+     * this turn's beginning would give it a moment more than it had. */
+    if (message.head.present & MG_HAS_EXPIRY)
+        course->departure.wall_us = host->wall_us(s->c->shard);
     amqp_buffer_reset(&s->out, KEEP_BYTES);
     s->out.limit = (size_t)(most && most < own ? most : own);
     struct mg_bytes rest;
@@ -123,15 +126,6 @@ static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_
     return 0;
 }
 
-/* One look at the clocks serves all that is sent in a loop turn. */
-static void look_at_clocks(struct amqp_connection *c)
-{
-    if (c->sent_us)
-        return;
-    c->sent_us = c->host->now_us(c->shard);
-    c->sent_wall_us = c->host->wall_us(c->shard);
-}
-
 int amqp_sink_send(struct amqp_sink *s, const struct mg_delivery *delivery, struct mg_err *err)
 {
     struct course course;
@@ -139,7 +133,8 @@ int amqp_sink_send(struct amqp_sink *s, const struct mg_delivery *delivery, stru
         s->blocked = true;
         return -EAGAIN;
     }
-    look_at_clocks(s->c);
+    if (!s->c->sent_us) /* one look at the clock serves the confirm timeouts of a loop turn */
+        s->c->sent_us = s->c->host->now_us(s->c->shard);
     int r = plan_course(s, delivery->address, &course, err);
     if (r < 0)
         return r;

@@ -226,7 +226,9 @@ static void a_full_source_leaves_the_others_of_its_connection_alone(void)
 /* Numbers go out at QoS 2 and come back at QoS 2 while the broker is restarted: each once. */
 static void exactly_once_over_restarts_of_the_broker(void)
 {
-    enum { EVENTS = 2000, RESTARTS = 3 };
+    /* Mosquitto 2.0 sends all that it has queued when a session comes back, and what is then above
+     * its limit of 20 has forgotten its PUBREC after another restart. */
+    enum { EVENTS = 1000, RESTARTS = 3, UNDER_WAY = 15 };
     static const struct kit_sent *sent[EVENTS];
     static uint8_t seen[EVENTS];
     int next = 0, restarts = 0;
@@ -244,7 +246,8 @@ static void exactly_once_over_restarts_of_the_broker(void)
             rig_broker_end(&broker);
             rig_broker_again(&broker);
         }
-        if (next < EVENTS && !send_to("seq", next, &sent[next]))
+        bool room = next < (int)kit_ingested_count(rig_host) + UNDER_WAY;
+        if (next < EVENTS && room && !send_to("seq", next, &sent[next]))
             next++;
         else
             usleep(200);

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Slack of the inbox beyond a window, for events of sources that cannot be held back. */
 enum { INBOX_SLACK = 4096 };
@@ -90,7 +89,7 @@ void gw_arrival_tell_shard(struct gw_arrival *a, uint32_t outcome, const char *r
         settle_source(a->connection, a->source, a->cookie, a->outcome, reason);
     } else if (reason != a->reason) {
         free(a->reason);
-        a->reason = strndup(reason, GW_REASON_MOST);
+        a->reason = gw_reason_copy(reason);
     }
 }
 

@@ -288,6 +288,7 @@ void gw_token_free_shard(mg_shard *shard, mg_token token);
 uint32_t gw_token_shard(mg_token token);
 
 /* settle.c: settlements and resumptions from any thread. */
+char *gw_reason_copy(const char *reason); /* cut to GW_REASON_MOST; NULL: out of memory */
 void gw_settle_host_fill(struct mg_host *host);
 mg_shard *gw_shard_of_token(mg_token token); /* gateway.c; NULL: no such shard */
 

@@ -87,7 +87,7 @@ static void finish(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome, cons
     leg->state = GW_LEG_DONE;
     leg->outcome = outcome;
     if (reason && outcome != MG_ACCEPTED)
-        leg->reason = strndup(reason, GW_REASON_MOST);
+        leg->reason = gw_reason_copy(reason);
     if (leg->orphan) {
         gw_passage_unref(passage);
     } else if (passage->shard == k->connection->shard) {

@@ -24,6 +24,17 @@ struct resumption {
     mg_event *events[];
 };
 
+char *gw_reason_copy(const char *reason)
+{
+    size_t length = strnlen(reason, GW_REASON_MOST);
+    char *copy = malloc(length + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, reason, length);
+    copy[length] = '\0';
+    return copy;
+}
+
 static void settle_shard(mg_shard *shard, mg_token token, uint32_t outcome, const char *reason)
 {
     void *object = gw_token_object_shard(shard, token);

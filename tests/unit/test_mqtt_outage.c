@@ -361,7 +361,7 @@ static void tls_and_client_certificates_are_checked(void)
                     0);
     rig_broker_again(&broker);
     over_tls(false, "ca.pem", true, NULL);
-    over_tls(false, "other.pem", false, "certificate verify failed");
+    over_tls(false, "other.pem", false, "certificate");
     rig_broker_kill(&broker);
     CU_ASSERT_EQUAL(rig_shell(&broker, "echo require_certificate true >> mosquitto.conf"), 0);
     rig_broker_again(&broker);

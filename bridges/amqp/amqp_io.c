@@ -16,12 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    READS_PER_TURN = 16,
-    READ_BYTES = 64 * 1024,
-    WRITE_STEP = 16 * 1024,
-    WRITE_BYTES = 64 * 1024
-};
+enum { READS_PER_TURN = 16, READ_BYTES = 64 * 1024 };
 
 struct amqp_io {
     const struct mg_host *host;
@@ -281,24 +276,11 @@ static void read_socket(struct amqp_io *io)
     }
 }
 
-/* What is to be written.  Proton's buffer begins with WRITE_STEP bytes and grows, up to the peer's
- * frame size, each time it is asked while full: so one write carries more where there is more. */
-static pn_bytes_t queued(struct amqp_io *io)
-{
-    pn_bytes_t bytes = pn_connection_driver_write_buffer(&io->driver);
-    for (size_t before = 0;
-         bytes.size > before && bytes.size < WRITE_BYTES && bytes.size % WRITE_STEP == 0;) {
-        before = bytes.size;
-        bytes = pn_connection_driver_write_buffer(&io->driver);
-    }
-    return bytes;
-}
-
 /* True: more to write than the socket took. */
 static bool write_socket(struct amqp_io *io)
 {
     for (;;) {
-        pn_bytes_t bytes = queued(io);
+        pn_bytes_t bytes = pn_connection_driver_write_buffer(&io->driver);
         if (bytes.size == 0)
             return false;
         ssize_t n = send(io->fd, bytes.start, bytes.size, MSG_NOSIGNAL);

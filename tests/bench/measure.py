@@ -96,7 +96,7 @@ class Meter:
             say(f"  {title}, round {number + 1}: {sample['rate']:,.0f} events/s")
         except Exception as error:  # pylint: disable=broad-except
             self.errors.append(f"{part}: {title}: {error}")
-            say(f"  {title}: {error}")
+            say("\n    ".join(f"  {title}: {error}".splitlines()[:8]))
             return False
         finally:
             if subject:

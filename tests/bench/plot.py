@@ -27,13 +27,13 @@ text { font: 12px system-ui, sans-serif; fill: #333 }
 .grid { stroke: #888; stroke-opacity: .25; fill: none }
 .a { stroke: #0969da; fill: #0969da } .b { stroke: #cf5a00; fill: #cf5a00 }
 .c { stroke: #1a7f37; fill: #1a7f37 }
-.line { fill: none; stroke-width: 2 }
-.bar { stroke: none } .other { fill-opacity: .45 }
 @media (prefers-color-scheme: dark) {
 text { fill: #ddd } .axis { stroke: #aaa }
 .a { stroke: #58a6ff; fill: #58a6ff } .b { stroke: #f0883e; fill: #f0883e }
 .c { stroke: #3fb950; fill: #3fb950 }
 }
+.line { fill: none; stroke-width: 2 }
+.bar { stroke: none } .other { fill-opacity: .45 }
 """
 PARTS = {"routes": ("routes", "{:,}".format), "payload": ("payload, bytes", report.size),
          "connections": ("source connections", "{:,}".format),

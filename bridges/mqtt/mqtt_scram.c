@@ -96,7 +96,7 @@ static char *escaped(const char *user)
     char *text = malloc(strlen(user) * 3 + 1), *end = text;
     for (const char *c = user; text && *c; c++) {
         if (*c == ',' || *c == '=')
-            end += sprintf(end, "=%s", *c == ',' ? "2C" : "3D");
+            end = mempcpy(end, *c == ',' ? "=2C" : "=3D", 3);
         else
             *end++ = *c;
     }
@@ -167,7 +167,7 @@ static int salt_password(struct mqtt_scram *scram, const char *salt, struct part
         strspn(count.at, "0123456789") < count.length)
         return refuse(err, "the server's iteration count is no number");
     snprintf(digits, sizeof(digits), "%.*s", (int)count.length, count.at);
-    long long iterations = atoll(digits);
+    long long iterations = strtoll(digits, NULL, 10);
     if (iterations < ITERATIONS_LEAST || iterations > ITERATIONS_MOST) {
         snprintf(err->text, sizeof(err->text),
                  MQTT_SCRAM_METHOD ": the server asks for %lld iterations; %d to %d are taken here",

@@ -60,7 +60,7 @@ static int number_of(size_t index)
         kit_host_table(rig_host)->event_payload(kit_ingested(rig_host, index)->event);
     char text[16];
     snprintf(text, sizeof(text), "%.*s", (int)payload.len, (const char *)payload.at);
-    return atoi(text);
+    return (int)strtol(text, NULL, 10);
 }
 
 static void expect_log(const char *pattern, int least)

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stream under the fake host, and a server in the same process. */
-#include "mqtt_net_rig.h"
+#include "mqtt_net_ws_rig.h"
 #include <CUnit/CUnit.h>
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
-#include <signal.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 10000 };
@@ -142,7 +140,7 @@ static void on_readable(void *arg)
         rig->end = n;
         rig->ended = true;
         mqtt_net_want_read(rig->net, false);
-    } else if (rig->read_most) {
+    } else if (rig->read_most && n > 0) {
         mqtt_net_want_read(rig->net, false);
     }
 }
@@ -168,10 +166,10 @@ void rig_server_stop(struct rig_server *server)
         close(server->fd);
     if (server->listener >= 0)
         close(server->listener);
-    if (server->pid) {
-        kill(server->pid, SIGKILL);
-        waitpid(server->pid, NULL, 0);
-    }
+    SSL_free(server->ssl);
+    SSL_CTX_free(server->tls);
+    rig_ws_free(server->socket);
+    *server = (struct rig_server){.listener = -1, .fd = -1};
 }
 
 void rig_end(struct rig *rig, struct rig_server *server)
@@ -237,18 +235,38 @@ static bool has_no_handles(void *arg)
     return !kit_live_handles(arg);
 }
 
+/* Turns the loop, and the server between. */
+static bool run(struct rig *rig, bool (*done)(void *arg))
+{
+    const struct mg_host *table = kit_host_table(rig->host);
+    int64_t until_us = table->now_us(kit_shard(rig->host, 0)) + PATIENCE_MS * INT64_C(1000);
+    for (;;) {
+        if (rig->server)
+            rig_serve(rig->server);
+        if (kit_run_until(rig->host, done, rig, rig->server ? 2 : PATIENCE_MS))
+            return true;
+        if (table->now_us(kit_shard(rig->host, 0)) > until_us)
+            return false;
+    }
+}
+
+bool rig_opens_at_all(struct rig *rig)
+{
+    run(rig, opened_or_failed);
+    return rig->calls[RIG_OPEN] == 1 && !rig->calls[RIG_FAILED];
+}
+
 bool rig_opens(struct rig *rig)
 {
-    kit_run_until(rig->host, opened_or_failed, rig, PATIENCE_MS);
-    if (rig->calls[RIG_FAILED])
-        fprintf(stderr, "%s: %s\n", rig->url, rig->why);
-    return rig->calls[RIG_OPEN] == 1 && !rig->calls[RIG_FAILED];
+    if (rig_opens_at_all(rig))
+        return true;
+    fprintf(stderr, "%s: %s\n", rig->url, rig->why);
+    return false;
 }
 
 bool rig_fails(struct rig *rig, const char *part)
 {
-    bool so = kit_run_until(rig->host, has_failed, rig, PATIENCE_MS) &&
-              rig->calls[RIG_FAILED] == 1 && strstr(rig->why, part);
+    bool so = run(rig, has_failed) && rig->calls[RIG_FAILED] == 1 && strstr(rig->why, part);
     if (!so)
         fprintf(stderr, "%s: expected '%s', said '%s'\n", rig->url, part, rig->why);
     return so;
@@ -256,18 +274,18 @@ bool rig_fails(struct rig *rig, const char *part)
 
 bool rig_ends(struct rig *rig)
 {
-    return kit_run_until(rig->host, has_ended, rig, PATIENCE_MS);
+    return run(rig, has_ended);
 }
 
 bool rig_reads(struct rig *rig, size_t bytes)
 {
     rig->expect = bytes;
-    return kit_run_until(rig->host, has_received, rig, PATIENCE_MS);
+    return run(rig, has_received);
 }
 
 bool rig_is_closed(struct rig *rig)
 {
-    return kit_run_until(rig->host, is_closed, rig, PATIENCE_MS);
+    return run(rig, is_closed);
 }
 
 void rig_settle_jobs(struct rig *rig)
@@ -316,7 +334,7 @@ bool rig_listen(struct rig_server *server, int family, int port)
     socklen_t length = loopback(&address, family, port);
     int one = 1;
     *server = (struct rig_server){.fd = -1};
-    server->listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    server->listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (server->listener < 0)
         return false;
     int small = 64 * 1024; /* so that a slow server is felt soon */
@@ -344,15 +362,50 @@ void rig_listen_full(struct rig_server *server, const char *address, int port)
         give_up("a listener without room");
 }
 
+void rig_serve(struct rig_server *server)
+{
+    if (server->fd < 0)
+        server->fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (server->fd < 0 || server->ready)
+        return;
+    if (server->tls && !server->ssl) {
+        server->ssl = SSL_new(server->tls);
+        if (!server->ssl || !SSL_set_fd(server->ssl, server->fd))
+            give_up("a TLS connection");
+        SSL_set_accept_state(server->ssl);
+        SSL_set_mode(server->ssl,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
+    server->ready = (!server->ssl || SSL_do_handshake(server->ssl) == 1) &&
+                    (!server->socket || rig_ws_upgrade(server));
+}
+
+static bool is_ready(void *arg)
+{
+    return ((struct rig *)arg)->server->ready;
+}
+
 void rig_accept(struct rig *rig, struct rig_server *server)
 {
-    struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
-    (void)rig;
-    server->fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-    if (server->fd < 0)
-        give_up("accept");
-    setsockopt(server->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    setsockopt(server->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    rig->server = server;
+    if (!run(rig, is_ready))
+        give_up("nobody connects");
+}
+
+ssize_t rig_server_read(struct rig_server *server, void *at, size_t size)
+{
+    if (!server->ssl)
+        return recv(server->fd, at, size, MSG_DONTWAIT);
+    int n = SSL_read(server->ssl, at, (int)size);
+    return n > 0 ? n : SSL_get_error(server->ssl, n) == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+ssize_t rig_server_write(struct rig_server *server, const void *at, size_t size)
+{
+    if (!server->ssl)
+        return send(server->fd, at, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int n = SSL_write(server->ssl, at, (int)size);
+    return n > 0 ? n : -1;
 }
 
 void rig_hang_up(struct rig_server *server, bool reset)
@@ -390,10 +443,11 @@ static size_t write_from(struct rig *rig, size_t at, size_t until)
 }
 
 /* What the server has, checked; nothing: false. */
-static bool serve_read(int fd, size_t *at, size_t *wrong)
+static bool serve_read(struct rig_server *server, size_t *at, size_t *wrong)
 {
     static unsigned char bytes[8192];
-    ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    ssize_t n = server->socket ? rig_ws_read(server, bytes, sizeof(bytes))
+                               : rig_server_read(server, bytes, sizeof(bytes));
     for (ssize_t i = 0; i < n; i++)
         *wrong += bytes[i] != rig_byte(*at + (size_t)i);
     if (n > 0)
@@ -401,13 +455,15 @@ static bool serve_read(int fd, size_t *at, size_t *wrong)
     return n > 0;
 }
 
-static bool serve_write(int fd, size_t *at, size_t until)
+static bool serve_write(struct rig_server *server, size_t *at, size_t until)
 {
     unsigned char bytes[5000];
     size_t length = until - *at < sizeof(bytes) ? until - *at : sizeof(bytes);
     for (size_t i = 0; i < length; i++)
         bytes[i] = rig_byte(*at + i);
-    ssize_t n = length ? send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+    ssize_t n = !length          ? 0
+                : server->socket ? rig_ws_write(server, bytes, length)
+                                 : rig_server_write(server, bytes, length);
     if (n > 0)
         *at += (size_t)n;
     return n > 0;
@@ -420,7 +476,7 @@ void rig_fill_and_drain(struct rig *rig, struct rig_server *server)
         sent += n;
     CU_ASSERT_EQUAL(rig->calls[RIG_WRITABLE], 0);
     for (int i = 0; i < 100000 && rig->net && served < sent; i++) {
-        serve_read(server->fd, &served, &wrong);
+        serve_read(server, &served, &wrong);
         kit_turn(rig->host);
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -449,8 +505,8 @@ static bool transferred(void *arg)
         t->blocked = n < 40000 && t->sent < t->bytes;
     }
     if (t->turn % 3 == 0) /* the server is slow */
-        serve_read(t->server->fd, &t->served, &t->wrong);
-    for (int i = 0; i < 8 && serve_write(t->server->fd, &t->answered, t->bytes); i++)
+        serve_read(t->server, &t->served, &t->wrong);
+    for (int i = 0; i < 8 && serve_write(t->server, &t->answered, t->bytes); i++)
         continue;
     if (t->turn % 2 == 0) /* and so is the client */
         mqtt_net_want_read(rig->net, true);

@@ -9,6 +9,7 @@ enum rig_event { RIG_NEVER, RIG_OPEN, RIG_READABLE, RIG_WRITABLE, RIG_FAILED, RI
 
 struct rig {
     struct kit_host *host;
+    struct rig_server *server; /* that waiting drives, may be NULL */
     struct mqtt_net *net;
     char url[200];
     struct mqtt_tls tls;
@@ -22,11 +23,14 @@ struct rig {
     size_t wrong, expect; /* bytes that have to come */
 };
 
-/* A server's end.  Only the parent talks to fd: it blocks for no longer than ten seconds. */
+/* A server in the same process, which does something only while the test waits for it. */
 struct rig_server {
     int listener, fd;
     int port;
-    pid_t pid; /* of a server that is another program, 0: none */
+    struct ssl_ctx_st *tls; /* NULL: none */
+    struct ssl_st *ssl;
+    bool ready;            /* connected, and all handshakes are through */
+    struct rig_ws *socket; /* NULL: no WebSocket */
 };
 
 /* The byte at a place of a stream, so that what is lost, doubled or swapped is seen. */
@@ -45,11 +49,17 @@ void rig_server_stop(struct rig_server *server);
 extern const char *rig_names;
 /* prefix:port and suffix. */
 void rig_connect(struct rig *rig, const char *prefix, int port, const char *suffix);
-void rig_accept(struct rig *rig, struct rig_server *server);
+/* Goes on with accepting and with the handshakes, as far as it can without waiting. */
+void rig_serve(struct rig_server *server);
+void rig_accept(struct rig *rig, struct rig_server *server); /* waits until it is through */
+/* As recv and send do that do not wait. */
+ssize_t rig_server_read(struct rig_server *server, void *at, size_t size);
+ssize_t rig_server_write(struct rig_server *server, const void *at, size_t size);
 void rig_hang_up(struct rig_server *server, bool reset);
 
 /* Each turns the loop until it is so, ten seconds at most. */
 bool rig_opens(struct rig *rig);
+bool rig_opens_at_all(struct rig *rig);            /* the same, where a failure is expected */
 bool rig_fails(struct rig *rig, const char *part); /* and the reason has `part` in it */
 bool rig_ends(struct rig *rig);
 bool rig_reads(struct rig *rig, size_t bytes); /* all that has come since the beginning */

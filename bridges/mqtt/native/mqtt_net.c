@@ -17,6 +17,8 @@ struct mqtt_net {
     const char *server_name;
     struct mqtt_where where;
     struct mqtt_why why;
+    struct mqtt_tls_setup *setup;
+    struct ssl_ctx_st *context; /* the setup's */
     struct mqtt_dial *dial;
     struct mqtt_stream *stream; /* the topmost layer */
     mg_io *watch;
@@ -40,6 +42,8 @@ void mqtt_why_set(struct mqtt_why *why, const char *format, ...)
 
 static void release(struct mqtt_net *net)
 {
+    mqtt_tls_setup_stop(net->setup);
+    net->setup = NULL;
     mqtt_dial_stop(net->dial);
     net->dial = NULL;
     net->host->io_stop(net->watch); /* before its descriptor is closed */
@@ -157,16 +161,29 @@ static void on_ready(void *arg, uint32_t events)
         go_on(net);
 }
 
-static int build(struct mqtt_net *net, int fd)
+/* Puts a layer on top of those that there are. */
+static bool add(struct mqtt_net *net, struct mqtt_stream *layer)
 {
-    net->stream = mqtt_tcp_stream(fd, net->where.at, &net->why);
-    if (!net->stream) {
+    if (layer)
+        net->stream = layer;
+    return layer;
+}
+
+static bool build(struct mqtt_net *net, int fd)
+{
+    if (!add(net, mqtt_tcp_stream(fd, net->where.at, &net->why))) {
         close(fd);
-        return -ENOMEM;
+        return false;
     }
-    net->watched = MG_IO_READ;
+    if (net->where.tls &&
+        !add(net, mqtt_tls_stream(net->stream, net->context, net->tls,
+                                  net->server_name ? net->server_name : net->where.host)))
+        return false;
+    if (net->where.web_socket && !add(net, mqtt_ws_stream(net->stream, &net->where)))
+        return false;
+    net->watched = net->stream->ops->wants(net->stream, true, false);
     net->watch = net->host->io_watch(net->shard, fd, net->watched, on_ready, net);
-    return net->watch ? 0 : -ENOMEM;
+    return net->watch;
 }
 
 static void on_connected(void *arg, int fd)
@@ -174,25 +191,65 @@ static void on_connected(void *arg, int fd)
     struct mqtt_net *net = arg;
     mqtt_dial_stop(net->dial);
     net->dial = NULL;
-    if (build(net, fd)) {
-        mqtt_why_set(&net->why, "%s: out of memory", net->where.at);
+    bool built = build(net, fd);
+    mqtt_tls_setup_stop(net->setup);
+    net->setup = NULL;
+    if (built) {
+        go_on(net);
+    } else {
+        if (!net->why.text[0])
+            mqtt_why_set(&net->why, "%s: out of memory", net->where.at);
         fail(net);
-        return;
     }
-    go_on(net);
 }
 
-static void on_dial_failed(void *arg)
+static void on_begin_failed(void *arg)
 {
     fail(arg);
 }
 
 static const struct mqtt_dial_events dial_events = {
     .connected = on_connected,
-    .failed = on_dial_failed,
+    .failed = on_begin_failed,
 };
 
+static bool dial(struct mqtt_net *net)
+{
+    net->dial = mqtt_dial_start(net->host, net->shard, &net->where, &net->why, &dial_events, net);
+    return net->dial;
+}
+
+static void on_setup(void *arg, struct ssl_ctx_st *context)
+{
+    struct mqtt_net *net = arg;
+    net->context = context;
+    if (dial(net))
+        return;
+    mqtt_why_set(&net->why, "%s: out of memory", net->where.at);
+    fail(net);
+}
+
+static const struct mqtt_tls_setup_events setup_events = {
+    .ready = on_setup,
+    .failed = on_begin_failed,
+};
+
+/* With TLS, its files come first: where they are wrong, no connection is of use. */
+static bool begin(struct mqtt_net *net)
+{
+    net->again = net->host->wake_new(net->shard, on_again, net);
+    if (!net->again)
+        return false;
+    if (!net->where.tls)
+        return dial(net);
+    net->setup =
+        mqtt_tls_setup_start(net->host, net->shard, net->tls, &net->why, &setup_events, net);
+    return net->setup;
+}
+
 /* ---- calls ---------------------------------------------------------------------------------- */
+
+static const struct mqtt_tls no_options;
 
 int mqtt_net_connect(const struct mg_host *host, mg_shard *shard, const char *url,
                      const struct mqtt_tls *tls, const char *server_name,
@@ -208,13 +265,11 @@ int mqtt_net_connect(const struct mg_host *host, mg_shard *shard, const char *ur
                                  .shard = shard,
                                  .events = events,
                                  .arg = arg,
-                                 .tls = tls,
+                                 .tls = tls ? tls : &no_options,
                                  .server_name = server_name,
                                  .where = where};
-        net->again = host->wake_new(shard, on_again, net);
-        net->dial = mqtt_dial_start(host, shard, &net->where, &net->why, &dial_events, net);
     }
-    if (!net || !net->again || !net->dial) {
+    if (!net || !begin(net)) {
         mqtt_net_close(net);
         snprintf(reterr->text, sizeof(reterr->text), "out of memory");
         return -ENOMEM;

@@ -23,9 +23,9 @@ struct mqtt_net_events {
 };
 
 /* url: mqtt://host:port, mqtts://, ws://host:port/path, wss://; an IPv6 host in brackets.  The
- * port's default is 1883, 8883, 80, 443.  url, tls and server_name live as long as the net.
- * server_name: what the certificate is checked for and SNI says; NULL: the url's host.
- * 0, -EINVAL (url), -ENOMEM; everything else comes as `failed`. */
+ * port's default is 1883, 8883, 80, 443, and the path's is /mqtt.  url, tls and server_name live as
+ * long as the net. server_name: what the certificate is checked for and SNI says; NULL: the url's
+ * host. 0, -EINVAL (url), -ENOMEM; everything else comes as `failed`. */
 int mqtt_net_connect(const struct mg_host *host, mg_shard *shard, const char *url,
                      const struct mqtt_tls *tls, const char *server_name,
                      const struct mqtt_net_events *events, void *arg, struct mqtt_net **ret_net,

@@ -13,6 +13,8 @@ void mqtt_why_set(struct mqtt_why *why, const char *format, ...)
 
 /* ---- layers --------------------------------------------------------------------------------- */
 
+struct ssl_ctx_st;
+
 struct mqtt_stream {
     const struct mqtt_stream_ops *ops;
     struct mqtt_stream *under; /* owned; NULL: this is the socket */
@@ -48,6 +50,28 @@ static inline void mqtt_stream_close(struct mqtt_stream *stream)
 
 /* Each takes fd, or `under`, on success; NULL: out of memory. */
 struct mqtt_stream *mqtt_tcp_stream(int fd, const char *at, struct mqtt_why *why);
+
+/* context: of mqtt_tls_setup_start, borrowed for the call.  name: what the certificate is checked
+ * for; alpn: what was offered; both live as long as the stream. */
+struct mqtt_stream *mqtt_tls_stream(struct mqtt_stream *under, struct ssl_ctx_st *context,
+                                    const struct mqtt_tls *tls, const char *name);
+
+/* where lives as long as the stream. */
+struct mqtt_stream *mqtt_ws_stream(struct mqtt_stream *under, const struct mqtt_where *where);
+
+/* ---- TLS: certificates and keys, read away from the loop, anew for each connection ----------- */
+
+struct mqtt_tls_setup;
+struct mqtt_tls_setup_events {
+    void (*ready)(void *arg, struct ssl_ctx_st *context); /* the setup's */
+    void (*failed)(void *arg);                            /* with why */
+};
+/* Reads what tls names.  why lives as long as the setup.  No callback comes out of the call.
+ * NULL: out of memory. */
+struct mqtt_tls_setup *mqtt_tls_setup_start(const struct mg_host *host, mg_shard *shard,
+                                            const struct mqtt_tls *tls, struct mqtt_why *why,
+                                            const struct mqtt_tls_setup_events *events, void *arg);
+void mqtt_tls_setup_stop(struct mqtt_tls_setup *setup); /* NULL is fine; inside a callback, too */
 
 /* ---- dialling ------------------------------------------------------------------------------- */
 

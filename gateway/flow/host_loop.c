@@ -9,6 +9,7 @@
 
 struct mg_io {
     uv_poll_t poll;
+    int wanted; /* UV_READABLE, UV_WRITABLE */
     void (*ready)(void *arg, uint32_t events);
     void *arg;
 };
@@ -52,6 +53,9 @@ void gw_shard_close_handles(struct mg_shard *shard)
 
 /* ---- descriptors ---------------------------------------------------------------------------- */
 
+/* libuv ends the watch of a descriptor that is in error.  What the peer had sent before is still to
+ * be read, and the error comes behind it: so the watch goes on for as long as the module wants it.
+ */
 static void io_ready(uv_poll_t *poll, int status, int events)
 {
     struct mg_io *io = (struct mg_io *)poll;
@@ -60,12 +64,14 @@ static void io_ready(uv_poll_t *poll, int status, int events)
     if (status < 0) /* the module's next read or write tells it what is wrong */
         ready = MG_IO_READ | MG_IO_WRITE;
     io->ready(io->arg, ready);
+    if (status < 0 && io->wanted && !uv_is_closing((uv_handle_t *)poll))
+        uv_poll_start(poll, io->wanted, io_ready);
 }
 
 static int io_events(mg_io *io, uint32_t events)
 {
-    int wanted = (events & MG_IO_READ ? UV_READABLE : 0) | (events & MG_IO_WRITE ? UV_WRITABLE : 0);
-    return wanted ? uv_poll_start(&io->poll, wanted, io_ready) : uv_poll_stop(&io->poll);
+    io->wanted = (events & MG_IO_READ ? UV_READABLE : 0) | (events & MG_IO_WRITE ? UV_WRITABLE : 0);
+    return io->wanted ? uv_poll_start(&io->poll, io->wanted, io_ready) : uv_poll_stop(&io->poll);
 }
 
 static void io_stop(mg_io *io)

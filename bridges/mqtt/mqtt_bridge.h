@@ -149,6 +149,7 @@ struct mqtt_link {
     mg_connection *core;
     mg_shard *shard;
     struct mqtt_client *client;
+    uint32_t index; /* among the connections of its bridge; the first one has the will */
     char *client_id;
     enum mqtt_link_state state;
     bool draining, closing, reported;

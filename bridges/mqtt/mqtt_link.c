@@ -275,7 +275,7 @@ static int create_client(struct mqtt_link *link, struct mg_err *err)
         .receive_maximum = v5 ? (uint16_t)settings->receive_maximum : 0,
         .max_packet = (uint32_t)settings->max_packet,
         .in_flight_most = link->flight_count,
-        .will = link->bridge->will.topic ? &link->bridge->will : NULL,
+        .will = link->bridge->will.topic && !link->index ? &link->bridge->will : NULL,
         .tls = &link->bridge->tls,
         .auth = mqtt_auth_of(link),
         .topic_aliases = v5 ? (uint16_t)settings->topic_aliases : 0,
@@ -295,6 +295,7 @@ int mqtt_open(void *self, mg_connection *connection, uint32_t index, void **ret_
         link->host = bridge->host;
         link->core = connection;
         link->shard = bridge->host->connection_shard(connection);
+        link->index = index;
         link->client_id = make_client_id(bridge, index);
         link->keeps = bridge->client_ops->keeps_publishes && mqtt_keeps_session(bridge->settings);
     }

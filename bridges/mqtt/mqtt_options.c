@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The options of the mqtt bridge, and the checks across them. */
 #include "mqtt_bridge.h"
+#include "native/mqtt_net_url.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -187,24 +188,18 @@ bool mqtt_session_survives(const struct mqtt_settings *settings)
 
 static int check_urls(const struct mqtt_settings *settings, struct mg_err *err)
 {
-    static const char *const schemes[] = {"mqtt://", "ws://", "mqtts://", "wss://"};
     bool secure = false;
     for (size_t i = 0; i < settings->urls.count; i++) {
         const char *url = ((const char *const *)settings->urls.items)[i];
-        size_t scheme = 0;
-        while (scheme < 4 && strncmp(url, schemes[scheme], strlen(schemes[scheme])))
-            scheme++;
-        if (scheme == 4)
-            return mqtt_decline(
-                err, "url", "'%.80s' begins with none of mqtt://, mqtts://, ws://, wss://", url);
-        const char *host = url + strlen(schemes[scheme]);
-        if (!*host || *host == ':' || *host == '/')
-            return mqtt_decline(err, "url", "'%.80s' names no host", url);
+        struct mqtt_where where;
         if (strlen(url) > 1000)
             return mqtt_decline(err, "url", "a url has at most 1000 bytes");
-        if (strchr(host, '@'))
+        if (strchr(url, '@'))
             return mqtt_decline(err, "url", "a url carries no user: write user: and password:");
-        secure = secure || scheme >= 2;
+        int rc = mqtt_where_parse(url, &where, err);
+        if (rc)
+            return rc;
+        secure = secure || where.tls;
     }
     bool has_tls =
         settings->tls.ca || settings->tls.ca_path || settings->tls.cert || settings->tls.key;

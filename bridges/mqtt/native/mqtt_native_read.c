@@ -44,7 +44,8 @@ static void take(struct mqtt_client *c, const uint8_t *at, size_t length)
         return; /* a callback has ended it */
     if (taken >= 0 && keep(c, at + taken, length - (size_t)taken))
         taken = -ENOMEM;
-    int rc = mqtt_native_write(c); /* acknowledgements, or DISCONNECT that says the fault */
+    /* What the session says by itself.  What the core publishes meanwhile, it flushes. */
+    int rc = s->answered ? mqtt_native_write(c) : 0;
     if (taken < 0) {
         mqtt_native_lost(c, s->end_reason, taken == -ENOMEM ? "out of memory" : s->end_why);
         return;

@@ -79,6 +79,7 @@ int mqtt_session_put(struct mqtt_session *s, const struct mqtt_packet *packet)
         mqtt_packet_encode(packet, s->options.v5, at, length);
     }
     mqtt_outbox_add(&s->outbox, slab, length);
+    s->answered = s->answered || s->in_input;
     return 0;
 }
 
@@ -97,6 +98,7 @@ int mqtt_session_answer(struct mqtt_session *s, enum mqtt_type type, uint16_t id
     if (said)
         at[4] = reason;
     mqtt_outbox_add(&s->outbox, slab, said ? 5 : 4);
+    s->answered = s->answered || s->in_input;
     return 0;
 }
 
@@ -198,7 +200,7 @@ static int decode_fault(struct mqtt_session *s, const struct mqtt_fault *fault)
                               fault->text, mqtt_reason_text(fault->reason));
 }
 
-ptrdiff_t mqtt_session_input(struct mqtt_session *s, const uint8_t *at, size_t length)
+static ptrdiff_t input(struct mqtt_session *s, const uint8_t *at, size_t length)
 {
     size_t taken = 0;
     uint32_t most = s->options.v5 ? s->options.max_packet : 0;
@@ -230,6 +232,15 @@ ptrdiff_t mqtt_session_input(struct mqtt_session *s, const uint8_t *at, size_t l
         taken += (size_t)size;
     }
     return (ptrdiff_t)taken;
+}
+
+ptrdiff_t mqtt_session_input(struct mqtt_session *s, const uint8_t *at, size_t length)
+{
+    s->in_input = true;
+    s->answered = false;
+    ptrdiff_t taken = input(s, at, length);
+    s->in_input = false;
+    return taken;
 }
 
 /* ---- the end of a connection ---------------------------------------------------------------- */

@@ -102,6 +102,8 @@ struct mqtt_session {
     size_t carried_count, carried_capacity;
     struct mqtt_alias *topics; /* aliases of the server; options.topic_aliases of them */
     bool authenticating, pinged;
+    bool in_input;
+    bool answered; /* input has put something into the outbox by itself */
     size_t wants; /* bytes of the packet at the front, 0: not known */
 };
 enum { MQTT_SUBSCRIBE_ID = 65536 - MQTT_SUBSCRIBES_MOST };

@@ -227,6 +227,7 @@ static int resend(struct mqtt_session *s)
         }
         if (rc)
             return rc;
+        s->answered = true;
         s->resend = sent->next;
     }
     forget_aliases(s);

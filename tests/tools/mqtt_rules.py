@@ -66,11 +66,11 @@ def _check_publish(connection, packet):
     if not packet.qos:
         connection.peer.received.append(packet)
         return
-    known = session.theirs.get(packet.id)
-    seal = _fingerprint(packet, topic)
+    known, seal = session.theirs.get(packet.id), _fingerprint(packet, topic)
     if packet.dup:
-        _check_repeated(connection, packet, known, seal)
+        former = _check_repeated(connection, packet, known, seal)
     else:
+        former = None
         wire.need(known is None, f"PUBLISH: packet identifier {packet.id} is in use")
         if connection.resending:
             missing = [i for i, e in session.theirs.items() if not e.received and e.connection != connection.index]
@@ -81,31 +81,40 @@ def _check_publish(connection, packet):
     wire.need(len(connection.unanswered) <= window,
               f"{len(connection.unanswered)} unacknowledged PUBLISH, Receive Maximum {window}")
     if known is None:
+        session.finished.pop(packet.id, None)
+        serial = former.serial if former else len(connection.peer.received)
         session.theirs[packet.id] = SimpleNamespace(seal=seal, received=False, connection=connection.index,
-                                                    serial=len(connection.peer.received))
+                                                    serial=serial)
         connection.peer.received.append(packet)
-        session.theirs.move_to_end(packet.id)
     else:
         known.connection = connection.index
         if packet.qos == 1:
             connection.peer.received.append(packet)
 
 
+def unheard(connection, packet_id):
+    """A publish whose last answer went out on an earlier connection, so that it may have been lost."""
+    entry = connection.session.finished.get(packet_id)
+    return entry if entry is not None and entry.finished_on < connection.index else None
+
+
 def _check_repeated(connection, packet, known, seal):
+    """→ what it repeats; None where the first sending never arrived."""
     wire.need(connection.resending, f"PUBLISH {packet.id}: DUP without a kept session or behind new ones (§4.4)")
-    former = known or connection.unheard.get(packet.id)
-    if former is None:
-        return  # its first sending never arrived
+    former = known or unheard(connection, packet.id)
+    if former is None or (known is None and former.seal != seal):
+        return None  # its identifier may have been free by then
     wire.need(former.seal == seal, f"PUBLISH {packet.id} repeated with other content")
     wire.need(known or packet.qos == 1, f"PUBLISH {packet.id} of QoS 2 again, although it was released")
     wire.need(former.serial > connection.last_resent, f"PUBLISH {packet.id}: sent again out of order (§4.6)")
     connection.last_resent = former.serial
+    return former
 
 
 def _check_pubrel(connection, packet):
     entry = connection.session.theirs.get(packet.id)
     if entry is None:
-        wire.need(packet.id in connection.unheard, f"PUBREL {packet.id} without a PUBREC")
+        wire.need(unheard(connection, packet.id), f"PUBREL {packet.id} without a PUBREC")
         return
     wire.need(entry.received, f"PUBREL {packet.id} before its PUBREC")
     expected = connection.expect[PUBREL]

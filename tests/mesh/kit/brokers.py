@@ -12,14 +12,13 @@ NODE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "node")
 
 
 class _Broker:
-    """ports: by scheme.  v5, qos (the highest), shared ($share), durable (sessions outlive a crash)."""
-    v5, qos, shared, durable, user, secured = True, 2, True, True, None, True
+    """ports: by scheme.  v5, qos (the highest it hands out), qos_in (the highest it takes), durable
+    (sessions outlive a crash), ordered (also behind what was queued for a client that was away)."""
+    v5, qos, qos_in, durable, ordered, user, path = True, 2, 2, True, True, None, "/mqtt"
 
     def url(self, scheme="mqtt"):
         host = "localhost" if scheme in ("mqtts", "wss") else "127.0.0.1"
         return f"{scheme}://{host}:{self.ports[scheme]}{self.path if scheme.startswith('ws') else ''}"
-
-    path = "/mqtt"
 
     @property
     def port(self):
@@ -55,7 +54,7 @@ class MosquittoServer(_Broker):
         self.ports = {scheme: free_port() for scheme in ("mqtt", "mqtts", "ws", "wss")}
         extra = "".join(f"listener {self.ports[scheme]} 127.0.0.1\n{lines}" for scheme, lines in (
             ("mqtts", tls), ("ws", "protocol websockets\n"), ("wss", "protocol websockets\n" + tls)))
-        self.broker = Mosquitto(rig.folder, "server", persist=True, extra=extra, port=self.ports["mqtt"])
+        self.broker = Mosquitto(rig.folder, "server", persist=True, autosave=False, extra=extra, port=self.ports["mqtt"])
         rig.brokers.append(self.broker)
         rig.own(self.broker.process)
         self.broker.start()
@@ -74,7 +73,7 @@ class MosquittoServer(_Broker):
 class RabbitServer(_Broker):
     """RabbitMQ 3.10: 3.1.1 only, QoS 2 granted as 1, no shared subscriptions.  Messages between two
     of its MQTT clients keep no flag but retain."""
-    v5, qos, shared, user, path = False, 1, False, "guest", "/ws"
+    v5, qos, qos_in, user, path = False, 1, 1, "guest", "/ws"
 
     def __init__(self, rig):
         self.broker = rig.rabbitmq
@@ -92,8 +91,9 @@ class RabbitServer(_Broker):
 
 
 class AedesServer(_Broker):
-    """aedes 0.51: 3.1.1 only, everything in memory."""
-    v5, shared, durable = False, False, False
+    """aedes 0.51: 3.1.1 only, no shared subscriptions, everything in memory.  It sends PUBCOMP before it has
+    forgotten the packet identifier, and then forgets the next message that is sent under it: QoS 1 alone."""
+    v5, qos_in, durable, ordered = False, 1, False, False
 
     def __init__(self, rig):
         c = rig.certs

@@ -44,6 +44,16 @@ class FakeServer(mqtt_peer.Peer):
               lambda: f"{count} connections, came {self.count(wire.CONNECT)}", timeout_s)
         return [c for c in self.connections if c.connect is not None]
 
+    def story(self, packets=25):
+        """The last packets of the last connections, for the log of a failed test."""
+        lines = []
+        for connection in self.connections[-4:]:
+            said = " ".join(f"{p.name}{f' {p.id}' if p.id else ''}{' dup' if getattr(p, 'dup', 0) else ''}"
+                            for p in connection.packets[-packets:])
+            lines.append(f"connection {connection.index}{' closed' if connection.closed else ''}, session "
+                         f"{'kept' if connection.present else 'new'}, {len(connection.packets)} packets: … {said}")
+        return "\n".join(lines + self.violations[:5])
+
     def close(self):
         super().close()
         if self.violations:

@@ -11,7 +11,8 @@ from .waiting import connectable, free_port, until
 class Mosquitto:
     kind = "mqtt"
 
-    def __init__(self, folder, name="mosquitto", extra="", listener="", port=None, persist=False):
+    def __init__(self, folder, name="mosquitto", extra="", listener="", port=None, persist=False,
+                 autosave=True):
         """listener: lines for the listener (TLS …), extra: lines for the broker."""
         self.port = port or free_port()
         self.folder = os.path.join(folder, name)
@@ -22,9 +23,10 @@ class Mosquitto:
                  "max_queued_messages 0", "max_inflight_messages 0", "log_type all",
                  "allow_anonymous true" if "allow_anonymous" not in extra else ""]
         if persist:
-            # Sessions survive SIGKILL: every change is written about a second later.
-            lines += ["persistence true", f"persistence_location {self.folder}/",
-                      "autosave_on_changes true", "autosave_interval 1", "queue_qos0_messages true"]
+            # Sessions survive SIGKILL: autosave writes after every change, which is slow; without it
+            # what save() wrote survives.
+            lines += ["persistence true", f"persistence_location {self.folder}/", "queue_qos0_messages true"]
+            lines += ["autosave_on_changes true", "autosave_interval 1"] if autosave else ["autosave_interval 0"]
         lines += [extra, f"listener {self.port} 127.0.0.1", listener]
         self.config = os.path.join(self.folder, "mosquitto.conf")
         with open(self.config, "w", encoding="utf-8") as out:

@@ -54,6 +54,7 @@ class Rig:
         self.ends = []
         self.gateways = []
         self.brokers = []
+        self.fakes = []
         self.notes = []
 
     def unique(self, word):
@@ -85,7 +86,8 @@ class Rig:
         return self.own(amqp.Peer(**options))
 
     def mqtt_peer(self, **options):
-        return self.own(FakeServer(**options))
+        self.fakes.append(FakeServer(**options))
+        return self.own(self.fakes[-1])
 
     def publisher(self, port, **options):
         return self.own(mqtt.Publisher(port, **options))
@@ -112,6 +114,7 @@ class Rig:
     def logs(self):
         texts = [(g.name, g.process.tail(60)) for g in self.gateways]
         texts += [(os.path.basename(b.folder), b.process.tail(15)) for b in self.brokers]
+        texts += [(f.url, f.story()) for f in self.fakes]
         return "\n".join(f"--- {name}\n{text}" for name, text in texts)
 
     def close(self):

@@ -2,7 +2,7 @@
 """The two configurations of the tests of the MQTT client: from it and to it, under an obligation."""
 from .config import bridge
 
-QUICK = "{ first: 50ms, most: 300ms }"
+QUICK = "{ first: 20ms, most: 100ms }"
 KEPT = {"clean_start": "false", "session_expiry": "1h"}
 
 
@@ -27,9 +27,9 @@ routes:
 """ + delivery(window))
 
 
-def inward(server, sink, qos=1, window=None, topic="in", **options):
-    """MQTT to AMQP peer."""
-    return ("bridges:\n" + bridge("m", server, reconnect=QUICK, **{**KEPT, **options})
+def inward(server, sink, qos=1, window=None, topic="in", version=5, **options):
+    """MQTT to AMQP peer, over a session that outlives the gateway."""
+    return ("bridges:\n" + bridge("m", server, reconnect=QUICK, **{**kept(version), **options})
             + bridge("s", sink, reconnect=QUICK) + f"""
 routes:
   r:

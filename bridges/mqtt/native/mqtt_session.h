@@ -104,7 +104,7 @@ struct mqtt_session {
     bool authenticating, pinged;
     bool in_input;
     bool answered; /* input has put something into the outbox by itself */
-    size_t wants; /* bytes of the packet at the front, 0: not known */
+    size_t wants;  /* bytes of the packet at the front, 0: not known */
 };
 enum { MQTT_SUBSCRIBE_ID = 65536 - MQTT_SUBSCRIBES_MOST };
 

@@ -395,7 +395,7 @@ static void settings_that_cannot_work_are_refused(void)
         const char *yaml, *words;
     } cases[] = {
         {"{url: http://x}", "begins with none of"},
-        {"{url: \"mqtt://:1883\"}", "names no host"},
+        {"{url: \"mqtt://:1883\"}", "has no host"},
         {"{url: \"mqtt://bob@x\"}", "carries no user"},
         {"{url: \"mqtt://x\", tls: {ca: /x}}", "would not be used"},
         {"{url: \"mqtts://x\", tls: {cert: /x}}", "go together"},

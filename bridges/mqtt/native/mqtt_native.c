@@ -23,6 +23,22 @@ static void wake_up(struct mqtt_client *c)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+/* Messages of QoS 0 that were read and not taken; the server has the others. */
+static size_t native_backlog(struct mqtt_client *c)
+{
+    struct mqtt_fault fault;
+    size_t count = 0, at = 0;
+    while (at < c->rest_length) {
+        int64_t size =
+            mqtt_packet_length(&c->session.decoder, c->rest + at, c->rest_length - at, &fault);
+        if (size <= 0 || (uint64_t)size > c->rest_length - at)
+            break;
+        count += c->rest[at] >> 4 == MQTT_PUBLISH && !(c->rest[at] & 6);
+        at += (size_t)size;
+    }
+    return count;
+}
+
 static void close_stream(struct mqtt_client *c)
 {
     c->host->timer_stop(c->keep_alive);
@@ -43,7 +59,10 @@ void mqtt_native_lost(struct mqtt_client *c, uint32_t reason, const char *why)
     bool was_up = s->connected;
     snprintf(text, sizeof(text), "%s", why);
     snprintf(reference, sizeof(reference), "%s", s->end_reference);
+    size_t left = native_backlog(c);
     close_stream(c);
+    if (left)
+        c->events->dropped(c->arg, (uint32_t)left);
     (was_up ? c->events->lost : c->events->refused)(c->arg, reason, text,
                                                     reference[0] ? reference : NULL);
     c->events->ended(c->arg);
@@ -284,22 +303,6 @@ static void native_resume(struct mqtt_client *c)
         return;
     c->resumed = true;
     wake_up(c);
-}
-
-/* Messages of QoS 0 that were read and not taken; the server has the others. */
-static size_t native_backlog(struct mqtt_client *c)
-{
-    struct mqtt_fault fault;
-    size_t count = 0, at = 0;
-    while (at < c->rest_length) {
-        int64_t size =
-            mqtt_packet_length(&c->session.decoder, c->rest + at, c->rest_length - at, &fault);
-        if (size <= 0 || (uint64_t)size > c->rest_length - at)
-            break;
-        count += c->rest[at] >> 4 == MQTT_PUBLISH && !(c->rest[at] & 6);
-        at += (size_t)size;
-    }
-    return count;
 }
 
 const struct mqtt_client_ops mqtt_native_client = {

@@ -7,6 +7,7 @@ import threading
 
 from kit.brokers import SERVERS
 from kit.config import bridge
+from kit.proxy import FORWARD, STALL
 from kit.routes import KEPT, QUICK
 from kit.sequence import Seen, Sent
 from kit.suite import cases, test
@@ -194,7 +195,8 @@ routes:
 # ---- kills under load -------------------------------------------------------------------------
 
 class Load:
-    """Numbered events into an MQTT server without pause; what comes out is checked by sequence."""
+    """Numbered events into an MQTT server without pause; what comes out is checked by sequence.  Each
+    has a topic of its own, so that the brokers' logs tell what became of it."""
 
     def __init__(self, rig, source, topic):
         self.seen, self.sent, self.stop, self.paused = Seen(), Sent(), threading.Event(), threading.Event()
@@ -211,7 +213,8 @@ class Load:
             if self.paused.is_set() or self.sent.total - self.seen.unique > 1000:
                 self.stop.wait(0.002)
             else:
-                self.publisher.publish(self.topic, self.sent.next()[1])
+                key, payload = self.sent.next()
+                self.publisher.publish(f"{self.topic}/{key}-{self.sent.count[key]}", payload)
 
     def flows(self, more=300):
         before = self.seen.unique
@@ -231,24 +234,25 @@ class Load:
         rig.note(f"{self.sent.total} events, {kills} kills, {self.seen.duplicates} duplicates")
 
 
-def mqtt_pair(rig, sink_saves=False):
-    a = rig.mosquitto("a", persist=True, autosave=False)
-    b = rig.mosquitto("b", persist=True, autosave=sink_saves)
+def mqtt_pair(rig, front=None):
+    """front: makes what stands between the gateway and the second broker."""
+    a, b = (rig.mosquitto(name, persist=True, autosave=False) for name in ("a", "b"))
+    before_b = front(b.port) if front else b
     gw = rig.gateway("bridges:\n" + bridge("a", a, reconnect=QUICK, **KEPT)
-                     + bridge("b", b, reconnect=QUICK, **KEPT) + f"""
+                     + bridge("b", before_b, type="mqtt", reconnect=QUICK, **KEPT) + f"""
 routes:
   r:
-    from: {{ bridge: a, topic: in, qos: 1 }}
-    to: {{ bridge: b, topic: out, qos: 1 }}
+    from: {{ bridge: a, topic: "in/{{event}}", qos: 1 }}
+    to: {{ bridge: b, topic: "out/{{event}}", qos: 1 }}
     delivery: {{ guarantee: direct, retry: {QUICK} }}
 """)
     gw.wait_up()
-    return a, b, gw
+    return a, b, gw, before_b
 
 
-def watch(rig, b, load, qos=0):
+def watch(rig, b, load):
     # QoS 0: a subscriber that has to write a PUBACK to a dead broker would lose what it has not read.
-    out = rig.subscriber(b.port, "out", client_id="watch", clean=False, keep=False, qos=qos,
+    out = rig.subscriber(b.port, "out/#", client_id="watch", clean=False, keep=False, qos=0,
                          on_message=lambda m: load.seen.add(m.payload))
     b.save()
     load.start()
@@ -257,7 +261,7 @@ def watch(rig, b, load, qos=0):
 
 @test
 def mqtt_to_mqtt_gateway_killed(rig):
-    a, b, gw = mqtt_pair(rig)
+    a, b, gw, _ = mqtt_pair(rig)
     load = Load(rig, a, "in")
     watch(rig, b, load)
     for _ in range(KILLS):
@@ -269,16 +273,19 @@ def mqtt_to_mqtt_gateway_killed(rig):
 
 @test
 def mqtt_to_mqtt_sink_broker_killed(rig):
-    """The broker saves after every change: what it has acknowledged and not handed out is its own to
-    keep, and comes from its file where the subscriber asks for QoS 1."""
-    a, b, gw = mqtt_pair(rig, sink_saves=True)
+    """Mosquitto acknowledges before it saves, so that what it had not handed out when it dies is lost by
+    it: the gateway gets to it only while the subscriber is there, who is written to first."""
+    a, b, gw, front = mqtt_pair(rig, rig.proxy)
     load = Load(rig, a, "in")
-    out = watch(rig, b, load, qos=1)
+    out = watch(rig, b, load)
     for _ in range(KILLS):
         load.flows()
+        connects = out.connects
         b.kill()
+        front.mode = STALL
         b.start()
-        until(out.connected.is_set, "the subscriber is back")
+        until(lambda: out.connects > connects, "the subscriber is back")
+        front.mode = FORWARD
     load.finish(rig, gw, KILLS)
 
 
@@ -299,7 +306,7 @@ def source_broker_killed(rig, a, gw, load):
 
 @test
 def mqtt_to_mqtt_source_broker_killed(rig):
-    a, b, gw = mqtt_pair(rig)
+    a, b, gw, _ = mqtt_pair(rig)
     load = Load(rig, a, "in")
     watch(rig, b, load)
     source_broker_killed(rig, a, gw, load)
@@ -311,7 +318,7 @@ def mqtt_to_amqp(rig):
                      + bridge("s", sink, reconnect=QUICK) + f"""
 routes:
   r:
-    from: {{ bridge: a, topic: in, qos: 1 }}
+    from: {{ bridge: a, topic: "in/#", qos: 1 }}
     to: {{ bridge: s, address: sink }}
     delivery: {{ guarantee: direct, retry: {QUICK} }}
 """)

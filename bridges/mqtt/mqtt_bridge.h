@@ -190,7 +190,7 @@ struct mqtt_link {
     /* sinks */
     struct mqtt_sink *sinks;
     struct mqtt_flight *flights;
-    uint32_t flight_count, first, last, free;
+    uint32_t flight_count, first, last, free, last_free;
     uint32_t acknowledged, unacknowledged; /* in flight, by kind */
     bool starved;                          /* a send was answered -EAGAIN … */
     uint8_t starved_qos;                   /* … for want of room in this kind */

@@ -26,6 +26,7 @@ int mqtt_flights_init(struct mqtt_link *link)
     for (uint32_t i = 0; i < link->flight_count; i++)
         link->flights[i].next = i + 1 < link->flight_count ? i + 1 : MQTT_NO_FLIGHT;
     link->free = 0;
+    link->last_free = link->flight_count - 1;
     return 0;
 }
 
@@ -62,6 +63,8 @@ static uint32_t flight_begin(struct mqtt_link *link, mg_token token, bool acknow
     uint32_t id = link->free;
     struct mqtt_flight *flight = &link->flights[id];
     link->free = flight->next;
+    if (link->free == MQTT_NO_FLIGHT)
+        link->last_free = MQTT_NO_FLIGHT;
     *flight = (struct mqtt_flight){
         .token = token,
         .deadline_us =
@@ -99,8 +102,10 @@ static mg_token flight_end(struct mqtt_link *link, uint32_t id)
     else
         link->unacknowledged--;
     flight->busy = false;
-    flight->next = link->free;
-    link->free = id;
+    /* Used again as late as possible: aedes says PUBCOMP before it has forgotten the identifier. */
+    flight->next = MQTT_NO_FLIGHT;
+    *(link->last_free == MQTT_NO_FLIGHT ? &link->free : &link->flights[link->last_free].next) = id;
+    link->last_free = id;
     return flight->token;
 }
 

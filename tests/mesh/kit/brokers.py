@@ -92,8 +92,8 @@ class RabbitServer(_Broker):
 
 class AedesServer(_Broker):
     """aedes 0.51: 3.1.1 only, no shared subscriptions, everything in memory.  It sends PUBCOMP before it has
-    forgotten the packet identifier, and then forgets the next message that is sent under it: QoS 1 alone."""
-    v5, qos_in, durable, ordered = False, 1, False, False
+    forgotten the packet identifier, and would then forget a message that is sent under it at once."""
+    v5, durable, ordered = False, False, False
 
     def __init__(self, rig):
         c = rig.certs

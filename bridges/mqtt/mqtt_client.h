@@ -89,9 +89,9 @@ struct mqtt_client_events {
     /* index: of the call's array. */
     void (*subscribed)(void *arg, uint32_t index, uint32_t reason);
     /* 0: taken; -EAGAIN: not now, the same message is offered again after resume, and nothing else
-     * is received before.  receipt: 0, or a number of its own, which grows for as long as the client
-     * lives: the message is acknowledged once this call has returned 0 and every `hold` taken was
-     * let go by `settle`. */
+     * is received before.  receipt: 0, or a number of its own, which grows for as long as the
+     * client lives: the message is acknowledged once this call has returned 0 and every `hold`
+     * taken was let go by `settle`. */
     int (*message)(void *arg, const struct mqtt_publish *publish, uint64_t receipt);
     /* The peer has taken responsibility for id, or has refused it.  QoS 0 with an id, which only a
      * client without takes_no_id is given: it was written. */

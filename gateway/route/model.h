@@ -4,6 +4,7 @@
 #include "config/tree.h"
 #include "plugin/registry.h"
 #include "route/pattern.h"
+#include "store/store.h"
 
 enum { GW_CONSUMERS_MAX = 64 };
 
@@ -15,7 +16,8 @@ struct gw_gateway_settings {
     uint32_t log_level;     /* MG_DEBUG … */
     const char *control;    /* path of the control socket; NULL: none */
     int64_t drain_timeout_ms;
-    int64_t report_every_ms; /* ledger lines in the log; 0: only at the end */
+    int64_t report_every_ms;        /* ledger lines in the log; 0: only at the end */
+    struct gw_store_settings store; /* path NULL: none */
 };
 
 struct gw_bridge_config {
@@ -52,8 +54,19 @@ struct gw_sink_config {
     const struct mg_node *node;
 };
 
-enum gw_guarantee { GW_BEST_EFFORT, GW_DIRECT };
+enum gw_guarantee { GW_BEST_EFFORT, GW_DIRECT, GW_STORED };
 enum gw_require { GW_REQUIRE_ALL, GW_REQUIRE_ANY };
+/* What follows when an event is refused for good or out of attempts (stored). */
+enum gw_on_error { GW_ON_ERROR_RETRY, GW_ON_ERROR_DISCARD, GW_ON_ERROR_PAUSE };
+/* auto: CloudEvents' source and id, else the message id; an event without is not looked at. */
+enum gw_dedup_by {
+    GW_DEDUP_OFF,
+    GW_DEDUP_AUTO,
+    GW_DEDUP_CLOUDEVENT,
+    GW_DEDUP_MESSAGE_ID,
+    GW_DEDUP_FIELD,
+    GW_DEDUP_HASH
+};
 enum gw_overflow { GW_OVERFLOW_BLOCK, GW_OVERFLOW_DROP_NEWEST, GW_OVERFLOW_DROP_OLDEST };
 
 struct gw_delivery_settings {
@@ -62,6 +75,19 @@ struct gw_delivery_settings {
     int64_t ttl_ms;       /* 0: none but the event's own */
     int64_t max_attempts; /* of one event at one sink or step; 0: no limit */
     int64_t retry_first_ms, retry_most_ms;
+
+    /* stored alone, from here on. */
+    const mg_template *order_by; /* NULL: the source's own order */
+    uint32_t on_error;           /* enum gw_on_error */
+    bool dead_letter;            /* false: discarded instead */
+    int64_t poison_after;        /* deaths of the process with the event in hand; 0: no limit */
+    int64_t breaker_after;       /* failures in a row that open a sink's breaker; 0: never */
+    int64_t backlog_bytes, backlog_count, backlog_age_ms; /* of each sink; 0: no limit */
+    uint32_t backlog_full;                                /* enum gw_store_full */
+    uint32_t dedup_by;                                    /* enum gw_dedup_by */
+    const mg_template *dedup_field;
+    int64_t dedup_window_ms, dedup_count;
+    int64_t archive_keep_ms, archive_bytes; /* both 0: no archive */
 };
 
 struct gw_route_config {

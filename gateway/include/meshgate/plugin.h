@@ -27,7 +27,7 @@ extern "C" {
 
 #define MG_ABI_MAGIC 0x4547534du /* "MSGE" in memory on a little-endian machine */
 #define MG_ABI_MAJOR 1u
-#define MG_ABI_MINOR 0u
+#define MG_ABI_MINOR 1u
 
 /* Frozen for ever: read, and checked, before anything else is trusted. */
 struct mg_abi {
@@ -187,8 +187,9 @@ enum {
 };
 enum {
     MG_OPT_REQUIRED = 1,
-    MG_OPT_LIST = 2,  /* [struct mg_list]; a single value is a list of one */
-    MG_OPT_RELOAD = 4 /* may change without a new instance */
+    MG_OPT_LIST = 2,   /* [struct mg_list]; a single value is a list of one */
+    MG_OPT_RELOAD = 4, /* may change without a new instance */
+    MG_OPT_PLAIN = 8   /* inside a MG_OPT_MAP: a scalar in place of the map sets this option */
 };
 
 /* One option.  A table ends with name == NULL. */
@@ -217,6 +218,9 @@ struct mg_delivery {
     struct mg_str address; /* the sink's template, expanded (see mg_bridge_ops.escape) */
     uint32_t attempt;      /* 1 on the first send */
     mg_token token;        /* settle it exactly once; 0: best effort, nothing to settle */
+    /* Since 1.1: the same for every send of this event by this sink, also after a restart, and
+     * different from that of every other event of this bridge's sinks; 0: not stored. */
+    uint64_t id;
 };
 
 /* ---- what the host offers ------------------------------------------------------------------- */
@@ -314,6 +318,27 @@ struct mg_host {
     void (*status)(mg_connection *, bool up, const char *why); /* ANY; why: for a person */
     struct mg_str (*instance_name)(const mg_instance *);       /* ANY; as in the YAML */
     struct mg_str (*gateway_name)(const mg_instance *);        /* ANY */
+
+    /* ---- since 1.1: durable state of a bridge, in the gateway's store beside its events ---------
+     * Each connection has its own entries (told apart by the bridge's name and the connection's
+     * index). */
+
+    /* Writes an entry (both are copied); a value of NULL removes it.  done runs on the shard once
+     * it is kept as the store's `sync` says, never from within this call; NULL: nobody waits.  What
+     * one shard ingested, settled and wrote in one turn of its loop is kept together or not at all,
+     * and turns are kept in their order.  -ENOTSUP: this gateway has no store; -ENOMEM; done does
+     * not run then. */
+    int (*state_put)(mg_connection *, struct mg_bytes key, struct mg_bytes value,
+                     void (*done)(void *arg), void *arg); /* SHARD */
+    /* Calls each for every entry whose key begins with prefix, in the order of their bytes.  Only
+     * from open, open_source, open_sink and begin.  -ENOTSUP: no store. */
+    int (*state_each)(mg_connection *, struct mg_bytes prefix,
+                      void (*each)(void *arg, struct mg_bytes key, struct mg_bytes value),
+                      void *arg);
+    /* As ingest, with an entry that is kept no later than settled says accepted, and together with
+     * the event where one stored route takes it. */
+    int (*ingest_state)(mg_connection *, mg_source *, const struct mg_message *, uint64_t cookie,
+                        struct mg_bytes key, struct mg_bytes value); /* SHARD */
 };
 
 /* ---- what a module declares ----------------------------------------------------------------- */
@@ -371,6 +396,8 @@ enum {
     MG_ORDERED = 16,   /* keeps order */
     MG_FILTERS = 32,   /* source addresses are MQTT topic filters, so {captures} work in them */
     MG_NO_ECHO = 64,   /* source: never sees what the same connection sent */
+    MG_STORES = 256,   /* source without MG_DEFERS_ACK: acknowledges by itself, but only after the
+                        * core   has settled what it ingested; enough for `stored` */
     MG_COMPETES = 128, /* source: of several connections that open it, the peer gives each event to
                         * one; it may then be opened on connections of index 1, 2 … as well */
 };

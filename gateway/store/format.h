@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lies on disk, version 1.  Numbers are little-endian as the machine writes them (a store does
+ * not move between byte orders; an export does).  Everything that has to be found again in a
+ * damaged file begins with a magic number and carries a checksum (XXH3, 64 bits), so that a search
+ * of the raw bytes finds it.
+ *
+ * PATH/data.mdb, lock.mdb  LMDB's files, named databases as below
+ * PATH/synced              sync: interval: LMDB's meta page as of the last sync, twice, each
+ * checked; after a power cut the file is taken back to it PATH/owner               locked by the
+ * process that has the store open PATH/quarantine/         what could not be read, and files that
+ * were replaced
+ *
+ * database       key                              value
+ * meta           text                             "format": uint32; "boot": text; "clean": uint8 …
+ * logs           route's name                     struct gw_disk_log, then its sinks' labels
+ * log.N          uint64 sequence (INTEGERKEY)     struct gw_disk_head, then a record's bytes
+ * cursors        struct gw_disk_sink_key          struct gw_disk_cursor
+ * done           struct gw_disk_place_key,        64 bytes: bit i: sequence place * 512 + i is
+ * settled place: sequence / 512            (only from the cursor's place on) marks          struct
+ * gw_disk_place_key         struct gw_disk_mark groups         log, first sequence struct
+ * gw_disk_group (only events of several records) ledger         uint32 log struct gw_disk_ledger
+ * dedup.N        uint64, ascending (INTEGERKEY)   struct gw_disk_identity
+ * latest.N       sink, key                        uint64 sequence (only GW_FULL_LATEST_PER_KEY)
+ * dead           uint64 id (INTEGERKEY)           struct gw_disk_head, struct gw_disk_dead, texts,
+ * record archive.N      uint64 sequence (INTEGERKEY)     struct gw_disk_head, then a record's bytes
+ * leases         struct gw_disk_place_key         struct gw_disk_lease
+ * state          bytes                            bytes
+ *
+ * Keys of structs are compared as bytes, so their numbers are big-endian. */
+#pragma once
+#include <stdint.h>
+
+enum { GW_STORE_FORMAT = 1 };
+
+#define GW_DISK_HEAD_MAGIC   0x6845476du /* "mGEh" */
+#define GW_DISK_LOG_MAGIC    0x6c45476du /* "mGEl" */
+#define GW_DISK_CURSOR_MAGIC 0x6345476du /* "mGEc" */
+
+/* In front of every record in a log, in the dead letters and in an archive. */
+struct gw_disk_head {
+    uint32_t magic;
+    uint32_t log;      /* number of the route's log */
+    uint64_t sequence; /* in the log or archive; a dead letter's id */
+    uint64_t targets;  /* bit n: the sink with lasting number n is to get it */
+    uint64_t body_sum; /* of the bytes behind the head */
+    uint32_t length;   /* of the bytes behind the head */
+    uint16_t kind;     /* 1: log, 2: dead letter, 3: archive */
+    uint16_t reserved;
+    uint32_t group_index, group_count; /* which record of how many of its event */
+    uint64_t head_sum;                 /* of all before it */
+};
+
+/* A log's name and sinks; label_bytes of labels follow, each ended by NUL, in the order of sinks'
+ * lasting numbers (an empty one: that number is free). */
+struct gw_disk_log {
+    uint32_t magic;
+    uint32_t number;
+    uint64_t next_sequence; /* as of the last commit that touched this entry; logs know better */
+    uint32_t sink_count, label_bytes, name_bytes, reserved;
+    uint64_t sum; /* of the struct with sum 0, the name, then the labels */
+    /* name, without NUL; then labels */
+};
+
+struct gw_disk_sink_key {
+    uint8_t log[4], sink[4];
+};
+struct gw_disk_place_key {
+    uint8_t log[4], sink[4], place[8];
+};
+
+struct gw_disk_cursor {
+    uint32_t magic, log, sink, reserved;
+    uint64_t first;        /* nothing before it is missing */
+    uint64_t loaded;       /* what is before it may have been in hand */
+    uint64_t count, bytes; /* of what is not settled */
+    uint64_t commit;       /* number of the commit that wrote it: the highest is right */
+    uint64_t sum;          /* of all before it */
+};
+
+struct gw_disk_mark {
+    uint32_t attempts, deaths;
+};
+struct gw_disk_group {
+    uint32_t left, worst; /* records not done; the term so far, by weight */
+};
+struct gw_disk_ledger {
+    uint64_t received, ended[8], retries;
+};
+struct gw_disk_identity {
+    uint64_t identity[2];
+    int64_t seen_us; /* wall clock */
+};
+struct gw_disk_lease {
+    int64_t until_us; /* wall clock */
+    uint32_t receives, reserved;
+};
+
+/* Behind a dead letter's head; then route, sink, step and reason, each ended by NUL; then its
+ * record. */
+struct gw_disk_dead {
+    int64_t died_us;
+    uint32_t attempts;
+    uint32_t text_bytes;
+};

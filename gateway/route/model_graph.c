@@ -313,6 +313,7 @@ static void warn_shared(struct graph *g, size_t owner, const size_t *members, si
 {
     const struct gw_route_config *routes = g->m->model.routes, *r = &routes[owner];
     const struct mg_node *at = r->sources[0].node;
+    const char *store = g->m->model.gateway.store.path ? "" : " (with gateway.store)";
     char names[600] = "";
     size_t used = 0;
     for (size_t i = 0; i < count && i < NAMED_MAX && used < sizeof names; i++)
@@ -324,17 +325,18 @@ static void warn_shared(struct graph *g, size_t owner, const size_t *members, si
         gw_diag_add(
             g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
             "routes %s share events of bridge %s: under direct, a dead sink of one in the end "
-            "holds the source's window and with it the others; give each a bridge (and a queue, "
-            "where "
+            "holds the source's window and with it the others; write guarantee: stored%s, which "
+            "keeps for each sink what it has not had, or give each a bridge (and a queue, where "
             "that is the source) of its own, or several sinks under require: any",
-            names, g->m->model.bridges[r->sources[0].bridge].name);
+            names, g->m->model.bridges[r->sources[0].bridge].name, store);
     else if (r->sink_count > 1 && r->delivery.require == GW_REQUIRE_ALL)
         gw_diag_add(
             g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
             "route %s: under direct and require: all, one dead sink of its %zu in the end "
-            "holds the source's window and with it the others; give each a route with a "
-            "bridge (and a queue, where that is the source) of its own, or write require: any",
-            r->name, r->sink_count);
+            "holds the source's window and with it the others; write guarantee: stored%s, which "
+            "keeps for each sink what it has not had, or give each a route with a bridge (and a "
+            "queue, where that is the source) of its own, or write require: any",
+            r->name, r->sink_count, store);
 }
 
 static void check_shared(struct graph *g)

@@ -143,9 +143,10 @@ static void check_source(struct gw_loading *m, const struct gw_route_config *rou
     if (s->end.abilities & (MG_DEFERS_ACK | MG_STORES))
         return;
     gw_diag_add(m->diags, GW_DIAG_NOTE, s->node->file, s->node->line, s->node->column,
-                "route %s: what this source brings is promised from the store on: bridge %s (%s) "
-                "does not wait for it, so the peer forgets an event when it hands it over%s%s",
-                route->name, b->name, b->module->name, s->end.cannot_defer ? "; " : "",
+                "route %s: what this source brings is promised from the store on, not before: with "
+                "bridge %s (%s) here, the peer may have forgotten what a gateway that dies has not "
+                "stored yet%s%s",
+                route->name, b->name, b->module->name, s->end.cannot_defer ? ": " : "",
                 s->end.cannot_defer ? s->end.cannot_defer : "");
 }
 

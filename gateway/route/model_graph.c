@@ -301,7 +301,9 @@ static bool share(void *arg, size_t id)
     struct graph *g = arg;
     if (enough(g))
         return false;
-    if (g->refs[id].bridge != g->ref->bridge || !is_direct(g, g->refs[id].route))
+    /* A stored route holds no other, but is held by a direct one. */
+    const struct gw_route_config *other = &g->m->model.routes[g->refs[id].route];
+    if (g->refs[id].bridge != g->ref->bridge || other->delivery.guarantee == GW_BEST_EFFORT)
         return true;
     size_t a = owner_of(g, g->refs[id].route), b = owner_of(g, g->ref->route);
     g->owner[a < b ? b : a] = a < b ? a : b;
@@ -329,7 +331,7 @@ static void warn_shared(struct graph *g, size_t owner, const size_t *members, si
             "keeps for each sink what it has not had, or give each a bridge (and a queue, where "
             "that is the source) of its own, or several sinks under require: any",
             names, g->m->model.bridges[r->sources[0].bridge].name, store);
-    else if (r->sink_count > 1 && r->delivery.require == GW_REQUIRE_ALL)
+    else if (is_direct(g, owner) && r->sink_count > 1 && r->delivery.require == GW_REQUIRE_ALL)
         gw_diag_add(
             g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
             "route %s: under direct and require: all, one dead sink of its %zu in the end "
@@ -363,7 +365,7 @@ static void check_shared(struct graph *g)
     for (size_t i = 0; i < count && !g->failed; i++)
         members[start[owner_of(g, i)] + used[owner_of(g, i)]++] = i;
     for (size_t i = 0; i < count && !g->failed; i++)
-        if (used[i] && is_direct(g, i) && g->m->extra[i].whole)
+        if (used[i] && g->m->extra[i].whole)
             warn_shared(g, i, members + start[i], used[i]);
     free(start);
     free(members);

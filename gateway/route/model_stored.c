@@ -159,12 +159,15 @@ static void check_identity(struct gw_loading *m, const struct gw_route_config *r
         return;
     if (!by)
         by = dedup;
-    gw_diag_add(m->diags, GW_DIAG_WARNING, by->file, by->line, by->column,
-                "route %s: events of bridge %s (%s) bring no message id here, so none is found "
-                "to have come before; write dedup: { by: field, field: \"{property.NAME}\" }, or "
-                "dedup: hash",
+    /* Another gateway may have put it into a property, as the MQTT bridge's tags do. */
+    bool perhaps = s->end.carries & MG_CARRIES_PROPERTIES;
+    gw_diag_add(m->diags, perhaps ? GW_DIAG_NOTE : GW_DIAG_WARNING, by->file, by->line, by->column,
+                "route %s: events of bridge %s (%s) have no message id here%s, and what has none "
+                "goes on unseen; to look at something else, write dedup: { by: field, field: "
+                "\"{property.NAME}\" }, or dedup: hash",
                 route->name, m->model.bridges[s->bridge].name,
-                m->model.bridges[s->bridge].module->name);
+                m->model.bridges[s->bridge].module->name,
+                perhaps ? ", unless another meshgate sent them" : "");
 }
 
 void gw_model_check_stored(struct gw_loading *m, const struct gw_route_config *route)

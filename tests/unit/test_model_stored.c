@@ -295,13 +295,21 @@ static void what_only_stored_has_is_told_elsewhere(void)
 
 static void an_identity_that_nobody_brings_is_told(void)
 {
-    /* The bus of these tests carries no message ids. */
+    /* The bus of these tests carries no message ids, and nothing that one could be in. */
     CU_ASSERT_EQUAL(load_stored("dedup: message-id"), 0);
-    CU_ASSERT_TRUE(only(GW_DIAG_WARNING, 6, "events of bridge b (bus) bring no message id here"));
+    CU_ASSERT_TRUE(only(GW_DIAG_WARNING, 6, "events of bridge b (bus) have no message id here, "));
     CU_ASSERT_EQUAL(load_stored("dedup: { by: message-id }"), 0);
-    CU_ASSERT_TRUE(only(GW_DIAG_WARNING, 6, "bring no message id here"));
+    CU_ASSERT_TRUE(only(GW_DIAG_WARNING, 6, "have no message id here"));
     CU_ASSERT_EQUAL(load_stored("dedup: auto"), 0);
     CU_ASSERT_TRUE(nothing());
+    /* quick has properties. */
+    CU_ASSERT_EQUAL(load(STORE PEERS USED
+                         "  r: { from: { bridge: q, topic: a }, to: { bridge: b, topic: z },\n"
+                         "       delivery: { guarantee: stored, dedup: message-id } }\n"),
+                    0);
+    CU_ASSERT_EQUAL_FATAL(diags.count, 2); /* the other: q does not wait */
+    CU_ASSERT_PTR_NOT_NULL(strstr(diags.items[1].text, "unless another meshgate sent them"));
+    CU_ASSERT_EQUAL(diags.items[1].level, GW_DIAG_NOTE);
 }
 
 static void stored_sinks_do_not_hold_each_other(void)

@@ -135,6 +135,8 @@ void gw_arrival_tell_shard(struct gw_arrival *a, uint32_t outcome, const char *r
         reason = a->reason;
     if (--a->untold == 0 && a->outcome == MG_ACCEPTED && a->state && !a->state->kept) {
         keep_state(a);
+    } else if (a->untold == 0 && a->replay) {
+        gw_replay_told(a->replay, a->outcome);
     } else if (a->untold == 0) {
         settle_source(a->connection, a->source, a->cookie, a->outcome, reason);
     } else if (reason != a->reason) {

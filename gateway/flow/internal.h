@@ -23,6 +23,7 @@
 
 struct gw_arrival;
 struct gw_passage;
+struct gw_replay;
 
 /* Where a passage can end: the terms of the ledger, in the order of enum gw_store_term. */
 enum gw_end_kind {
@@ -209,6 +210,7 @@ struct gw_arrival {
     uint32_t alive;
     uint32_t outcome;
     bool holds_window;
+    struct gw_replay *replay;       /* who hears the outcome instead of a bridge; NULL: nobody */
     struct gw_arrival_state *state; /* kept with it (ingest_state); NULL: none */
     char *reason;                   /* of the outcome, kept while others are untold; NULL: none */
 };
@@ -496,6 +498,9 @@ int gw_gateway_store_open(struct gw_gateway *gateway, struct mg_err *reterr);
 void gw_gateway_store_close(struct gw_gateway *gateway);
 /* Stops or resumes sending, also after a restart.  ANY; who resumes pumps the lanes. */
 void gw_route_pause(struct gw_route *route, bool pause, const char *reason);
+
+/* replay.c: the outcome of what came by the control thread's hand. */
+void gw_replay_told(struct gw_replay *replay, uint32_t outcome);
 
 /* turn.c */
 bool gw_turn_end_shard(mg_shard *shard); /* true: call again soon */

@@ -98,7 +98,7 @@ static const struct mg_option dedup_options[] = {
      .choices = dedups,
      .doc = "What tells that two events are the same one. off: nothing, both go on; auto: the "
             "CloudEvent's source and id, else the message id; cloudevent, message-id: that one "
-            "only; field: what field says; hash: address, properties and payload are the same. An "
+            "only; field: what field says; hash: address and payload are the same. An "
             "event without an identity goes on unseen.",
      IN(dedup_by)},
     {.name = "field",
@@ -182,22 +182,24 @@ const struct mg_option gw_delivery_options[] = {
      .type = MG_OPT_TEMPLATE,
      .doc = "stored: what events have in common whose order is kept, also through retries and "
             "restarts (a template, like \"{machine}\"); events of different keys may overtake each "
-            "other. Without it, all events of one source keep their order.",
+            "other, those without a value for it are one key. Without order_by, all events of one "
+            "source keep their order.",
      IN(order_by)},
     {.name = "on_error",
      .type = MG_OPT_ENUM,
      .value = "retry",
      .choices = on_errors,
-     .doc = "stored: what follows when a sink or step has refused an event for good, or retry's "
-            "attempts are used up. retry: it becomes a dead letter (see dead_letter), from where "
-            "it can be sent again; discard: it is thrown away and counted; pause: the route stops "
-            "with the event in its place, until `meshgate resume`.",
+     .doc = "stored: what follows when an event is refused for good, or retry's attempts are used "
+            "up. retry: it becomes a dead letter (see dead_letter), from where it can be sent "
+            "again; discard: it is thrown away and counted; pause: the route stops until "
+            "`meshgate resume`, and what a sink refused stays in its place.",
      IN(on_error)},
     {.name = "dead_letter",
      .type = MG_OPT_BOOL,
      .value = "true",
-     .doc = "stored: keep what cannot be delivered as a dead letter (`meshgate dlq`); false: it is "
-            "discarded and counted.",
+     .doc =
+         "stored: keep what cannot be delivered as a dead letter (`meshgate dlq`); false: what a "
+         "sink refuses is discarded and counted, what a step refuses is returned to the source.",
      IN(dead_letter)},
     {.name = "poison_after",
      .type = MG_OPT_INT,

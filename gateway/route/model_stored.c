@@ -111,7 +111,8 @@ static void check_errors(struct gw_loading *m, const struct gw_route_config *rou
         return;
     say(m, GW_DIAG_NOTE, dead, route->name,
         route->delivery.on_error == GW_ON_ERROR_PAUSE
-            ? "dead_letter has no effect with on_error: pause, which leaves the event in its place"
+            ? "with on_error: pause, dead_letter is only for what a step refuses; what a sink "
+              "refuses stays in its place"
             : "dead_letter has no effect with on_error: discard, which throws the event away");
 }
 

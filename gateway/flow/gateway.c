@@ -25,6 +25,7 @@ int gw_gateway_create(const struct gw_model *model, struct gw_gateway **ret_gate
     if (!g)
         return -ENOMEM;
     g->model = model;
+    g->lane_most = GW_LANE_MOST;
     gw_host_fill(&g->host);
     running = g;
     int error = gw_build(g, reterr);

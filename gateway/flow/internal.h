@@ -354,7 +354,10 @@ struct gw_gateway {
     size_t instance_count;
     const struct gw_trace *trace; /* NULL: nobody */
     struct gw_store *store;       /* NULL: none */
+    uint32_t lane_most;           /* legs of one stored lane in memory; the rest stays in the store */
 };
+
+enum { GW_LANE_MOST = 4096 };
 
 /* build.c */
 int gw_build(struct gw_gateway *gateway, struct mg_err *err);

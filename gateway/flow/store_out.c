@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Legs of one lane that are in memory, whichever is reached first: the rest waits in the store. */
-enum { IN_HAND_MOST = 4096, BYTES_MOST = 8 << 20 };
+/* Bytes of the payloads of one lane's legs in memory; how many legs, says gw_gateway.lane_most. */
+enum { BYTES_MOST = 8 << 20 };
 /* A leg that was in hand at so many deaths of the process goes alone, so that the one at fault is
  * found. */
 enum { SUSPECT_DEATHS = 2 };
@@ -116,9 +116,14 @@ struct gw_reading {
     struct gw_leg *first, **last; /* by next */
 };
 
+static uint32_t most_of(const struct mg_sink *k)
+{
+    return k->route->gateway->lane_most;
+}
+
 static bool has_room(const struct gw_outlet *o)
 {
-    return o->in_hand < IN_HAND_MOST && o->bytes < BYTES_MOST;
+    return o->in_hand < most_of(o->sink) && o->bytes < BYTES_MOST;
 }
 
 /* A property that says to the receiver what it could not know otherwise. */
@@ -305,7 +310,7 @@ static bool behind(const struct mg_sink *k)
 static void read_more(struct mg_sink *k)
 {
     struct gw_outlet *o = k->outlet;
-    if (o->reading || o->draining || o->in_hand > IN_HAND_MOST / 2 || o->bytes > BYTES_MOST / 2 ||
+    if (o->reading || o->draining || o->in_hand > most_of(k) / 2 || o->bytes > BYTES_MOST / 2 ||
         !behind(k))
         return;
     struct gw_reading *r = malloc(sizeof *r);
@@ -314,7 +319,7 @@ static void read_more(struct mg_sink *k)
     *r = (struct gw_reading){.sink = k,
                              .from = o->next,
                              .next = o->next,
-                             .most = IN_HAND_MOST - o->in_hand,
+                             .most = most_of(k) - o->in_hand,
                              .most_bytes = BYTES_MOST - o->bytes};
     r->last = &r->first;
     o->reading = true;

@@ -137,14 +137,14 @@ struct gw_outlet {
     uint32_t in_hand; /* legs here: waiting, sent, held, behind others of their key */
     size_t bytes;     /* of their payloads */
     bool reading, draining, suspect_out;
-    struct gw_reading *reading_now; /* while reading */
 
     struct gw_store_settle *batch; /* of this turn */
     struct gw_outlet *next_settling;
     bool settling; /* listed with the shard */
 
     struct gw_leg **keys; /* GW_KEY_BUCKETS lists of the first leg of each key; NULL: no order_by */
-    struct gw_leg *held;  /* to be tried again when due */
+    struct gw_spilled *spilled; /* keys that are left in the store for a time */
+    struct gw_leg *held;        /* to be tried again when due */
     mg_timer *held_timer;
 
     enum gw_breaker breaker;
@@ -460,7 +460,7 @@ void gw_passage_store_shard(struct gw_passage *passage);
 bool gw_passage_bury_shard(struct gw_passage *passage, const char *step, const char *reason);
 void gw_staging_free(struct gw_passage *passage);
 
-/* store_out.c: from the store to a lane, and what became of it. */
+/* outlet.c: from the store to a lane, and what became of it. */
 int gw_outlet_create(struct mg_sink *sink, uint32_t place);
 void gw_outlet_destroy(struct mg_sink *sink);
 void gw_outlet_start_shard(struct mg_sink *sink);

@@ -471,7 +471,7 @@ static void damage_is_found(void)
         HARM(end_much),
     };
     make_folder();
-    run_world(11, 0, 10);
+    run_world(11, 0, 20);
     load_image();
     char *whole = malloc(image_size);
     size_t whole_size = image_size;

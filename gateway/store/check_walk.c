@@ -13,8 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE_LEAST = 512, PAGE_MOST = 1 << 16, HEAD = sizeof(struct gw_lmdb_page) };
+enum {
+    PAGE_LEAST = 512,
+    PAGE_USUAL = 4096,
+    PAGE_MOST = 1 << 16,
+    HEAD = sizeof(struct gw_lmdb_page)
+};
 #define PAGES_MOST ((uint64_t)1 << 32)
+
+struct tree;
 
 struct state {
     struct gw_walk *walk;
@@ -24,6 +31,7 @@ struct state {
     char *pages[GW_LMDB_DEPTH_MAX + 1]; /* one buffer for each level */
     char *idl;                          /* of the free list: an overflow run */
     size_t idl_size;
+    struct tree *tree; /* at work on; NULL: none yet */
     int error;
     bool stop;
 };
@@ -32,7 +40,7 @@ struct state {
 struct tree {
     struct mg_str name;
     struct gw_lmdb_database db;
-    uint64_t entries;
+    uint64_t entries, damages;
     uint16_t key_bytes; /* of integer keys: the first one's */
     bool is_free_list, is_main;
 };
@@ -46,6 +54,8 @@ damage(struct state *s, uint64_t offset, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     s->walk->damages++;
+    if (s->tree)
+        s->tree->damages++;
     if (!s->walk->damage(s->walk->arg, offset, text))
         s->stop = true;
 }
@@ -378,10 +388,9 @@ static void walk_page(struct state *s, struct tree *t, uint64_t number, uint64_t
 }
 
 /* level: buffers in use, so that a named database does not overwrite the leaf it stands in. */
-static void walk_tree(struct state *s, struct tree *t, uint64_t referrer, uint32_t level)
+static void walk_root(struct state *s, struct tree *t, uint64_t referrer, uint32_t level)
 {
     int name_bytes = t->name.len > 60 ? 60 : (int)t->name.len;
-    uint64_t before = s->walk->damages;
     if (!t->is_free_list && t->db.flags & ~GW_LMDB_INTEGERKEY) {
         damage(s, referrer, "database %.*s has flags 0x%x", name_bytes, t->name.at, t->db.flags);
         return;
@@ -397,9 +406,19 @@ static void walk_tree(struct state *s, struct tree *t, uint64_t referrer, uint32
     }
     walk_page(s, t, t->db.root, referrer, t->db.depth, level, (struct mg_bytes){0},
               (struct mg_bytes){0});
-    if (!over(s) && before == s->walk->damages && t->entries != t->db.entries)
+    if (!over(s) && !t->damages && t->entries != t->db.entries)
         damage(s, referrer, "database %.*s has %" PRIu64 " entries and says %" PRIu64, name_bytes,
                t->name.at, t->entries, t->db.entries);
+}
+
+static void walk_tree(struct state *s, struct tree *t, uint64_t referrer, uint32_t level)
+{
+    struct tree *outer = s->tree;
+    s->tree = t;
+    walk_root(s, t, referrer, level);
+    s->tree = outer;
+    if (s->walk->done && !over(s))
+        s->walk->done(s->walk->arg, t->name, !t->damages);
 }
 
 /* LMDB opens a file only where both meta pages are sound. */
@@ -430,14 +449,15 @@ static void walk_all(struct state *s)
 {
     struct gw_walk *walk = s->walk;
     struct gw_lmdb_meta first, second;
-    if (!read_meta(s, 0, 0, &first))
+    bool has_first = read_meta(s, 0, 0, &first);
+    uint32_t page_bytes = has_first ? first.free_list.pad : PAGE_USUAL;
+    bool has_second = !over(s) && read_meta(s, page_bytes, page_bytes, &second);
+    if (over(s) || (!has_first && !has_second))
         return;
-    walk->page_bytes = first.free_list.pad;
-    if (!read_meta(s, walk->page_bytes, walk->page_bytes, &second))
-        return;
-    bool later = second.transaction > first.transaction;
+    bool later = !has_first || (has_second && second.transaction > first.transaction);
     const struct gw_lmdb_meta *meta = later ? &second : &first;
-    uint64_t at = later ? walk->page_bytes : 0;
+    uint64_t at = later ? page_bytes : 0;
+    walk->page_bytes = page_bytes;
     walk->transaction = meta->transaction;
     s->page_count = walk->file_bytes / walk->page_bytes;
     s->last_page = meta->last_page;
@@ -456,7 +476,8 @@ static void walk_all(struct state *s)
     free_list.db.flags = GW_LMDB_INTEGERKEY;
     struct tree main = {.name = {"(main)", 6}, .db = meta->main, .is_main = true};
     uint64_t databases = at + HEAD + offsetof(struct gw_lmdb_meta, free_list);
-    walk_tree(s, &free_list, databases, 0);
+    if (!walk->without_free_list)
+        walk_tree(s, &free_list, databases, 0);
     if (!over(s))
         walk_tree(s, &main, databases + sizeof(struct gw_lmdb_database), 0);
 }

@@ -17,7 +17,11 @@ struct gw_walk {
     bool (*entry)(void *arg, const struct gw_walk_entry *entry); /* false: stop */
     /* What hangs on a damaged page is passed over. */
     bool (*damage)(void *arg, uint64_t offset, const char *text); /* false: stop */
+    /* After each database; sound: no damage in its own pages.  The main one is "(main)", and comes
+     * last; NULL: nobody wants to know. */
+    void (*done)(void *arg, struct mg_str database, bool sound);
     void *arg;
+    bool without_free_list; /* does not matter to who only reads */
 
     /* The answer. */
     uint64_t file_bytes, transaction, pages, entries, damages;

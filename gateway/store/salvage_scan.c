@@ -98,13 +98,11 @@ bool gw_scan_is_log(const void *bytes, size_t length)
     memcpy(&log, bytes, sizeof log);
     if (log.magic != GW_DISK_LOG_MAGIC || length != sizeof log + log.name_bytes + log.label_bytes)
         return false;
-    char *copy = malloc(length);
-    if (!copy)
-        return false;
-    memcpy(copy, bytes, length);
-    memset(copy + offsetof(struct gw_disk_log, sum), 0, sizeof log.sum);
-    bool right = log.sum == gw_hash64(copy, length);
-    free(copy);
+    uint64_t parts[2], sum = log.sum;
+    log.sum = 0;
+    parts[0] = gw_hash64(&log, sizeof log);
+    parts[1] = gw_hash64((const char *)bytes + sizeof log, length - sizeof log);
+    bool right = sum == gw_hash64(parts, sizeof parts);
     const char *labels = (const char *)bytes + sizeof log + log.name_bytes;
     uint32_t ends = 0;
     for (uint32_t i = 0; right && i < log.label_bytes; i++)
@@ -285,6 +283,19 @@ int gw_scan_file(int fd, struct gw_scan *ret)
     free(s.far);
     if (s.error)
         gw_scan_fini(ret);
+    return s.error;
+}
+
+int gw_scan_piece(struct gw_scan *ret, uint64_t offset, uint64_t length)
+{
+    char window[PAGE];
+    struct scanner s = {.scan = ret, .window = window, .window_at = offset};
+    size_t broken = ret->broken_count;
+    s.window_length = read_some(ret, window, length < PAGE ? (size_t)length : PAGE, offset);
+    if (s.window_length >= sizeof(uint32_t))
+        take(&s, offset, window);
+    free(s.far);
+    ret->broken_count = broken; /* whoever looks for it here knows without */
     return s.error;
 }
 

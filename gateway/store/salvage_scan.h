@@ -35,6 +35,8 @@ struct gw_scan {
 
 /* Reads the whole file.  fd stays the caller's.  -ENOMEM; -EIO and the like: not even its size. */
 int gw_scan_file(int fd, struct gw_scan *ret);
+/* What begins at that place, of that length, added to ret (of which fd and file_bytes are set). */
+int gw_scan_piece(struct gw_scan *ret, uint64_t offset, uint64_t length);
 void gw_scan_fini(struct gw_scan *scan);
 /* The bytes behind a sound record's head, an allocation of the caller's.  -EIO, -ENOMEM. */
 int gw_scan_body(const struct gw_scan *scan, const struct gw_scan_record *record, void **ret);

@@ -95,13 +95,13 @@ class Path:
         for gateway in self.gateways:
             self.books[gateway].look(gateway.ledger()["routes"])
 
-    def drained(self, condition):
+    def drained(self, condition, stuck_s=STUCK_S):
         """Waits for it as long as something arrives."""
         last, since = None, time.monotonic()
         while not condition():
             if last != (state := (self.checker.unique, self.checker.duplicates)):
                 last, since = state, time.monotonic()
-            if time.monotonic() - since > STUCK_S * PATIENCE:
+            if time.monotonic() - since > stuck_s * PATIENCE:
                 return
             time.sleep(0.02)
 

@@ -22,8 +22,7 @@ from kit.waiting import PATIENCE  # noqa: E402
 from suite import SCENARIOS, Options, chosen  # noqa: E402
 from world import World  # noqa: E402
 
-MODULES = ["gateway_kill"]  #
-
+MODULES = ["self_test", "gateway_kill", "broker_kill", "stop", "links", "clock", "flapping", "chaos"]
 QUICK = {"cycles": 40, "minutes": 0.3, "events": "quick"}
 
 

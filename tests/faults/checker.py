@@ -148,9 +148,9 @@ class Checker:
 class Books:
     """The second oracle: a gateway's ledger, looked at again and again."""
 
-    PARTS = ("delivered", "dropped", "expired", "discarded", "returned", "duplicate", "dead_lettered",
+    PARTS = ("delivered", "dropped", "expired", "discarded", "returned", "duplicates", "dead_lettered",
              "in_flight", "stored")
-    LASTING = ("received", "delivered", "dropped", "expired", "discarded", "returned", "duplicate")
+    LASTING = ("received", "delivered", "dropped", "expired", "discarded", "returned", "duplicates")
 
     def __init__(self, name, kept):
         """kept: the ledger outlives the process."""

@@ -7,7 +7,7 @@ from suite import scenario
 
 
 def killed(world, path, move, ordered=True):
-    path.start()
+    path.start(settle=True)
     moves.apply(world, path, [move], world.cycles)
     path.finish(ordered=ordered)
 
@@ -37,13 +37,13 @@ def everything_with_two_gateways(world):
            moves.everything_killed)
 
 
-@scenario(0.03, 1)
+@scenario(0.03, 1, slow=True)
 def rabbitmq_source(world):
     """The RabbitMQ that events come from.  What its sender has to give again comes behind what it had."""
     killed(world, Path(world, RabbitEnd(world), MqttEnd(world, "b")), moves.source_killed, ordered=False)
 
 
-@scenario(0.03, 1)
+@scenario(0.03, 1, slow=True)
 def rabbitmq_sink(world):
     """The RabbitMQ that events go to."""
     killed(world, Path(world, MqttEnd(world, "a"), RabbitEnd(world)), moves.sink_killed, ordered=False)

@@ -30,7 +30,7 @@ def mqtt_mqtt(world):
           [moves.source_killed, moves.sink_killed, moves.everything_killed])
 
 
-@scenario()
+@scenario(slow=True)
 def mqtt_amqp(world):
     """From Mosquitto to RabbitMQ, which is not killed: it takes long to come back."""
     chaos(world, MqttEnd(world, "a", linked=True), RabbitEnd(world, linked=True), [moves.source_killed])

@@ -34,7 +34,7 @@ def mqtt_sink(world):
     flap(world, MqttEnd(world, "a"), MqttEnd(world, "b", linked=True))
 
 
-@scenario()
+@scenario(slow=True)
 def amqp_sink(world):
     """The same to RabbitMQ."""
     flap(world, MqttEnd(world, "a"), RabbitEnd(world, linked=True))

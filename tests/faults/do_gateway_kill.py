@@ -31,8 +31,8 @@ def kill_again_and_again(world, path, duplicates=True):
         gateway.wait_ready()
         path.look()
         in_vain = 0 if checker.unique > unique else in_vain + 1
-        # One window more: what the kill before has left under way may have come just now.
-        more, allowed = checker.duplicates - again, (gateway.kills - kills + 1) * path.window
+        # Once more: what the kill before has left under way may have come just now.
+        more, allowed = checker.duplicates - again, (gateway.kills - kills + 1) * path.in_hand
         if more > allowed:
             checker.note("unexplained", f"{more} duplicates after {gateway.kills - kills} kills")
     kills = sum(gateway.kills for gateway in path.gateways)
@@ -45,7 +45,7 @@ def finish(world, path, kills, duplicates):
         # QoS 2 keeps no order there.
         path.finish(ordered=path.source.ordered and path.sink.qos < 2)
     elif duplicates:
-        path.finish(duplicates=kills * path.window, deepest=4 * path.window, all_marked=True)
+        path.finish(duplicates=kills * path.in_hand, deepest=4 * path.in_hand, all_marked=True)
     else:
         path.finish(duplicates=0)
     world.note(f"{kills} kills, a duplicate at most {path.checker.deepest} events late")

@@ -26,7 +26,7 @@ def mqtt_amqp(world):
     broken(world, MqttEnd(world, "a", linked=True), RabbitEnd(world, linked=True))
 
 
-@scenario(0.1, 5)
+@scenario(0.1, 5, slow=True)
 def amqp_mqtt(world):
     """From RabbitMQ, which may give what it gets back behind what it has given out since, to Mosquitto."""
     broken(world, RabbitEnd(world, linked=True), MqttEnd(world, "b", linked=True), ordered=False)

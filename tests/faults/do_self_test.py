@@ -2,9 +2,9 @@
 """The harness finds what there is to find."""
 from checker import Found
 from ends import MqttEnd
-from kit.proxy import FORWARD, STALL
+from kit.proxy import FORWARD, HALF_OPEN
 from kit.waiting import require, until
-from path import Path
+from path import WINDOW, Path
 from suite import scenario
 
 
@@ -13,10 +13,11 @@ def best_effort_loses(world):
     """A gateway that promises nothing is killed with events in hand: the checker says so."""
     path = Path(world, MqttEnd(world, "a"), MqttEnd(world, "b", linked=True), guarantee="best-effort").start()
     (gateway,) = path.gateways
-    path.sink.link.mode(STALL)
-    until(lambda: gateway.route()["in_flight"] >= path.window, lambda: f"events wait: {gateway.route()}")
+    path.sink.link.mode(HALF_OPEN)
+    until(lambda: gateway.route()["in_flight"] >= WINDOW, lambda: f"events wait: {gateway.route()}")
     world.do("kill gw with a full window")
     gateway.kill()
+    path.sink.link.cut()
     path.sink.link.mode(FORWARD)
     gateway.start()
     path.flows(50)

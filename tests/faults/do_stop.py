@@ -20,7 +20,7 @@ def mqtt_mqtt(world):
     stopped(world, MqttEnd(world, "a"), MqttEnd(world, "b"))
 
 
-@scenario(0.06, 3)
+@scenario(0.06, 3, slow=True)
 def amqp_mqtt(world):
     """The gateway, RabbitMQ and Mosquitto, in turn."""
     stopped(world, RabbitEnd(world), MqttEnd(world, "b"))

@@ -15,6 +15,7 @@ QUICK = "{ first: 20ms, most: 200ms }"
 KEPT = {"clean_start": "false", "session_expiry": "1h"}
 MARK = "meshgate-redelivered"
 UNDER_WAY = 500  # events that may be between the sender and the watch
+IN_HAND = 100  # events that a Mosquitto takes without having confirmed them
 EXPIRY_S = 30 * 86400
 
 
@@ -60,11 +61,12 @@ class MqttEnd:
     """A Mosquitto.  It acknowledges before it saves: what survives its SIGKILL is what it was told to
     save, and what it had handed out."""
 
-    kind, ordered = "mqtt", True
+    kind, ordered, in_hand = "mqtt", True, IN_HAND
 
     def __init__(self, world, name, qos=1, linked=False):
         self.world, self.name, self.qos = world, name, qos
-        self.broker = world.mosquitto(name, persist=True, autosave=False, log="none")
+        self.broker = world.mosquitto(name, persist=True, autosave=False, log="none",
+                                      extra=f"max_inflight_messages {IN_HAND}")
         self.link = world.link(self.broker.port) if linked else None
         self.publisher = self.watcher = None
 
@@ -138,7 +140,7 @@ class MqttEnd:
 class RabbitEnd:
     """A queue of the RabbitMQ that the scenarios share."""
 
-    kind, ordered, qos = "amqp", False, 1
+    kind, ordered, qos, in_hand = "amqp", False, 1, 2 * UNDER_WAY
 
     def __init__(self, world, linked=False):
         self.world, self.broker, self.name = world, world.rabbitmq, "rabbitmq"

@@ -34,18 +34,19 @@ def config(bridges, routes):
 
 
 class Path:
-    """middle: a broker between two gateways.  What a kill may send twice is `window` events."""
+    """middle: a broker between two gateways.  in_hand: events that a kill may send twice."""
 
     def __init__(self, world, source, sink, middle=None, guarantee=None, dedup=True, shims=(),
-                 under_way=None, window=WINDOW, settings=""):
+                 store=None, window=WINDOW):
         self.world, self.source, self.sink = world, source, sink
-        self.checker, self.load, self.under_way, self.window = Checker(), None, under_way, window
+        self.checker, self.load = Checker(), None
+        self.in_hand = max(window, (middle or sink).in_hand, sink.in_hand)
         kept = (guarantee or world.options.guarantee) == "stored"
 
         def gateway(name, ins, outs, dedup):
             text = config([ins[0].bridge("in"), outs[0].bridge("out")],
                           [route("r", ins[1], outs[1], delivery(world, guarantee, window, dedup))])
-            subject = world.subject(text, name, settings=settings)
+            subject = world.subject(text, name, store=store)
             return subject.shim(*shims) if shims else subject
 
         ins, outs = (source, source.from_("in")), (sink, sink.to("out"))
@@ -56,21 +57,23 @@ class Path:
                              gateway("gw2", (middle, middle.from_("in", "mid")), outs, True)]
         self.books = {gw: Books(gw.name, kept) for gw in self.gateways}
 
-    def start(self):
+    def start(self, settle=False):
+        """settle: RabbitMQ is going to be killed."""
         for gateway in self.gateways:
             gateway.start()
         for gateway in self.gateways:
             gateway.wait_up()
-        ends = [end for end in (self.source, self.sink) if end.kind == "amqp"]
-        if ends:
-            ends[0].settle()
+        if settle:
+            for end in (self.source, self.sink):
+                if end.kind == "amqp":
+                    end.settle()
             for gateway in self.gateways:
                 gateway.wait_up()
         self.sink.open_watch(self.checker)
         self.source.open_source()
         if isinstance(self.source, MqttEnd):
             self.source.broker.save()
-        self.load = Load(self.checker, self.source, *([self.under_way] if self.under_way else []))
+        self.load = Load(self.checker, self.source)
         self.flows(50)
         return self
 

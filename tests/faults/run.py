@@ -22,8 +22,9 @@ from kit.waiting import PATIENCE  # noqa: E402
 from suite import SCENARIOS, Options, chosen  # noqa: E402
 from world import World  # noqa: E402
 
-MODULES = ["self_test", "gateway_kill", "broker_kill", "stop", "links", "clock", "flapping", "chaos"]
-QUICK = {"cycles": 40, "minutes": 0.3, "events": "quick"}
+MODULES = ["self_test", "gateway_kill", "broker_kill", "stop", "links", "disk", "clock", "sink_down", "recovery",
+           "flapping", "chaos"]
+QUICK = {"cycles": 40, "minutes": 0.2, "events": "quick"}
 
 
 def arguments():
@@ -138,7 +139,7 @@ def main():
     args = arguments()
     for module in MODULES:
         importlib.import_module("do_" + module)
-    scenarios = chosen(args.only)
+    scenarios = chosen(args.only, args.quick)
     if args.list:
         print("\n".join(f"{s.name:40} {s.doc}" for s in scenarios))
         return 0

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import sys
 
-Scenario = collections.namedtuple("Scenario", "name run share least needs doc")
+Scenario = collections.namedtuple("Scenario", "name run share least needs slow doc")
 SCENARIOS = []
 
 
@@ -22,16 +22,20 @@ class Options:
     keep: bool = False
 
 
-def scenario(share=0.0, least=0, needs=""):
+def scenario(share=0.0, least=0, needs="", slow=False):
     """Registers a scenario; its name is its file's and its own.  share: its part of the run's
-    cycles, at least `least`.  needs: "stored", where another guarantee has nothing to prove."""
+    cycles, at least `least`.  needs: "stored", where another guarantee has nothing to prove.  slow: left out by
+    --quick."""
     def register(function):
         module = os.path.basename(sys.modules[function.__module__].__file__)
         SCENARIOS.append(Scenario(f"{module[len('do_'):-len('.py')]}.{function.__name__}", function, share,
-                                  least, needs, (function.__doc__ or "").strip()))
+                                  least, needs, slow, (function.__doc__ or "").strip()))
         return function
     return register
 
 
-def chosen(words):
-    return [s for s in SCENARIOS if not words or any(word in s.name for word in words)]
+def chosen(words, quick=False):
+    """Those with one of the words in their name, or all."""
+    if words:
+        return [s for s in SCENARIOS if any(word in s.name for word in words)]
+    return [s for s in SCENARIOS if not (quick and s.slow)]

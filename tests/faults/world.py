@@ -4,7 +4,6 @@ that come and go, a disk and a clock that lie when told, and a plan of what was 
 import collections
 import os
 import random
-import resource
 import struct
 import subprocess
 import threading
@@ -192,7 +191,7 @@ class World(Rig):
         return Sampler(gateway, every_s)
 
     def small_disk(self, mib):
-        """→ folder, what undoes it, what makes it larger.  None: not allowed here."""
+        """→ a folder of that size; None: nothing can be mounted here."""
         folder = os.path.join(self.folder, "disk")
         os.makedirs(folder)
         mount = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "meshgate-faults", folder]
@@ -200,10 +199,6 @@ class World(Rig):
             return None
         self.ends.append(_Mounted(folder))
         return folder
-
-    def limit_files(self, gateway, size_bytes):
-        """Where nothing can be mounted: the process may not make a file longer than this."""
-        resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
     def plan_tail(self, lines=15):
         with open(self.plan.name, encoding="utf-8") as plan:

@@ -17,7 +17,7 @@
 #define REAL(type, name, ...)                                                                      \
     static type (*real)(__VA_ARGS__);                                                              \
     if (!real)                                                                                     \
-        real = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
+    real = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
 
 static bool is_below(int fd)
 {
@@ -97,6 +97,20 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at)
     REAL(ssize_t, "pwritev64", int, const struct iovec *, int, off64_t);
     FAIL_IF_TOLD(fd, "write");
     return real(fd, parts, count, at);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t at, int flags)
+{
+    REAL(ssize_t, "pwritev2", int, const struct iovec *, int, off_t, int);
+    FAIL_IF_TOLD(fd, "write");
+    return real(fd, parts, count, at, flags);
+}
+
+ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t at, int flags)
+{
+    REAL(ssize_t, "pwritev64v2", int, const struct iovec *, int, off64_t, int);
+    FAIL_IF_TOLD(fd, "write");
+    return real(fd, parts, count, at, flags);
 }
 
 /* LMDB writes a run of one page this way, after a seek. */

@@ -128,6 +128,15 @@ static long way_of(const uint8_t *topic, size_t size)
     return way;
 }
 
+/* Says when the first event is there to who waits for it beside the tally. */
+static void say_first(void)
+{
+    static bool said;
+    if (!said && options.no_publisher)
+        fprintf(stderr, "first\n");
+    said = true;
+}
+
 static void on_publish(const struct wire_packet *packet)
 {
     const uint8_t *body = packet->body;
@@ -142,15 +151,6 @@ static void on_publish(const struct wire_packet *packet)
     long way = options.ways > 1 ? way_of(body + 2, topic_size) : 0;
     say_first();
     tally_note(&tally, (const char *)body + at, size - at, way, options.ways);
-}
-
-/* Says when the first event is there to who waits for it beside the tally. */
-static void say_first(void)
-{
-    static bool said;
-    if (!said && options.no_publisher)
-        fprintf(stderr, "first\n");
-    said = true;
 }
 
 /* Takes what lies in the buffer.  True: something did. */

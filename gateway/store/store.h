@@ -35,6 +35,7 @@ struct gw_store_options {
     bool manual; /* no thread: operations are run by gw_store_turn (simulation, tests, the CLI) */
     bool read_only;           /* verify and export of a store that nobody runs */
     int64_t (*wall_us)(void); /* NULL: the clock of the machine */
+    const char *boot_id;      /* NULL: the kernel's; another one than before means a power cut */
 };
 
 /* What was found and done at opening, for the log: one call for each finding. */
@@ -149,6 +150,7 @@ struct gw_store_append {
     /* The answer. */
     bool duplicate;          /* nothing was kept: its identity is in the window */
     uint64_t first_sequence; /* of the first record; the others follow */
+    uint64_t refused;        /* bit n: sink n does not get it (GW_FULL_DROP_NEWEST) */
 };
 
 /* How a sink is done with a record. */
@@ -197,7 +199,8 @@ struct gw_store_count {
     uint64_t retries;
 };
 
-/* One entry of a bridge's state.  value.at NULL: removes it. */
+enum { GW_STORE_STATE_KEY_MAX = 511 };
+/* One entry of a bridge's state; a key has 1 to GW_STORE_STATE_KEY_MAX bytes.  value.at NULL: removes it. */
 struct gw_store_state {
     struct gw_store_op op;
     struct mg_bytes key, value;
@@ -219,9 +222,17 @@ int gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
                   bool (*visit)(void *arg, const struct gw_stored *stored), void *arg,
                   uint64_t *ret_next);
 
-/* The sequences from first up to (without) end may now be in the sink's hand: not to be dropped by
- * a full backlog, and in doubt after a crash.  Written with the next commit.  ANY; never waits. */
-void gw_store_log_loaded(struct gw_store_log *log, uint32_t sink, uint64_t end);
+/* The lane of that sink has sent what lies before end: a full backlog does not drop it any more.  ANY;
+ * never waits. */
+void gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
+/* The record goes into the sink's hand, or has come out of it.  What is there when the process dies has
+ * one death more in the next life, and is in doubt.  SHARD, of the sink; never waits. */
+void gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand);
+
+/* An event with this identity goes into a step on that shard; {0, 0}: it has come out.  Where the
+ * process dies in between, the next life is told.  ANY; store NULL: nothing. */
+void gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2]);
+void gw_store_was_in_step(const struct gw_store *store, uint32_t shard, uint64_t ret_identity[2]);
 
 /* Every entry of bridges' state whose key begins with prefix, in the order of their bytes. */
 int gw_store_state_each(struct gw_store *store, struct mg_bytes prefix,

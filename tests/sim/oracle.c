@@ -117,7 +117,7 @@ void sim_saw_end(bool killed)
         for (uint64_t s = 0; s < b->end; s++) {
             for (uint32_t k = 0; b->records[s].kept && k < sim.plan.routes[r].sinks; k++) {
                 struct sim_leg *leg = &b->records[s].legs[k];
-                leg->kills += killed && leg->in_hand && !leg->settled;
+                leg->kills += killed && leg->out && !leg->settled;
                 leg->stops += !killed && leg->in_hand && !leg->settled;
                 leg->out = leg->in_hand = false;
             }

@@ -166,14 +166,30 @@ void __wrap_gw_store_log_backlog(struct gw_store_log *log, uint32_t sink,
         __real_gw_store_log_backlog(log, sink, ret);
 }
 
-void __real_gw_store_log_loaded(struct gw_store_log *log, uint32_t sink, uint64_t end);
-void __wrap_gw_store_log_loaded(struct gw_store_log *log, uint32_t sink, uint64_t end);
-void __wrap_gw_store_log_loaded(struct gw_store_log *log, uint32_t sink, uint64_t end)
+void __real_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
+void __wrap_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
+void __wrap_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end)
 {
     if (sim.dead)
         return;
     sim.store_idle = false;
-    __real_gw_store_log_loaded(log, sink, end);
+    __real_gw_store_log_sent(log, sink, end);
+}
+
+void __real_gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand);
+void __wrap_gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand);
+void __wrap_gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand)
+{
+    if (!sim.dead)
+        __real_gw_store_hand(log, sink, sequence, in_hand);
+}
+
+void __real_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2]);
+void __wrap_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2]);
+void __wrap_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2])
+{
+    if (!sim.dead)
+        __real_gw_store_step(store, shard, identity);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */

@@ -255,6 +255,7 @@ static void release_shard(mg_shard *shard, void *arg)
     struct counting *n = arg;
     for (size_t r = 0; r < n->gateway->model->route_count; r++) {
         struct gw_part *part = &n->gateway->routes[r].parts[shard->index];
+        part->releasing = true;
         for (; part->oldest; n->in_hand++)
             gw_passage_release_shard(part->oldest, "drain", "the gateway stops");
     }

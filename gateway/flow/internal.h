@@ -52,6 +52,7 @@ struct gw_part {
     struct gw_ledger ledger;
     struct gw_passage *oldest, *newest;        /* alive, in order of arrival */
     struct gw_passage *first_step, *last_step; /* in steps: they leave in this order */
+    bool releasing; /* all of them go back: none may overtake one that went back before it */
     void **step_contexts;                      /* one for each step */
     uint64_t matched;                          /* number of the arrival that met this route last */
     int64_t log_second_us;

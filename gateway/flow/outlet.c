@@ -59,6 +59,19 @@ void gw_outlet_destroy(struct mg_sink *k)
     k->outlet = NULL;
 }
 
+void gw_outlet_start_shard(struct mg_sink *k)
+{
+    struct gw_store_backlog b;
+    gw_store_log_backlog(k->route->log, k->outlet->place, &b);
+    k->outlet->next = k->outlet->sent_end = b.first;
+    gw_outlet_read_shard(k);
+}
+
+bool gw_outlet_reading_shard(const struct mg_sink *k)
+{
+    return k->outlet && k->outlet->reading;
+}
+
 /* ---- into the lane -------------------------------------------------------------------------- */
 
 /* again: of a spilled key, read in its turn. */
@@ -81,6 +94,11 @@ void gw_outlet_take_shard(struct mg_sink *k, struct gw_leg *leg, bool again)
 void gw_outlet_offer_shard(struct mg_sink *k, struct gw_leg *leg)
 {
     struct gw_outlet *o = k->outlet;
+    if (leg->state == GW_LEG_DONE) {
+        o->next += leg->sequence == o->next && !o->reading; /* else the read passes over it */
+        gw_passage_unref(leg->passage);
+        return;
+    }
     if (leg->sequence == o->next && !o->reading && !o->draining &&
         o->in_hand < k->route->gateway->lane_most && o->bytes < GW_BYTES_MOST) {
         o->next++;

@@ -66,7 +66,6 @@ static void reading_done(void *arg)
     struct gw_reading *r = arg;
     struct mg_sink *k = r->sink;
     struct gw_outlet *o = k->outlet;
-    o->reading = false;
     note_progress(o, r);
     for (struct gw_leg *leg = r->first, *next; leg; leg = next) {
         next = leg->next;
@@ -76,6 +75,9 @@ static void reading_done(void *arg)
         else
             gw_outlet_take_shard(k, leg, r->key != 0);
     }
+    /* Not before: a leg that leaves at once would begin the next read while this one's are not
+     * counted yet. */
+    o->reading = false;
     int error = r->error;
     free(r);
     if (error)

@@ -234,6 +234,8 @@ static void offer_legs(struct gw_passage *p)
     for (size_t i = 0; i < p->leg_count; i++) {
         struct gw_leg *leg = &p->legs[i];
         leg->sequence = p->staging.append.first_sequence + i / sinks;
+        if (p->staging.append.refused >> (i % sinks) & 1)
+            leg->state = GW_LEG_DONE; /* a full backlog did not let it in */
         gw_passage_ref(p);
         gw_shard_post(leg->sink->connection->shard, &leg->task);
     }

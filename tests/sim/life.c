@@ -97,9 +97,9 @@ static void bury(void)
 void sim_life_kill(void)
 {
     sim_note("SIGKILL");
+    sim_saw_end(true);
     for (uint32_t i = 0; i < sim.plan.link_count; i++)
         sim_link_die(&sim.links[i]);
-    sim_saw_end(true);
     sim_watch_kill();
     sim_jobs_finish();
     bury();

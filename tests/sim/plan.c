@@ -15,7 +15,9 @@ static void plan_delivery(struct sim_random *r, struct sim_route_plan *p)
         p->dedup_by = GW_DEDUP_FIELD;
     p->dedup_count = sim_chance(r, 80) ? 100000 : sim_between(r, 1, 50);
     p->dedup_window_ms = sim_chance(r, 80) ? 86400000 : sim_between(r, 1, 2000);
-    p->poison_after = sim_chance(r, 60) ? 0 : sim_between(r, 1, 4);
+    /* Nobody is there who would take away what stops a route. */
+    p->poison_after =
+        p->on_error == GW_ON_ERROR_PAUSE || sim_chance(r, 60) ? 0 : sim_between(r, 1, 4);
     p->max_attempts = sim_chance(r, 60) ? 0 : sim_between(r, 1, 6);
     p->breaker = sim_chance(r, 50) ? 0 : sim_between(r, 1, 5);
     p->full = p->ordered && sim_chance(r, 20) ? GW_FULL_LATEST_PER_KEY : sim_below(r, 3);

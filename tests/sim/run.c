@@ -107,6 +107,34 @@ static bool at_rest(void)
     return true;
 }
 
+/* Who is to blame that it does not. */
+static void note_unrest(void)
+{
+    for (uint32_t i = 0; i < sim.message_count; i++)
+        if (sim.messages[i].state == SIM_NEW || sim.messages[i].state == SIM_SENT)
+            sim_note("copy %u of source %u is not acknowledged", i, sim.messages[i].source);
+    for (uint32_t r = 0; r < sim.plan.route_count; r++) {
+        const struct gw_route *route = &sim.gateway->routes[r];
+        struct gw_store_ledger l;
+        gw_store_log_ledger(sim.books[r].log, &l);
+        sim_note("r%u: stored %llu%s", r, (unsigned long long)l.stored,
+                 atomic_load(&route->paused) ? ", paused" : "");
+        for (uint32_t k = 0; k < sim.plan.routes[r].sinks; k++) {
+            const struct mg_sink *s = route->sinks[k];
+            struct gw_store_backlog b;
+            gw_store_log_backlog(sim.books[r].log, k, &b);
+            sim_note("r%uk%u: backlog %llu from %llu to %llu, in memory %u next %llu, waiting %llu "
+                     "sent %llu%s%s%s breaker %d held %d",
+                     r, k, (unsigned long long)b.count, (unsigned long long)b.first,
+                     (unsigned long long)b.end, s->outlet->in_hand,
+                     (unsigned long long)s->outlet->next, (unsigned long long)s->waiting,
+                     (unsigned long long)s->sent, s->blocked ? " blocked" : "",
+                     s->backing_off ? " backing off" : "", s->outlet->reading ? " reading" : "",
+                     s->outlet->breaker, s->outlet->held != NULL);
+        }
+    }
+}
+
 static void chaos(void)
 {
     const struct sim_plan *p = &sim.plan;
@@ -148,6 +176,8 @@ static void calm(void)
         one_step();
     /* Whatever is still on its way: late settlements, turns, the sweep. */
     sim_run_until(sim.now_us + 3000000);
+    if (!sim.over && !at_rest())
+        note_unrest();
     if (!sim.over && !at_rest())
         sim_fail("it does not come to rest");
     if (!sim.over)

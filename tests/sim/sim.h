@@ -201,6 +201,7 @@ void sim_books_close(uint32_t route); /* what a full backlog dropped, at the end
 void sim_saw_send(struct sim_sink *sink, const struct mg_delivery *delivery, uint32_t message,
                   uint32_t part);
 void sim_saw_take(struct sim_sink *sink, const struct sim_parcel *parcel);
+void sim_saw_refusal(struct sim_sink *sink, const struct sim_parcel *parcel);
 void sim_saw_answer(struct sim_sink *sink, const struct sim_parcel *parcel, uint32_t outcome);
 void sim_saw_ack(uint32_t copy, uint32_t outcome);
 void sim_saw_end(bool killed); /* of this gateway's life */

@@ -29,14 +29,18 @@ static void unlink_parcel(struct sim_link *link, struct sim_parcel *p)
 
 /* ---- what the peer says --------------------------------------------------------------------- */
 
+/* Of a bit for each sink.  In the end a sink takes what a route would stop for. */
+static bool minds(const struct sim_sink *k, uint32_t bits)
+{
+    bool pauses = sim.plan.routes[k->route].on_error == GW_ON_ERROR_PAUSE;
+    return (bits >> (k->route * SIM_SINKS + k->number) & 1) && !(pauses && sim.calm);
+}
+
 static uint32_t judge(const struct sim_parcel *p)
 {
     const struct sim_sink *k = p->sink;
-    const struct sim_route_plan *route = &sim.plan.routes[k->route];
-    bool pauses = route->on_error == GW_ON_ERROR_PAUSE;
     uint32_t drawn = sim_below(&sim.chance, 100);
-    if ((sim.messages[p->message].refused_by >> (k->route * SIM_SINKS + k->number) & 1) &&
-        !(pauses && sim.calm))
+    if (minds(k, sim.messages[p->message].refused_by))
         return MG_REJECTED;
     if (k->mood != SIM_FLAKY || sim.calm)
         return MG_ACCEPTED;
@@ -48,8 +52,10 @@ static void arrive(struct sim_parcel *p)
 {
     p->arrived = true;
     p->verdict = judge(p);
-    if (p->verdict != MG_ACCEPTED)
+    if (p->verdict != MG_ACCEPTED) {
+        sim_saw_refusal(p->sink, p);
         return;
+    }
     if (sim.plan.lie == SIM_LOSES && sim_chance(&sim.chance, 2))
         return;
     sim_saw_take(p->sink, p);
@@ -158,7 +164,7 @@ int sim_sink_send(struct sim_sink *k, const struct mg_delivery *d, struct mg_err
         .message = message,
         .part = part,
     };
-    if (sim.messages[message].huge_for >> (k->route * SIM_SINKS + k->number) & 1) {
+    if (minds(k, sim.messages[message].huge_for)) {
         snprintf(err->text, sizeof err->text, "too large for this peer");
         sim_saw_answer(k, p, MG_REJECTED);
         free(p);

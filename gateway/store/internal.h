@@ -14,6 +14,7 @@
 #include "store/archive.h"
 #include "store/dead.h"
 #include "store/format.h"
+#include "store/hand.h"
 #include "store/lease.h"
 #include "store/store.h"
 #include <lmdb.h>
@@ -90,14 +91,14 @@ struct gw_store_sink {
     char *label;
     uint32_t number; /* lasting */
     uint32_t place;  /* among the settings' sinks; UINT32_MAX: given up */
-    uint64_t first, loaded, count, bytes;
-    uint64_t drop_from; /* nothing between loaded and it can be dropped any more */
+    uint64_t first, count, bytes;
+    uint64_t drop_from; /* nothing before it can be dropped any more */
     uint64_t oldest;    /* oldest_us is that record's arrival; 0: of none */
     int64_t oldest_us;
     struct gw_places settled;
     bool dirty;
-    atomic_uint_fast64_t wished; /* what the lane said it has loaded; 0: nothing new */
-    uint64_t said;               /* what of it this transaction took */
+    atomic_uint_fast64_t sent_end; /* the lane has sent what is before it */
+    struct gw_hand_sink *hand;     /* NULL: nothing is noted */
 };
 
 struct gw_store_log {
@@ -156,6 +157,7 @@ struct gw_store {
     char boot[64];
 
     int folder_fd, owner_fd, data_fd;
+    struct gw_hand *hand; /* NULL: there is no room for it */
     MDB_env *env;
     unsigned max_dbs, used_dbs;
     MDB_dbi dbs[DB_COUNT];
@@ -166,11 +168,13 @@ struct gw_store {
     MDB_txn *txn;
     uint64_t commit_number, dead_next;
     bool was_clean, has_leases;
+    pthread_mutex_t commit_lock; /* of the syncer: no commit goes on, and the map stays */
+    uint64_t commits;
+    atomic_int sync_failed; /* rc of the last sync */
 
     struct gw_store_log **logs; /* changed by the control thread, under turning */
     size_t log_count;
     struct gw_store_log *dirty;
-    atomic_bool wishes; /* some lane said what it has loaded */
 
     pthread_mutex_t turning;
     struct gw_ops todo, held, batch;
@@ -233,7 +237,9 @@ void gw_engine_read_end(struct gw_store *store, MDB_txn *txn);
 int gw_recover(struct gw_store *store, struct mg_err *reterr);
 
 /* space.c: a file that is mostly free pages, at open. */
-void gw_engine_compact(struct gw_store *store);
+int gw_engine_compact(struct gw_store *store, struct mg_err *reterr);
+/* At the end: space that was kept ready. */
+void gw_engine_give_back(struct gw_store *store);
 
 /* log.c: finding, making, loading and writing logs. */
 int gw_logs_load(struct gw_store *store);  /* rc; all that the file has; inside a transaction */
@@ -256,7 +262,6 @@ bool gw_sink_misses(const struct gw_store_log *log, const struct gw_store_sink *
                     uint64_t sequence);
 int gw_sink_advance(struct gw_store_log *log, struct gw_store_sink *sink);
 struct gw_store_sink *gw_log_sink(const struct gw_store_log *log, uint32_t place);
-int gw_log_take_wishes(struct gw_store *store);
 
 /* head.c: what stands in front of a record. */
 struct gw_disk_sink_key gw_sink_key(uint32_t log, uint32_t sink);
@@ -316,6 +321,7 @@ int gw_op_state(struct gw_store *store, struct gw_store_state *op);
 int gw_state_put(struct gw_store *store, struct mg_bytes key, struct mg_bytes value);
 bool gw_state_fits(struct mg_bytes key);
 int gw_op_lease(struct gw_store *store, struct gw_store_lease *op);
+int gw_leases_look(struct gw_store *store); /* rc; are there any? */
 int gw_lease_forget(struct gw_store_log *log, struct gw_store_sink *sink, uint64_t sequence);
 int gw_op_extend(struct gw_store *store, struct gw_store_lease_extend *op);
 int gw_dedup_load(struct gw_store_log *log);
@@ -337,10 +343,15 @@ void gw_writer_cancel(struct gw_store *store);
 void *gw_writer_run(void *arg);
 void gw_writer_wake(struct gw_store *store);
 
-/* sync.c: sync: interval. */
-int gw_sync_start(struct gw_store *store); /* rc */
+/* sync.c */
+int gw_sync_start(struct gw_store *store); /* rc; notes that all up to now is on the disk */
 void gw_sync_after_commit(struct gw_store *store);
-void gw_sync_stop(struct gw_store *store, bool finish);
+void gw_sync_try_again(struct gw_store *store); /* by hand, after one that failed */
+void gw_sync_stop(struct gw_store *store);      /* its thread */
+void gw_sync_end(struct gw_store *store, bool clean);
+/* Around closing and opening the environment: no sync goes on in between. */
+void gw_sync_release(struct gw_store *store);
+int gw_sync_again(struct gw_store *store); /* rc */
 
 static inline MDB_val gw_val(const void *at, size_t length)
 {

@@ -237,7 +237,6 @@ static int transact(struct gw_store *store, uint64_t cap)
     int rc = gw_engine_begin(store);
     if (rc)
         return rc;
-    rc = gw_log_take_wishes(store);
     while (!rc && store->todo.first && store->batch_count < cap && store->batch_bytes < BATCH_BYTES)
         rc = run_chain(store);
     if (!rc)
@@ -335,6 +334,15 @@ static void take_queue(struct gw_store *store)
 bool gw_writer_pass(struct gw_store *store)
 {
     bool worked = false;
+    if (atomic_load(&store->sync_failed))
+        gw_sync_try_again(store);
+    if (atomic_load(&store->sync_failed)) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "the disk does not take what was written: %s",
+                 strerror(atomic_load(&store->sync_failed)));
+        say(store, reason);
+        return false;
+    }
     if (store->stale && (store->stale = gw_logs_reload_dirty(store) != 0))
         return false;
     do {
@@ -343,7 +351,7 @@ bool gw_writer_pass(struct gw_store *store)
         if (store->retry_held && store->held.first && !store->full)
             let_go(store);
         store->retry_held = false;
-        if (!store->todo.first && !atomic_load(&store->wishes)) {
+        if (!store->todo.first) {
             say(store, store->full ? store->full_why : "");
             return worked;
         }
@@ -378,8 +386,8 @@ static void wait_for_work(struct gw_store *store)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&store->lock);
-    while (!store->stopping &&
-           (store->failures || (!store->queue.first && !atomic_load(&store->wishes)))) {
+    while (!store->stopping && (store->failures || atomic_load(&store->sync_failed) ||
+                                !store->queue.first)) {
         if (ms < 0) {
             pthread_cond_wait(&store->wake, &store->lock);
         } else if (pthread_cond_timedwait(&store->wake, &store->lock, &until)) {

@@ -105,6 +105,7 @@ void sim_life_kill(void)
         sim_link_die(&sim.links[i]);
     sim_watch_kill();
     sim_jobs_finish();
+    gw_gateway_drain(sim.gateway, 0); /* only so that the memory is free again */
     bury();
     sim.dead = false;
 }

@@ -185,7 +185,6 @@ struct sim_book {
     uint32_t newest[SIM_SOURCES][64]; /* copy that was kept last, and 1 */
     struct gw_store_ledger ledger;    /* as the store's should be */
 };
-enum { SIM_DEATHS_EXACT = 1 };
 enum { SIM_KEPT = 1, SIM_DUPLICATE = 2, SIM_BURIED = 4 };
 
 void sim_watch_kill(void); /* the gateway dies now */

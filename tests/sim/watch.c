@@ -169,6 +169,13 @@ void __wrap_gw_store_log_backlog(struct gw_store_log *log, uint32_t sink,
         __real_gw_store_log_backlog(log, sink, ret);
 }
 
+uint32_t __real_gw_store_log_number(const struct gw_store_log *log);
+uint32_t __wrap_gw_store_log_number(const struct gw_store_log *log);
+uint32_t __wrap_gw_store_log_number(const struct gw_store_log *log)
+{
+    return sim.dead ? 0 : __real_gw_store_log_number(log);
+}
+
 void __real_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
 void __wrap_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
 void __wrap_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end)
@@ -226,10 +233,8 @@ int __wrap_gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
                          uint64_t *ret_next)
 {
     struct reading r = {.sink = sink, .next = from, .visit = visit, .arg = arg};
-    if (sim.dead) {
-        *ret_next = from;
-        return 0;
-    }
+    if (sim.dead)
+        return -ECANCELED;
     while (sim.books[r.route].log != log)
         r.route++;
     int error = __real_gw_store_read(log, sink, from, show, &r, ret_next);

@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 const struct gw_operation *const gw_operations[] = {
-    &gw_operation_report,     &gw_operation_ledger,   &gw_operation_store_info,
-    &gw_operation_dlq_ls,     &gw_operation_dlq_show, &gw_operation_dlq_edit,
-    &gw_operation_dlq_retry,  &gw_operation_dlq_drop, &gw_operation_replay,
-    &gw_operation_pause,      &gw_operation_resume,   NULL,
+    &gw_operation_report,    &gw_operation_ledger,   &gw_operation_store_info,
+    &gw_operation_dlq_ls,    &gw_operation_dlq_show, &gw_operation_dlq_edit,
+    &gw_operation_dlq_retry, &gw_operation_dlq_drop, &gw_operation_replay,
+    &gw_operation_pause,     &gw_operation_resume,   NULL,
 };
 
 /* ---- emitting ------------------------------------------------------------------------------- */
@@ -45,6 +46,12 @@ int gw_operation_emit(struct gw_operation_run *run, json_t *value)
         return 0;
     run->length = before; /* half a line would spoil those that follow */
     return -ENOMEM;
+}
+
+bool gw_operation_yields(const struct gw_operation_run *run)
+{
+    return run->length >= GW_OPERATION_CHUNK ||
+           uv_hrtime() - run->begun_ns >= GW_OPERATION_STEP_US * UINT64_C(1000);
 }
 
 static json_t *counts(const struct gw_operation_run *run)
@@ -83,7 +90,8 @@ static const struct gw_operation *find(const json_t *request, struct mg_err *err
     for (size_t i = 0; gw_operations[i]; i++)
         if (!strcmp(gw_operations[i]->name, name))
             return gw_operations[i];
-    int used = snprintf(err->text, sizeof err->text, "unknown operation \"%.40s\"; there are:", name);
+    int used =
+        snprintf(err->text, sizeof err->text, "unknown operation \"%.40s\"; there are:", name);
     for (size_t i = 0; gw_operations[i] && used < (int)sizeof err->text; i++)
         used += snprintf(err->text + used, sizeof err->text - (size_t)used, " %s",
                          gw_operations[i]->name);
@@ -109,9 +117,8 @@ static int check_target(const struct gw_operation *o, const struct gw_operation_
     return 0;
 }
 
-int gw_operation_start(struct gw_operation_target *target, json_t *request,
-                       void (*wake)(void *arg), void *arg, struct gw_operation_run **ret_run,
-                       struct mg_err *reterr)
+int gw_operation_start(struct gw_operation_target *target, json_t *request, void (*wake)(void *arg),
+                       void *arg, struct gw_operation_run **ret_run, struct mg_err *reterr)
 {
     const struct gw_operation *o = find(request, reterr);
     if (!o)
@@ -150,6 +157,7 @@ enum gw_operation_next gw_operation_step(struct gw_operation_run *run, int64_t n
     struct mg_err err = {{0}, NULL};
     run->now_us = now_us;
     run->wait_ms = 0;
+    run->begun_ns = uv_hrtime();
     int next = run->operation->step(run, &err);
     if (next == GW_OPERATION_DONE && (run->operation->flags & GW_OPERATION_LISTS))
         next = gw_operation_emit(run, json_pack("{s:o}", "end", counts(run)));

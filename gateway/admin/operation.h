@@ -41,7 +41,7 @@ extern const struct gw_operation *const gw_operations[]; /* NULL-ended */
 
 /* What operations work on. */
 struct gw_operation_target {
-    struct gw_store *store; /* NULL: none */
+    struct gw_store *store;     /* NULL: none */
     struct gw_gateway *gateway; /* NULL: it does not run; nor have the functions below to be set */
     json_t *(*report)(struct gw_gateway *);
     /* As gw_gateway_replay and gw_gateway_pause. */
@@ -68,6 +68,7 @@ struct gw_operation_run {
     struct gw_flights *flights; /* NULL: the target has no store */
     int64_t now_us;             /* monotonic, as of this step */
     int64_t wait_ms;
+    uint64_t begun_ns; /* when this step began */
     struct gw_operation_counts counts;
     /* What was emitted and not taken yet; whoever takes it sets length to 0. */
     char *text;
@@ -79,18 +80,19 @@ struct gw_operation_run {
 /* Finds the operation, binds its arguments and begins it.  wake is called when a step that waits
  * may go on, from any thread, until gw_operation_finish.  -EINVAL: the request is wrong, -ENOENT,
  * -ENOTSUP, -EBUSY, -ENOMEM; all said in reterr. */
-int gw_operation_start(struct gw_operation_target *target, json_t *request,
-                       void (*wake)(void *arg), void *arg, struct gw_operation_run **ret_run,
-                       struct mg_err *reterr);
+int gw_operation_start(struct gw_operation_target *target, json_t *request, void (*wake)(void *arg),
+                       void *arg, struct gw_operation_run **ret_run, struct mg_err *reterr);
 /* One step; it takes some milliseconds at most and emits about GW_OPERATION_CHUNK bytes, or one
  * entry that is larger.  An error is emitted and ends the run. */
-enum { GW_OPERATION_CHUNK = 64 << 10, GW_OPERATION_SCAN = 1000 };
+enum { GW_OPERATION_CHUNK = 64 << 10, GW_OPERATION_STEP_US = 10000 };
 enum gw_operation_next gw_operation_step(struct gw_operation_run *run, int64_t now_us);
 /* At any time; NULL is fine. */
 void gw_operation_finish(struct gw_operation_run *run);
 
 /* For operations.  Takes the value, NULL included.  0 or -ENOMEM. */
 int gw_operation_emit(struct gw_operation_run *run, json_t *value);
+/* This step has emitted, or taken, enough: visits of the store stop and go on with the next. */
+bool gw_operation_yields(const struct gw_operation_run *run);
 /* {"progress":{…}}: that something is still at work. */
 int gw_operation_emit_progress(struct gw_operation_run *run);
 /* How an error is told; new reference. */

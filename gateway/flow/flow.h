@@ -3,6 +3,7 @@
 #pragma once
 #include "meshgate/plugin.h"
 #include "route/model.h"
+#include "store/store.h"
 #include <jansson.h>
 
 struct gw_gateway;
@@ -26,6 +27,18 @@ void gw_gateway_destroy(struct gw_gateway *gateway); /* NULL is fine */
 /* {"gateway":…,"routes":[…],"bridges":[…],"balanced":…}; new reference, NULL: out of memory.
  * docs/operating.md has the fields. */
 json_t *gw_gateway_report(struct gw_gateway *gateway);
+
+/* The store of the routes that are stored; NULL: none.  It lives as long as the gateway. */
+struct gw_store *gw_gateway_store(struct gw_gateway *gateway);
+/* Hands one record in again: appended to its sinks as it was (flag GW_RECORD_REPLAYED), or
+ * as_of_now: through the route's steps.  -EAGAIN: the route is full, try again later; -ENOENT: no
+ * such route.  CONTROL. */
+int gw_gateway_replay(struct gw_gateway *gateway, const char *route, const struct gw_record *record,
+                      bool as_of_now, struct mg_err *reterr);
+/* Stops or resumes sending of a stored route; kept across restarts.  -ENOENT: no such route.
+ * CONTROL. */
+int gw_gateway_pause(struct gw_gateway *gateway, const char *route, bool pause, const char *reason,
+                     struct mg_err *reterr);
 
 /* The services that modules get; for those who run modules without a gateway (explain). */
 void gw_host_fill(struct mg_host *host);

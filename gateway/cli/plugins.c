@@ -99,7 +99,7 @@ static const struct {
 } abilities[] = {
     {MG_SOURCE, "source"},     {MG_SINK, "sink"},         {MG_DEFERS_ACK, "defers-ack"},
     {MG_CONFIRMS, "confirms"}, {MG_ORDERED, "ordered"},   {MG_FILTERS, "filters"},
-    {MG_NO_ECHO, "no-echo"},   {MG_COMPETES, "competes"},
+    {MG_NO_ECHO, "no-echo"},   {MG_COMPETES, "competes"}, {MG_STORES, "stores"},
 };
 enum { ABILITIES = sizeof abilities / sizeof abilities[0], ABILITIES_BYTES = 96 };
 

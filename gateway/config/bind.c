@@ -78,6 +78,11 @@ static int bind_map(struct gw_bind *bind, const struct mg_option *options,
                     const char *const *others, const struct mg_node *map,
                     const struct mg_node *place, bool absent, void *settings);
 
+static int bind_option(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
+                       void *settings);
+static int bind_absent(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *place,
+                       bool absent, void *settings);
+
 static int bind_pairs(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
                       struct mg_list *ret)
 {
@@ -100,9 +105,43 @@ static int bind_pairs(struct gw_bind *bind, const struct mg_option *o, const str
     return error;
 }
 
+const struct mg_option *gw_bind_plain(const struct mg_option *map)
+{
+    for (const struct mg_option *o = map->inside; map->type == MG_OPT_MAP && o && o->name; o++)
+        if (o->flags & MG_OPT_PLAIN)
+            return o;
+    return NULL;
+}
+
+/* A scalar in place of the map: all else in it keeps its default. */
+static int bind_plain(struct gw_bind *bind, const struct mg_option *map,
+                      const struct mg_option *plain, const struct mg_node *node, void *at)
+{
+    struct mg_option named = *plain;
+    named.name = map->name; /* what stands in the YAML */
+    int error = bind_option(bind, &named, node, at);
+    for (const struct mg_option *o = map->inside; o->name; o++)
+        if (o != plain && bind_absent(bind, o, node, false, at))
+            error = -EINVAL;
+    return error;
+}
+
+static int refuse_map(struct gw_bind *bind, const struct mg_option *o,
+                      const struct mg_option *plain, const struct mg_node *node)
+{
+    const char *first = o->inside->name ? o->inside->name : "key";
+    if (plain)
+        gw_bind_error(bind, node, "%s must be a map, %s: { %s: ... }, or the %s alone, %s: ...",
+                      o->name, o->name, first, plain->name, o->name);
+    else
+        gw_bind_error(bind, node, "%s must be a map: %s: { %s: ... }", o->name, o->name, first);
+    return -EINVAL;
+}
+
 static int bind_one(struct gw_bind *bind, const struct mg_option *o, const struct mg_node *node,
                     void *at)
 {
+    const struct mg_option *plain = gw_bind_plain(o);
     switch (o->type) {
     case MG_OPT_TREE:
         *(const struct mg_node **)at = node;
@@ -110,11 +149,10 @@ static int bind_one(struct gw_bind *bind, const struct mg_option *o, const struc
     case MG_OPT_PAIRS:
         return bind_pairs(bind, o, node, at);
     case MG_OPT_MAP:
-        if (node->type != MG_NODE_MAP && node->type != MG_NODE_NULL) {
-            gw_bind_error(bind, node, "%s must be a map: %s: { %s: ... }", o->name, o->name,
-                          o->inside->name ? o->inside->name : "key");
-            return -EINVAL;
-        }
+        if (plain && node->type == MG_NODE_SCALAR)
+            return bind_plain(bind, o, plain, node, at);
+        if (node->type != MG_NODE_MAP && node->type != MG_NODE_NULL)
+            return refuse_map(bind, o, plain, node);
         return bind_map(bind, o->inside, NULL, node, node, false, at);
     default:
         return gw_bind_scalar(bind, o, node, at);

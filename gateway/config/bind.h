@@ -29,6 +29,10 @@ int gw_bind_settings(struct gw_bind *bind, const struct mg_option *options,
                      const struct mg_node *map, const struct mg_node *place, void *settings);
 void gw_bind_release(struct gw_bind *bind);
 
+/* The option that a scalar in place of the map sets (MG_OPT_PLAIN); NULL: none, or no MG_OPT_MAP.
+ */
+const struct mg_option *gw_bind_plain(const struct mg_option *map);
+
 /* One text (less NUL bytes, not NULL) and one template out of a scalar, as gw_bind_settings does
  * it; `name` is the key for messages.  0 or -EINVAL with a diagnosis. */
 int gw_bind_text(struct gw_bind *bind, const char *name, const struct mg_node *node,

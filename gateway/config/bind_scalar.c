@@ -89,12 +89,16 @@ static const char *bound(char *buffer, size_t size, uint32_t type, int64_t value
         int64_t factor;
         const char *unit;
     } durations[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}},
-      sizes[] = {{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}, {1, " bytes"}};
+      sizes[] = {{(int64_t)1 << 40, "TiB"},
+                 {1 << 30, "GiB"},
+                 {1 << 20, "MiB"},
+                 {1 << 10, "KiB"},
+                 {1, " bytes"}};
     bool time = type == MG_OPT_DURATION_MS;
     snprintf(buffer, size, "%" PRId64, value);
     if (!time && type != MG_OPT_SIZE)
         return buffer;
-    for (size_t i = 0; i < (time ? 5 : 4) && value; i++) {
+    for (size_t i = 0; i < 5 && value; i++) {
         int64_t factor = time ? durations[i].factor : sizes[i].factor;
         if (value % factor)
             continue;
@@ -115,7 +119,10 @@ static int check_bounds(struct gw_bind *bind, const struct mg_option *o, const s
         return 0;
     bound(least, sizeof least, o->type, o->least);
     bound(most, sizeof most, o->type, o->most);
-    snprintf(why, sizeof why, "is out of bounds: %s to %s", least, most);
+    if (o->most == INT64_MAX)
+        snprintf(why, sizeof why, "is out of bounds: at least %s", least);
+    else
+        snprintf(why, sizeof why, "is out of bounds: %s to %s", least, most);
     return refuse(bind, o, node, why);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Option tables as Markdown, for the README of each module. */
 #include "config/schema.h"
+#include "config/bind.h"
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -102,6 +103,9 @@ static void put_type(FILE *out, const struct mg_option *o)
         return;
     }
     fputs(known ? type_names[o->type] : "unknown", out);
+    const struct mg_option *plain = gw_bind_plain(o);
+    if (plain)
+        fprintf(out, ", or its `%s` alone", plain->name);
     put_bounds(out, o);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Option tables as JSON Schema, for editors that complete and check the YAML. */
 #include "config/schema.h"
+#include "config/bind.h"
 #include "config/bind_value.h"
 #include <errno.h>
 #include <string.h>
@@ -54,6 +55,16 @@ static json_t *pattern(const char *regex)
     return json_pack("{s:s, s:s}", "type", "string", "pattern", regex);
 }
 
+static json_t *of_type(const struct mg_option *o);
+
+/* A map, or the one value in it that may stand alone. */
+static json_t *of_map(const struct mg_option *o)
+{
+    const struct mg_option *plain = gw_bind_plain(o);
+    json_t *schema = gw_schema_of_options(o->inside);
+    return plain ? json_pack("{s:[o, o]}", "anyOf", schema, of_type(plain)) : schema;
+}
+
 static json_t *of_type(const struct mg_option *o)
 {
     switch (o->type) {
@@ -78,7 +89,7 @@ static json_t *of_type(const struct mg_option *o)
         return json_pack("{s:[s,s], s:{s:[s,s,s]}}", "type", "object", "null",
                          "additionalProperties", "type", "string", "number", "boolean");
     case MG_OPT_MAP:
-        return gw_schema_of_options(o->inside);
+        return of_map(o);
     case MG_OPT_TREE:
         return json_object();
     default:

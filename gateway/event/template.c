@@ -18,7 +18,10 @@ enum segment_kind {
     GATEWAY_NAME,
     EVENT_TEXT,
     EVENT_VALUE,
-    EVENT_QOS
+    EVENT_USER,
+    EVENT_QOS,
+    EVENT_GROUP_SEQUENCE,
+    EVENT_CREATED
 };
 
 struct segment {
@@ -44,9 +47,13 @@ static const struct {
     {"event.reply_to", EVENT_TEXT, offsetof(struct mg_head, reply_to)},
     {"event.subject", EVENT_TEXT, offsetof(struct mg_head, subject)},
     {"event.content_type", EVENT_TEXT, offsetof(struct mg_head, content_type)},
+    {"event.content_encoding", EVENT_TEXT, offsetof(struct mg_head, content_encoding)},
     {"event.group", EVENT_TEXT, offsetof(struct mg_head, group)},
+    {"event.group_sequence", EVENT_GROUP_SEQUENCE, 0},
     {"event.message_id", EVENT_VALUE, offsetof(struct mg_head, message_id)},
     {"event.correlation", EVENT_VALUE, offsetof(struct mg_head, correlation)},
+    {"event.user", EVENT_USER, 0},
+    {"event.created", EVENT_CREATED, 0},
     {"event.qos", EVENT_QOS, 0},
 };
 
@@ -77,13 +84,12 @@ static int classify(struct segment *s, struct mg_err *err)
             return 0;
         }
     }
-    snprintf(err->text, sizeof err->text,
-             "{%s} is not known: a capture like {line}, {event.address}, {event.reply_to}, "
-             "{event.subject}, "
-             "{event.content_type}, {event.message_id}, {event.correlation}, {event.group}, "
-             "{event.qos}, "
-             "{property.NAME}, {route.name} or {gateway.name}",
-             name);
+    snprintf(
+        err->text, sizeof err->text,
+        "{%s} is not known: a capture ({line}), {property.NAME}, {route.name}, {gateway.name} or "
+        "{event.X}, X of: address, reply_to, subject, content_type, content_encoding, "
+        "message_id, correlation, group, group_sequence, user, created, qos",
+        name);
     return -EINVAL;
 }
 
@@ -288,10 +294,18 @@ static struct mg_str find_property(const mg_event *event, struct mg_str name, ch
     return (struct mg_str){0};
 }
 
+/* Only what the peer has said has a value. */
+static struct mg_str number_text(bool said, int64_t number, char *scratch, size_t size)
+{
+    const struct mg_value value = {.type = MG_INT, .as.i = number};
+    return said ? value_text(&value, scratch, size) : (struct mg_str){0};
+}
+
 static struct mg_str field(const struct segment *s, const mg_scope *scope, const mg_event *event,
                            char *scratch, size_t size)
 {
-    const char *head = (const char *)&event->head;
+    const struct mg_head *h = &event->head;
+    const char *head = (const char *)h;
     switch (s->kind) {
     case CAPTURE:
         return find_capture(scope->captures, s->text);
@@ -305,8 +319,14 @@ static struct mg_str field(const struct segment *s, const mg_scope *scope, const
         return *(const struct mg_str *)(const void *)(head + s->offset);
     case EVENT_VALUE:
         return value_text((const struct mg_value *)(const void *)(head + s->offset), scratch, size);
+    case EVENT_USER:
+        return (struct mg_str){h->user.at, h->user.len};
     case EVENT_QOS:
-        return (struct mg_str){&"012"[event->head.qos < 3 ? event->head.qos : 2], 1};
+        return (struct mg_str){&"012"[h->qos < 3 ? h->qos : 2], 1};
+    case EVENT_GROUP_SEQUENCE:
+        return number_text(h->present & MG_HAS_GROUP_SEQUENCE, h->group_sequence, scratch, size);
+    case EVENT_CREATED:
+        return number_text(h->present & MG_HAS_CREATED, h->created_us / 1000, scratch, size);
     case LITERAL:
         break;
     }

@@ -2,9 +2,9 @@
 /* Address and text templates: "plant.{line}.{event.subject}" compiled once, expanded per event.
  *
  * {name}            a capture of the route's source pattern ([a-z_][a-z0-9_]*)
- * {event.FIELD}     address, reply_to, subject, content_type, message_id, correlation, qos, group
- * {property.NAME}   the first property of that name, as text
- * {route.name} {gateway.name}
+ * {event.FIELD}     address, reply_to, subject, content_type, content_encoding, message_id,
+ *                   correlation, group, group_sequence, user, created (milliseconds since 1970),
+ * qos {property.NAME}   the first property of that name, as text {route.name} {gateway.name}
  * {{ and }}         literal braces */
 #pragma once
 #include "meshgate/plugin.h"

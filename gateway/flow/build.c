@@ -131,6 +131,7 @@ static int build_route(struct gw_gateway *g, struct gw_route *route,
 {
     route->gateway = g;
     route->config = config;
+    pthread_mutex_init(&route->pause_lock, NULL);
     route->steps = calloc(config->step_count + 1, sizeof *route->steps);
     route->parts = calloc(g->shard_count, sizeof *route->parts);
     if (!route->steps || !route->parts)
@@ -242,8 +243,11 @@ static void free_route(struct gw_route *route, uint32_t shards)
 {
     for (uint32_t i = 0; route->parts && i < shards; i++)
         free(route->parts[i].step_contexts);
-    for (size_t i = 0; route->sinks && route->sinks[i]; i++)
+    for (size_t i = 0; route->sinks && route->sinks[i]; i++) {
+        gw_outlet_destroy(route->sinks[i]);
         free(route->sinks[i]);
+    }
+    pthread_mutex_destroy(&route->pause_lock);
     free(route->parts);
     free(route->sinks);
     free(route->steps);
@@ -251,6 +255,7 @@ static void free_route(struct gw_route *route, uint32_t shards)
 
 void gw_unbuild(struct gw_gateway *g)
 {
+    gw_gateway_store_close(g); /* of a start that failed */
     if (g->instances)
         gw_instances_destroy(g->instances, g->instance_count);
     for (uint32_t i = 0; i < g->shard_count; i++)

@@ -63,8 +63,9 @@ static void saw_step(void *arg, const char *step, uint32_t verdict, size_t count
 static void saw_end(void *arg, enum gw_end_kind kind, const char *step, const char *reason)
 {
     static const char *const names[] = {
-        "it would be delivered", "it is dropped, the source hears accepted", "it has expired",
-        "it would be discarded", "it would go back to its source"};
+        "it would be delivered",    "it is dropped, the source hears accepted", "it has expired",
+        "it would be discarded",    "it would go back to its source",           "it is a duplicate",
+        "it would be a dead letter"};
     struct explaining *x = arg;
     x->over = true;
     fprintf(x->out, "  end   %s", names[kind]);

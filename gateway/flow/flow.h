@@ -3,7 +3,6 @@
 #pragma once
 #include "meshgate/plugin.h"
 #include "route/model.h"
-#include "store/store.h"
 #include <jansson.h>
 
 struct gw_gateway;
@@ -28,15 +27,15 @@ void gw_gateway_destroy(struct gw_gateway *gateway); /* NULL is fine */
  * docs/operating.md has the fields. */
 json_t *gw_gateway_report(struct gw_gateway *gateway);
 
-/* The store of the routes that are stored; NULL: none.  It lives as long as the gateway. */
+/* NULL: none; good from start to stop. */
 struct gw_store *gw_gateway_store(struct gw_gateway *gateway);
-/* Hands one record in again: appended to its sinks as it was (flag GW_RECORD_REPLAYED), or
- * as_of_now: through the route's steps.  -EAGAIN: the route is full, try again later; -ENOENT: no
- * such route.  CONTROL. */
+/* Hands one record in again: appended to its sinks as it was (marked as replayed), or as_of_now: as
+ * a new event through the route's steps, waiting until it has been taken.  -EAGAIN: the route has
+ * too many of them already, try again later; -ENOENT: no such route, or none of its sources takes
+ * the address; -EINVAL: refused; -ETIMEDOUT: not known, it may still be taken. */
 int gw_gateway_replay(struct gw_gateway *gateway, const char *route, const struct gw_record *record,
                       bool as_of_now, struct mg_err *reterr);
-/* Stops or resumes sending of a stored route; kept across restarts.  -ENOENT: no such route.
- * CONTROL. */
+/* Stops or resumes sending of a stored route; kept across restarts.  -ENOENT, -EINVAL. */
 int gw_gateway_pause(struct gw_gateway *gateway, const char *route, bool pause, const char *reason,
                      struct mg_err *reterr);
 

@@ -100,6 +100,9 @@ static void begin_shard(mg_shard *shard, void *arg)
     for (size_t i = 0; i < c->source_count; i++)
         gw_window_give_shard(c, &c->sources[i].window, c->sources[i].window.limit);
     gw_window_give_shard(c, &c->window, c->window.limit);
+    for (size_t i = 0; i < c->sink_count && !o->error; i++)
+        if (c->sinks[i]->outlet)
+            gw_outlet_start_shard(c->sinks[i]);
 }
 
 struct shard_opening {
@@ -108,6 +111,14 @@ struct shard_opening {
     int error;
 };
 
+static void sweep_sink(struct mg_sink *k)
+{
+    if (k->first_waiting)
+        gw_lane_sweep_shard(k);
+    if (k->outlet)
+        gw_outlet_sweep_shard(k);
+}
+
 static void sweep(void *arg)
 {
     mg_shard *shard = arg;
@@ -115,9 +126,9 @@ static void sweep(void *arg)
     for (size_t i = 0; i < g->connection_count; i++) {
         struct mg_connection *c = g->connections[i];
         for (size_t s = 0; c->shard == shard && s < c->sink_count; s++)
-            if (c->sinks[s]->first_waiting)
-                gw_lane_sweep_shard(c->sinks[s]);
+            sweep_sink(c->sinks[s]);
     }
+    gw_store_count_shard(shard);
 }
 
 void gw_steps_open_shard(mg_shard *shard, struct gw_gateway *g, int *ret_error, struct mg_err *err)
@@ -174,7 +185,9 @@ static int each_connection(struct gw_gateway *g, void (*fn)(mg_shard *, void *),
 
 int gw_gateway_start(struct gw_gateway *g, struct mg_err *reterr)
 {
-    int error = gw_instances_start(g->instances, g->instance_count, reterr);
+    int error = gw_gateway_store_open(g, reterr);
+    if (!error)
+        error = gw_instances_start(g->instances, g->instance_count, reterr);
     for (uint32_t i = 0; i < g->shard_count && !error; i++) {
         struct shard_opening o = {.gateway = g};
         error = gw_shard_run(&g->shards[i]);
@@ -199,6 +212,9 @@ static void drain_shard(mg_shard *shard, void *arg)
     struct gw_gateway *g = arg;
     for (size_t i = 0; i < g->connection_count; i++) {
         struct mg_connection *c = g->connections[i];
+        for (size_t s = 0; c->shard == shard && s < c->sink_count; s++)
+            if (c->sinks[s]->outlet)
+                gw_outlet_drain_shard(c->sinks[s]);
         /* Without drain it is no origin of events (the local bridge), and goes on. */
         if (c->shard != shard || !c->opened || c->draining || !c->ops->drain)
             continue;
@@ -212,6 +228,16 @@ struct counting {
     uint64_t in_hand;
 };
 
+/* What the store has and a sink may have: it is better confirmed than sent again. */
+static uint64_t sent_out(const struct mg_connection *c)
+{
+    uint64_t sent = 0;
+    for (size_t s = 0; s < c->sink_count; s++)
+        if (c->sinks[s]->outlet)
+            sent += c->sinks[s]->sent + gw_outlet_reading_shard(c->sinks[s]);
+    return sent;
+}
+
 static void count_shard(mg_shard *shard, void *arg)
 {
     struct counting *n = arg;
@@ -220,7 +246,7 @@ static void count_shard(mg_shard *shard, void *arg)
         n->in_hand += g->routes[r].parts[shard->index].ledger.in_flight;
     for (size_t i = 0; i < g->connection_count; i++)
         if (g->connections[i]->shard == shard)
-            n->in_hand += atomic_load(&g->connections[i]->inboxed);
+            n->in_hand += atomic_load(&g->connections[i]->inboxed) + sent_out(g->connections[i]);
 }
 
 static void release_shard(mg_shard *shard, void *arg)
@@ -319,6 +345,34 @@ static bool all_closed(struct gw_gateway *g)
     return true;
 }
 
+static void count_reads_shard(mg_shard *shard, void *arg)
+{
+    struct counting *n = arg;
+    for (size_t i = 0; i < n->gateway->connection_count; i++) {
+        const struct mg_connection *c = n->gateway->connections[i];
+        for (size_t s = 0; c->shard == shard && s < c->sink_count; s++)
+            n->in_hand += gw_outlet_reading_shard(c->sinks[s]);
+    }
+}
+
+static void wait_for_reads(struct gw_gateway *g)
+{
+    for (;;) {
+        struct counting left = {.gateway = g};
+        each_shard(g, count_reads_shard, &left);
+        if (!left.in_hand)
+            return;
+        pause_ms(POLL_MS);
+    }
+}
+
+static void last_words_shard(mg_shard *shard, void *arg)
+{
+    (void)arg;
+    gw_store_count_shard(shard);
+    gw_store_turn_shard(shard);
+}
+
 int gw_gateway_stop(struct gw_gateway *g)
 {
     int64_t until = gw_now_us(NULL) + CLOSE_MS * 1000;
@@ -335,6 +389,12 @@ int gw_gateway_stop(struct gw_gateway *g)
     each_shard(g, end_lanes_shard, g);
     each_shard(g, nothing_shard, NULL);
     each_shard(g, nothing_shard, NULL);
+    if (g->store) {
+        wait_for_reads(g);
+        each_shard(g, last_words_shard, NULL);
+        gw_gateway_store_close(g);
+        each_shard(g, nothing_shard, NULL); /* what the store has said at its end */
+    }
     each_shard(g, destroy_shard, g);
     for (uint32_t i = 0; i < g->shard_count; i++)
         gw_shard_stop(&g->shards[i]);

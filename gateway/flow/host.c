@@ -81,6 +81,7 @@ void gw_host_fill(struct mg_host *host)
     gw_ingest_host_fill(host);
     gw_settle_host_fill(host);
     gw_instance_host_fill(host);
+    gw_store_host_fill(host);
     host->scope_route = scope_route;
     host->scope_capture = scope_capture;
     host->expand = expand;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Slack of the inbox beyond a window, for events of sources that cannot be held back. */
 enum { INBOX_SLACK = 4096 };
@@ -79,13 +80,64 @@ static void settle_source(struct mg_connection *c, struct mg_source *source, uin
     gw_turn_mark_shard(c);
 }
 
+/* ---- a bridge's entry that has to be kept first ---------------------------------------------- */
+
+static void run_state_kept(mg_shard *shard, struct gw_task *task)
+{
+    (void)shard;
+    struct gw_arrival_state *state =
+        (struct gw_arrival_state *)(void *)((char *)task - offsetof(struct gw_arrival_state, task));
+    struct gw_arrival *a = state->arrival;
+    bool kept = !state->op.op.error;
+    settle_source(a->connection, a->source, a->cookie, kept ? MG_ACCEPTED : MG_RELEASED,
+                  kept ? NULL : "the store was closed");
+    gw_arrival_leave_shard(a);
+}
+
+static void state_kept(struct gw_store_op *op)
+{
+    struct gw_arrival_state *state = (struct gw_arrival_state *)(void *)op;
+    gw_shard_queue(state->arrival->connection->shard, &state->task);
+}
+
+static void keep_state(struct gw_arrival *a)
+{
+    a->alive++; /* until it is back */
+    a->state->task.run = run_state_kept;
+    a->state->op.op = (struct gw_store_op){.kind = GW_OP_STATE, .done = state_kept};
+    gw_store_add_shard(a->connection->shard, &a->state->op.op);
+    gw_turn_mark_shard(a->connection);
+}
+
+static struct gw_arrival_state *new_state(const struct mg_connection *c, struct mg_bytes key,
+                                          struct mg_bytes value)
+{
+    char prefix[GW_STATE_PREFIX_MOST];
+    size_t n = gw_state_prefix(c, prefix, sizeof prefix);
+    struct gw_arrival_state *state = malloc(sizeof *state + n + key.len + value.len);
+    if (!state)
+        return NULL;
+    *state = (struct gw_arrival_state){
+        .op = {.key = {state->bytes, n + key.len},
+               .value = {state->bytes + n + key.len, value.len}},
+    };
+    memcpy(state->bytes, prefix, n);
+    memcpy(state->bytes + n, key.at, key.len);
+    memcpy(state->bytes + n + key.len, value.at, value.len);
+    return state;
+}
+
 void gw_arrival_tell_shard(struct gw_arrival *a, uint32_t outcome, const char *reason)
 {
     uint32_t before = a->outcome;
     a->outcome = before ? worse(before, outcome) : outcome;
     if (!reason || a->outcome == before)
         reason = a->reason;
-    if (--a->untold == 0) {
+    if (--a->untold == 0 && a->outcome == MG_ACCEPTED && a->state && !a->state->kept) {
+        keep_state(a);
+    } else if (a->untold == 0 && a->replay) {
+        gw_replay_told(a->replay, a->outcome);
+    } else if (a->untold == 0) {
         settle_source(a->connection, a->source, a->cookie, a->outcome, reason);
     } else if (reason != a->reason) {
         free(a->reason);
@@ -100,6 +152,7 @@ void gw_arrival_leave_shard(struct gw_arrival *a)
     if (a->holds_window)
         leave_window(a->connection, window_of(a->connection, a->source));
     free(a->reason);
+    free(a->state);
     gw_pool_give(&a->connection->shard->arrivals, a);
 }
 
@@ -172,7 +225,7 @@ static int match(struct mg_connection *c, struct mg_source *source, struct mg_st
 static bool holds(const struct gw_entry *e)
 {
     const struct gw_delivery_settings *d = &e->route->config->delivery;
-    return d->guarantee == GW_DIRECT || d->overflow == GW_OVERFLOW_BLOCK;
+    return d->guarantee != GW_BEST_EFFORT || d->overflow == GW_OVERFLOW_BLOCK;
 }
 
 /* The matches, for a loop in which a bridge may be called that ingests again: `few` where they fit,
@@ -192,7 +245,7 @@ static uint32_t *take_matches(struct mg_connection *c, uint32_t *few, size_t few
 /* must: the event has left its peer already and cannot be refused.  While draining it is the
  * bridge that holds its sources; what it still hands over is taken. */
 static int take(struct mg_connection *c, struct mg_source *source, const mg_event *event,
-                uint64_t cookie, bool must)
+                uint64_t cookie, bool must, struct gw_arrival_state *state)
 {
     struct gw_window *w = window_of(c, source);
     if (!must && w->in_hand >= w->limit)
@@ -209,6 +262,7 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
         c->unmatched++;
         settle_source(c, source, cookie, MG_ACCEPTED, NULL);
         leave_window(c, w);
+        free(state);
         return 0;
     }
     *a = (struct gw_arrival){
@@ -216,9 +270,12 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
         .source = source,
         .cookie = cookie,
         .event = event,
+        .state = state,
         .untold = (uint32_t)count,
         .alive = (uint32_t)count + 1, /* one for this loop: passages may end at once */
     };
+    if (state)
+        state->arrival = a;
     uint32_t few[64], *ids = take_matches(c, few, sizeof few / sizeof few[0]);
     for (size_t i = 0; i < count; i++)
         a->holds_window = a->holds_window || holds(&c->entries[ids[i]]);
@@ -241,8 +298,26 @@ static int ingest(mg_connection *c, mg_source *source, const struct mg_message *
     assert(gw_shard_self() == c->shard);
     struct mg_event event;
     gw_event_borrow(&event, message, ++c->shard->next_event_id);
-    int error = take(c, source, &event, cookie, false);
+    int error = take(c, source, &event, cookie, false, NULL);
     gw_event_return(&event);
+    return error;
+}
+
+static int ingest_state(mg_connection *c, mg_source *source, const struct mg_message *message,
+                        uint64_t cookie, struct mg_bytes key, struct mg_bytes value)
+{
+    assert(gw_shard_self() == c->shard);
+    if (!c->gateway->store)
+        return ingest(c, source, message, cookie);
+    struct gw_arrival_state *state = new_state(c, key, value);
+    if (!state)
+        return -EAGAIN;
+    struct mg_event event;
+    gw_event_borrow(&event, message, ++c->shard->next_event_id);
+    int error = take(c, source, &event, cookie, false, state);
+    gw_event_return(&event);
+    if (error)
+        free(state);
     return error;
 }
 
@@ -253,7 +328,7 @@ static void run_delivery(mg_shard *shard, struct gw_task *task)
     atomic_fetch_sub(&c->inboxed, 1);
     if (!d->event->id)
         d->event->id = ++shard->next_event_id;
-    if (take(c, d->source, d->event, d->cookie, true)) {
+    if (take(c, d->source, d->event, d->cookie, true, NULL)) {
         c->refused++;
         settle_source(c, d->source, d->cookie, MG_RELEASED, "out of memory");
     }
@@ -266,7 +341,7 @@ static int ingest_event(mg_connection *c, mg_source *source, mg_event *event, ui
     if (gw_shard_self() == c->shard) {
         if (!event->id)
             event->id = ++c->shard->next_event_id;
-        int error = take(c, source, event, cookie, false);
+        int error = take(c, source, event, cookie, false, NULL);
         if (!error)
             gw_event_unref(event);
         return error;
@@ -293,4 +368,5 @@ void gw_ingest_host_fill(struct mg_host *host)
 {
     host->ingest = ingest;
     host->ingest_event = ingest_event;
+    host->ingest_state = ingest_state;
 }

@@ -18,13 +18,26 @@
 #include "plugin/instance.h"
 #include "route/index.h"
 #include "route/model.h"
+#include "store/store.h"
 #include <search.h>
 
 struct gw_arrival;
 struct gw_passage;
+struct gw_replay;
 
-/* Where a passage can end: the terms of the ledger. */
-enum gw_end_kind { GW_DELIVERED, GW_DROPPED, GW_EXPIRED, GW_DISCARDED, GW_RETURNED, GW_END_KINDS };
+/* Where a passage can end: the terms of the ledger, in the order of enum gw_store_term. */
+enum gw_end_kind {
+    GW_DELIVERED,
+    GW_DROPPED,
+    GW_EXPIRED,
+    GW_DISCARDED,
+    GW_RETURNED,
+    GW_DUPLICATE,
+    GW_DEAD_LETTERED,
+    GW_END_KINDS
+};
+
+/* What has not been handed over to the store's ledger, if there is one. */
 
 struct gw_ledger {
     uint64_t received;
@@ -57,6 +70,12 @@ struct gw_route {
     struct gw_step *steps;
     struct mg_sink **sinks;
     struct gw_part *parts; /* one for each shard */
+
+    struct gw_store_log *log; /* NULL: the gateway has no store */
+    bool stored;              /* guarantee: stored, and there is a store (explain has none) */
+    atomic_bool paused;
+    pthread_mutex_t pause_lock; /* protects pause_reason */
+    char pause_reason[160];
 };
 
 /* One `from` of one route. */
@@ -100,7 +119,40 @@ struct mg_sink {
     bool in_blocked; /* linked there, perhaps no longer blocked */
     mg_timer *backoff;
     uint64_t delay_ms;
-    int64_t failed_us; /* when it last failed; 0: never */
+    int64_t failed_us;        /* when it last failed; 0: never */
+    struct gw_outlet *outlet; /* of a stored route: where the lane is filled from; else NULL */
+};
+
+enum gw_breaker { GW_BREAKER_CLOSED, GW_BREAKER_OPEN, GW_BREAKER_TRYING };
+enum { GW_KEY_BUCKETS = 1024 };
+
+/* What a stored route's lane has beside the lists: its place in the store's log, and the legs that
+ * are kept out of the lists.  Of the sink's shard. */
+struct gw_outlet {
+    struct mg_sink *sink;
+    uint32_t place;    /* of the sink, in its route */
+    uint64_t next;     /* every record before it is here, or done with */
+    uint64_t sent_end; /* the last that was sent, and one */
+    uint64_t sent_before;
+    uint32_t in_hand; /* legs here: waiting, sent, held, behind others of their key */
+    size_t bytes;     /* of their payloads */
+    bool reading, draining, suspect_out;
+    struct gw_reading *reading_now; /* while reading */
+
+    struct gw_store_settle *batch; /* of this turn */
+    struct gw_outlet *next_settling;
+    bool settling; /* listed with the shard */
+
+    struct gw_leg **keys; /* GW_KEY_BUCKETS lists of the first leg of each key; NULL: no order_by */
+    struct gw_leg *held;  /* to be tried again when due */
+    mg_timer *held_timer;
+
+    enum gw_breaker breaker;
+    uint32_t failures;   /* turns in a row in which it failed */
+    int64_t failed_turn; /* the time of that turn */
+    mg_timer *breaker_timer;
+    uint64_t breaker_ms;
+    char breaker_reason[160];
 };
 
 struct mg_connection {
@@ -140,6 +192,15 @@ struct mg_connection {
     char why[160];
 };
 
+/* An entry of a bridge's state that has to be kept before its source hears accepted. */
+struct gw_arrival_state {
+    struct gw_store_state op; /* first */
+    struct gw_task task;
+    struct gw_arrival *arrival;
+    bool handed, kept; /* to the store with the event; there */
+    char bytes[];
+};
+
 struct gw_arrival {
     struct mg_connection *connection;
     struct mg_source *source; /* NULL: ingested without */
@@ -149,13 +210,23 @@ struct gw_arrival {
     uint32_t alive;
     uint32_t outcome;
     bool holds_window;
-    char *reason; /* of the outcome, kept while others are untold; NULL: none */
+    struct gw_replay *replay;       /* who hears the outcome instead of a bridge; NULL: nobody */
+    struct gw_arrival_state *state; /* kept with it (ingest_state); NULL: none */
+    char *reason;                   /* of the outcome, kept while others are untold; NULL: none */
 };
 
 /* A reason that is kept is cut to this; one that is longer helps nobody. */
 enum { GW_REASON_MOST = 159, GW_SHORT_ADDRESS = 64 };
 
-enum gw_leg_state { GW_LEG_NEW, GW_LEG_WAITING, GW_LEG_SENT, GW_LEG_DONE };
+/* HELD, BEHIND: in an outlet, not in a list of the lane. */
+enum gw_leg_state {
+    GW_LEG_NEW,
+    GW_LEG_WAITING,
+    GW_LEG_SENT,
+    GW_LEG_DONE,
+    GW_LEG_HELD,
+    GW_LEG_BEHIND
+};
 
 struct gw_leg {
     struct gw_task task;   /* to the lane and back */
@@ -176,6 +247,15 @@ struct gw_leg {
     enum gw_leg_state state;
     bool orphan;      /* its passage has ended; holds a reference to it until it is settled */
     uint32_t outcome; /* MG_ACCEPTED, MG_REJECTED, MG_RELEASED (cancelled), or 0: expired */
+
+    /* Of a stored route. */
+    uint64_t key;                        /* of order; 0: none */
+    struct gw_leg *same_bucket, *behind; /* heads of keys; the next leg of this key */
+    struct gw_leg *last_behind;          /* of a head */
+    struct gw_leg *next_held;
+    int64_t due_us;    /* held until then */
+    uint64_t delay_ms; /* its last */
+    uint32_t deaths;   /* of the process, with this leg in hand */
     char short_address[GW_SHORT_ADDRESS];
 };
 
@@ -184,7 +264,19 @@ struct gw_output {
     uint32_t open, accepted, rejected;
 };
 
-enum gw_stage { GW_STEPPING, GW_STEPPED, GW_STAGED };
+/* STORED: it is the store's, and on its way to its sinks; nothing is owed to the source. */
+enum gw_stage { GW_STEPPING, GW_STEPPED, GW_STAGED, GW_STORING, GW_IN_STORE };
+
+/* What of a passage is with the store. */
+struct gw_staging {
+    struct gw_store_append append;
+    struct gw_store_bury bury; /* of a step's dead letter */
+    struct gw_task task;       /* back to the shard */
+    void *record;
+    size_t length;
+    void **records; /* &record where there is one */
+    size_t *lengths;
+};
 
 /* Begins as zero up to `values`; what follows is written before it is read. */
 struct gw_passage {
@@ -229,7 +321,8 @@ struct gw_passage {
     struct mg_str values[GW_CAPTURES_MAX]; /* as many as captures says */
     struct mg_scope scope;
     struct gw_output only_output;
-    struct gw_leg only_leg; /* of one event to one sink, the common case */
+    struct gw_leg only_leg;    /* of one event to one sink, the common case */
+    struct gw_staging staging; /* written where the route is stored */
 };
 
 /* The first connection has all sinks and sources; each further one the sources with as many
@@ -260,6 +353,7 @@ struct gw_gateway {
     struct mg_instance **instances; /* in order of creation */
     size_t instance_count;
     const struct gw_trace *trace; /* NULL: nobody */
+    struct gw_store *store;       /* NULL: none */
 };
 
 /* build.c */
@@ -324,6 +418,12 @@ void gw_passage_unref(struct gw_passage *passage); /* ANY */
 void gw_passage_log_shard(struct gw_passage *passage, uint32_t level, const char *message,
                           const char *step, const char *reason);
 
+/* The event has left the shard's ledger for the store's. */
+void gw_passage_moved_shard(struct gw_passage *passage);
+void gw_route_log_shard(struct gw_route *route, mg_shard *shard, uint32_t level,
+                        const char *message, const mg_event *event, uint64_t event_id,
+                        const char *step, const char *reason);
+
 /* stage.c */
 void gw_passage_stage_shard(struct gw_passage *passage);
 void gw_legs_free(struct gw_passage *passage); /* ANY: nobody else has the passage any more */
@@ -346,6 +446,61 @@ void gw_lane_pump_shard(struct mg_sink *sink);
 void gw_lane_sendable_shard(struct mg_connection *connection, struct mg_sink *sink);
 void gw_lane_sweep_shard(struct mg_sink *sink); /* ends what has expired */
 void gw_lane_close_shard(struct mg_sink *sink); /* releases whatever is left */
+
+void gw_lane_put_shard(struct mg_sink *sink, struct gw_leg *leg); /* next in order */
+void gw_lane_back_shard(struct mg_sink *sink, struct gw_leg *leg);
+void gw_lane_back_off_shard(struct mg_sink *sink);
+
+/* store_in.c: from a passage to the store. */
+void gw_passage_store_shard(struct gw_passage *passage);
+/* Takes over: the event as it came in becomes a dead letter.  false: it cannot. */
+bool gw_passage_bury_shard(struct gw_passage *passage, const char *step, const char *reason);
+void gw_staging_free(struct gw_passage *passage);
+
+/* store_out.c: from the store to a lane, and what became of it. */
+int gw_outlet_create(struct mg_sink *sink, uint32_t place);
+void gw_outlet_destroy(struct mg_sink *sink);
+void gw_outlet_start_shard(struct mg_sink *sink);
+void gw_outlet_offer_shard(struct mg_sink *sink, struct gw_leg *leg);
+void gw_outlet_settled_shard(struct mg_sink *sink, struct gw_leg *leg, uint32_t outcome,
+                             const char *reason);
+/* The leg has ended without having been sent: outcome as in struct gw_leg. */
+void gw_outlet_ended_shard(struct mg_sink *sink, struct gw_leg *leg, uint32_t outcome,
+                           const char *reason);
+/* May a leg go now; may this one? */
+bool gw_outlet_may_send(const struct mg_sink *sink);
+bool gw_outlet_may_send_leg(const struct mg_sink *sink, const struct gw_leg *leg);
+/* The last look before it is sent.  false: it is not to be, and has left the lane. */
+bool gw_outlet_admit_shard(struct mg_sink *sink, struct gw_leg *leg);
+/* Around the bridge's send: sending says that it may be in the sink's hand, not_sent takes it back.
+ */
+void gw_outlet_sending_shard(struct mg_sink *sink, const struct gw_leg *leg);
+void gw_outlet_not_sent_shard(struct mg_sink *sink, const struct gw_leg *leg);
+void gw_outlet_sweep_shard(struct mg_sink *sink);
+void gw_outlet_drain_shard(struct mg_sink *sink);
+void gw_outlet_close_shard(struct mg_sink *sink);
+bool gw_outlet_reading_shard(const struct mg_sink *sink);
+uint64_t gw_outlet_delivery_id(const struct mg_sink *sink, const struct gw_leg *leg);
+
+/* store_turn.c: what a shard has for the store goes there at the end of its turn. */
+void gw_store_turn_shard(mg_shard *shard);
+void gw_store_settle_shard(struct mg_sink *sink, uint64_t sequence, uint32_t term);
+void gw_store_note_shard(struct mg_sink *sink, uint64_t sequence, uint32_t attempts);
+void gw_store_count_shard(mg_shard *shard); /* the ledgers of all routes */
+void gw_store_add_shard(mg_shard *shard, struct gw_store_op *op);
+void gw_store_host_fill(struct mg_host *host);
+/* What stands in front of the keys of this connection's state. */
+enum { GW_STATE_PREFIX_MOST = 128 };
+size_t gw_state_prefix(const struct mg_connection *connection, char *buffer, size_t size);
+
+/* store_open.c: between the gateway's model and its store.  CONTROL. */
+int gw_gateway_store_open(struct gw_gateway *gateway, struct mg_err *reterr);
+void gw_gateway_store_close(struct gw_gateway *gateway);
+/* Stops or resumes sending, also after a restart.  ANY; who resumes pumps the lanes. */
+void gw_route_pause(struct gw_route *route, bool pause, const char *reason);
+
+/* replay.c: the outcome of what came by the control thread's hand. */
+void gw_replay_told(struct gw_replay *replay, uint32_t outcome);
 
 /* turn.c */
 bool gw_turn_end_shard(mg_shard *shard); /* true: call again soon */

@@ -84,6 +84,10 @@ static void run_done(mg_shard *shard, struct gw_task *task)
 static void finish(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome, const char *reason)
 {
     struct gw_passage *passage = leg->passage;
+    if (k->outlet) {
+        gw_outlet_ended_shard(k, leg, outcome, reason);
+        return;
+    }
     leg->state = GW_LEG_DONE;
     leg->outcome = outcome;
     if (reason && outcome != MG_ACCEPTED)
@@ -113,7 +117,7 @@ static void backoff_over(void *arg)
 }
 
 /* Decorrelated jitter: the next delay is uniform between the first and three times the last. */
-static void back_off(struct mg_sink *k)
+void gw_lane_back_off_shard(struct mg_sink *k)
 {
     const struct gw_delivery_settings *d = &k->route->config->delivery;
     const struct mg_host *host = &k->route->gateway->host;
@@ -145,6 +149,10 @@ static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const c
     const struct gw_delivery_settings *d = &k->route->config->delivery;
     gw_token_free_shard(shard, leg->token);
     from_sent(k, leg);
+    if (k->outlet) {
+        gw_outlet_settled_shard(k, leg, outcome, reason);
+        return;
+    }
     if (outcome == MG_ACCEPTED || outcome == MG_REJECTED || leg->orphan) {
         finish(k, leg, outcome, reason);
         return;
@@ -160,7 +168,7 @@ static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const c
         return;
     }
     back_to_waiting(k, leg);
-    back_off(k);
+    gw_lane_back_off_shard(k);
 }
 
 /* ---- send ----------------------------------------------------------------------------------- */
@@ -185,9 +193,13 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
     struct mg_delivery delivery = {
         .event = leg->event,
         .address = leg->address,
-        .attempt = leg->attempts,
+        .attempt = leg->attempts + leg->deaths,
         .token = token,
     };
+    if (k->outlet) {
+        delivery.id = gw_outlet_delivery_id(k, leg);
+        gw_outlet_sending_shard(k, leg);
+    }
     err.text[0] = '\0'; /* no need to clear the rest of it for every event */
     gw_turn_mark_shard(c);
     int error = c->ops->send(c->context, k->context, &delivery, &err);
@@ -202,6 +214,8 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
     }
     if ((error == -EAGAIN || error == -ENOMEM) && !leg->orphan) {
         leg->attempts--;
+        if (k->outlet)
+            gw_outlet_not_sent_shard(k, leg);
         return -EAGAIN;
     }
     const char *why = error ? (err.text[0] ? err.text : strerror(-error)) : NULL;
@@ -223,7 +237,12 @@ static void block(struct mg_sink *k)
 
 static bool may_send(const struct mg_sink *k)
 {
-    return !k->blocked && !k->backing_off && !k->pumping;
+    return !k->blocked && !k->backing_off && !k->pumping && (!k->outlet || gw_outlet_may_send(k));
+}
+
+static bool may_send_leg(const struct mg_sink *k, const struct gw_leg *leg)
+{
+    return may_send(k) && (!k->outlet || gw_outlet_may_send_leg(k, leg));
 }
 
 /* The next leg in order, which is in neither list.  pumping keeps out what its settlement may
@@ -234,6 +253,8 @@ static void send_or_keep(struct mg_sink *k, struct gw_leg *leg)
     k->pumping = true;
     if (expired(leg, k->connection->shard)) {
         finish(k, leg, 0, "expired before it could be sent");
+    } else if (k->outlet && !gw_outlet_admit_shard(k, leg)) {
+        /* it has left */
     } else if (send_leg(k, leg)) {
         to_waiting(k, leg, NULL);
         block(k);
@@ -243,11 +264,25 @@ static void send_or_keep(struct mg_sink *k, struct gw_leg *leg)
 
 void gw_lane_pump_shard(struct mg_sink *k)
 {
-    while (k->first_waiting && may_send(k)) {
+    while (k->first_waiting && may_send_leg(k, k->first_waiting)) {
         struct gw_leg *leg = k->first_waiting;
         from_waiting(k, leg);
         send_or_keep(k, leg);
     }
+}
+
+void gw_lane_put_shard(struct mg_sink *k, struct gw_leg *leg)
+{
+    if (k->first_waiting || !may_send_leg(k, leg))
+        to_waiting(k, leg, k->last_waiting);
+    else
+        send_or_keep(k, leg);
+    gw_lane_pump_shard(k);
+}
+
+void gw_lane_back_shard(struct mg_sink *k, struct gw_leg *leg)
+{
+    back_to_waiting(k, leg);
 }
 
 void gw_lane_offer_task(mg_shard *shard, struct gw_task *task)
@@ -255,12 +290,12 @@ void gw_lane_offer_task(mg_shard *shard, struct gw_task *task)
     (void)shard;
     struct gw_leg *leg = (struct gw_leg *)task;
     struct mg_sink *k = leg->sink;
+    if (k->outlet) {
+        gw_outlet_offer_shard(k, leg);
+        return;
+    }
     leg->sequence = k->next_sequence++;
-    if (k->first_waiting || !may_send(k))
-        to_waiting(k, leg, k->last_waiting);
-    else
-        send_or_keep(k, leg);
-    gw_lane_pump_shard(k);
+    gw_lane_put_shard(k, leg);
 }
 
 void gw_lane_sendable_shard(struct mg_connection *c, struct mg_sink *sink)
@@ -340,6 +375,8 @@ void gw_lane_close_shard(struct mg_sink *k)
         from_waiting(k, leg);
         finish(k, leg, MG_RELEASED, "the gateway stopped");
     }
+    if (k->outlet)
+        gw_outlet_close_shard(k);
     k->route->gateway->host.timer_stop(k->backoff);
     k->backoff = NULL;
     k->backing_off = false;

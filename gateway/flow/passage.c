@@ -28,18 +28,26 @@ static bool may_log(struct gw_part *part, int64_t now, char *ret_suppressed, siz
     return false;
 }
 
+void gw_route_log_shard(struct gw_route *route, mg_shard *shard, uint32_t level,
+                        const char *message, const mg_event *event, uint64_t event_id,
+                        const char *step, const char *reason)
+{
+    char suppressed[16], id[32], address[256];
+    if (!gw_log_wanted(level) ||
+        !may_log(&route->parts[shard->index], gw_now_us(shard), suppressed, sizeof suppressed))
+        return;
+    struct mg_str a = event ? event->head.address : (struct mg_str){"", 0};
+    snprintf(id, sizeof id, "%" PRIu32 "-%" PRIu64, shard->index, event_id);
+    snprintf(address, sizeof address, "%.*s", (int)(a.len < 255 ? a.len : 255), a.at ? a.at : "");
+    gw_log(level, message, "route", route->config->name, "event", id, "step", step, "address",
+           address, "reason", reason, "suppressed", suppressed[0] ? suppressed : NULL, NULL);
+}
+
 void gw_passage_log_shard(struct gw_passage *p, uint32_t level, const char *message,
                           const char *step, const char *reason)
 {
-    char suppressed[16], id[24], address[256];
-    if (!gw_log_wanted(level) ||
-        !may_log(p->part, gw_now_us(p->shard), suppressed, sizeof suppressed))
-        return;
-    struct mg_str a = p->event_count ? p->events[0]->head.address : (struct mg_str){"", 0};
-    snprintf(id, sizeof id, "%" PRIu32 "-%" PRIu64, p->shard->index, p->event_id);
-    snprintf(address, sizeof address, "%.*s", (int)(a.len < 255 ? a.len : 255), a.at ? a.at : "");
-    gw_log(level, message, "route", p->route->config->name, "event", id, "step", step, "address",
-           address, "reason", reason, "suppressed", suppressed[0] ? suppressed : NULL, NULL);
+    gw_route_log_shard(p->route, p->shard, level, message, p->event_count ? p->events[0] : NULL,
+                       p->event_id, step, reason);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -124,24 +132,11 @@ static void cancel_legs(struct gw_passage *p)
     }
 }
 
-void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t outcome,
-                          const char *step, const char *reason)
+/* It is in hand no longer, and its source hears so. */
+static void leave_shard(struct gw_passage *p, uint32_t outcome, const char *reason)
 {
-    static const char *const messages[] = {"delivered", "dropped", "expired", "discarded",
-                                           "returned to the source"};
-    if (p->ended)
-        return;
     p->ended = true;
-    p->part->ledger.ended[kind]++;
     p->part->ledger.in_flight--;
-    uint32_t level = kind == GW_DISCARDED || (kind == GW_RETURNED && outcome == MG_REJECTED)
-                         ? MG_WARN
-                     : kind == GW_EXPIRED ? MG_INFO
-                                          : MG_DEBUG;
-    gw_passage_log_shard(p, level, messages[kind], step, reason);
-    const struct gw_trace *trace = p->route->gateway->trace;
-    if (trace)
-        trace->end(trace->arg, kind, step, reason);
     unlink_passage(p->part, p);
     gw_steps_leave_shard(p);
     if (p->pending)
@@ -159,15 +154,49 @@ void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t 
     gw_passage_drop_shard(p);
 }
 
+void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t outcome,
+                          const char *step, const char *reason)
+{
+    static const char *const messages[] = {"delivered", "dropped", "expired", "discarded",
+                                           "returned to the source"};
+    if (p->ended)
+        return;
+    p->part->ledger.ended[kind]++;
+    uint32_t level = kind == GW_DISCARDED || (kind == GW_RETURNED && outcome == MG_REJECTED)
+                         ? MG_WARN
+                     : kind == GW_EXPIRED ? MG_INFO
+                                          : MG_DEBUG;
+    gw_passage_log_shard(p, level, messages[kind], step, reason);
+    const struct gw_trace *trace = p->route->gateway->trace;
+    if (trace)
+        trace->end(trace->arg, kind, step, reason);
+    leave_shard(p, outcome, reason);
+}
+
+void gw_passage_moved_shard(struct gw_passage *p)
+{
+    p->part->ledger.received--; /* the store counts it */
+    leave_shard(p, MG_ACCEPTED, NULL);
+}
+
 /* An event that a step or sink refused, or that nobody could take: `direct` tells the source. */
 static void end_badly(struct gw_passage *p, uint32_t outcome, const char *step, const char *reason)
 {
-    bool direct = p->route->config->delivery.guarantee == GW_DIRECT;
-    gw_passage_end_shard(p, direct ? GW_RETURNED : GW_DISCARDED, outcome, step, reason);
+    bool returns = p->route->config->delivery.guarantee != GW_BEST_EFFORT;
+    gw_passage_end_shard(p, returns ? GW_RETURNED : GW_DISCARDED, outcome, step, reason);
 }
 
 void gw_passage_reject_shard(struct gw_passage *p, const char *step, const char *reason)
 {
+    const struct gw_delivery_settings *d = &p->route->config->delivery;
+    if (p->route->stored && d->on_error == GW_ON_ERROR_PAUSE)
+        gw_route_pause(p->route, true, reason ? reason : "refused, without a reason");
+    if (p->route->stored && d->on_error == GW_ON_ERROR_DISCARD) {
+        gw_passage_end_shard(p, GW_DISCARDED, MG_ACCEPTED, step, reason);
+        return;
+    }
+    if (p->route->stored && d->dead_letter && gw_passage_bury_shard(p, step, reason))
+        return;
     end_badly(p, MG_REJECTED, step, reason);
 }
 
@@ -218,7 +247,7 @@ static int64_t expiry(const struct gw_delivery_settings *d, const struct mg_head
 static bool make_room(struct gw_passage *p)
 {
     const struct gw_delivery_settings *d = &p->route->config->delivery;
-    if (p->arrival->holds_window || d->guarantee == GW_DIRECT ||
+    if (p->arrival->holds_window || d->guarantee != GW_BEST_EFFORT ||
         p->part->ledger.in_flight <= (uint64_t)d->window)
         return true;
     /* The oldest that still waits: what was sent may well arrive, and would be counted wrong. */
@@ -240,8 +269,8 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     part->ledger.received++;
     struct gw_passage *p = gw_pool_take(&shard->passages);
     if (!p) {
-        bool direct = route->config->delivery.guarantee == GW_DIRECT;
-        part->ledger.ended[direct ? GW_RETURNED : GW_DISCARDED]++;
+        bool returns = route->config->delivery.guarantee != GW_BEST_EFFORT;
+        part->ledger.ended[returns ? GW_RETURNED : GW_DISCARDED]++;
         gw_arrival_tell_shard(arrival, MG_RELEASED, "out of memory");
         gw_arrival_leave_shard(arrival);
         return;

@@ -215,6 +215,7 @@ static void turn_end(struct mg_shard *shard)
         uv_idle_start(&shard->again, run_again);
     else
         uv_idle_stop(&shard->again);
+    gw_store_turn_shard(shard);
     empty_outboxes(shard);
     gw_shard_forget_time(shard);
 }

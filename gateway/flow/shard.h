@@ -21,6 +21,11 @@ struct gw_outbox {
     uint32_t count;
 };
 
+/* Operations for the store, gathered in a turn. */
+struct gw_store_chain {
+    struct gw_store_op *first, *last;
+};
+
 /* A place in the table of obligations; see token.c. */
 struct gw_slot {
     void *object;
@@ -53,6 +58,8 @@ struct mg_shard {
     struct mg_connection *dirty; /* connections with something to flush or credit to give */
     uint64_t next_event_id, next_arrival;
     struct gw_pool arrivals, passages;
+    struct gw_outlet *settling; /* those with settlements of this turn */
+    struct gw_store_chain settles, states;
     int64_t now_us, wall_us; /* as first asked for in this turn; 0: not asked for yet */
 };
 

@@ -136,6 +136,10 @@ void gw_passage_stage_shard(struct gw_passage *p)
         gw_passage_reject_shard(p, "stage", err.text);
         return;
     }
+    if (p->route->stored) {
+        gw_passage_store_shard(p);
+        return;
+    }
     /* Legs may settle at once, but the passage is not decided before every sink had its offer. */
     for (size_t i = 0; i < p->leg_count; i++) {
         mg_shard *shard = p->legs[i].sink->connection->shard;

@@ -120,6 +120,10 @@ static bool check_words(struct check *check, const struct mg_option *o)
         fault(check, o->name, "is required and has a default: choose one of the two");
         return false;
     }
+    if ((o->flags & MG_OPT_PLAIN) && ((o->flags & MG_OPT_LIST) || o->type >= MG_OPT_PAIRS)) {
+        fault(check, o->name, "has MG_OPT_PLAIN and is no single value: take the flag away");
+        return false;
+    }
     return true;
 }
 
@@ -160,9 +164,15 @@ static void check_options(struct check *check, const struct mg_option *options, 
             fault(check, o->name, "is not of the form [a-z][a-z0-9_]*: rename it");
             continue;
         }
-        for (const struct mg_option *before = options; before < o; before++)
+        for (const struct mg_option *before = options; before < o; before++) {
             if (!strcmp(before->name, o->name))
                 fault(check, o->name, "is declared twice: rename one of them");
+            if (before->flags & o->flags & MG_OPT_PLAIN)
+                fault(check, o->name, "and \"%s\" have MG_OPT_PLAIN: one of a map may",
+                      before->name);
+        }
+        if ((o->flags & MG_OPT_PLAIN) && depth == 1)
+            fault(check, o->name, "has MG_OPT_PLAIN and lies in no MG_OPT_MAP: take it away");
         if (!check_words(check, o) || !check_place(check, o, struct_size))
             continue;
         if (o->type == MG_OPT_MAP)

@@ -34,7 +34,7 @@ int gw_model_load_gateway(struct gw_arena *arena, const struct mg_node *root,
 static void load_gateway(struct gw_loading *m, const struct mg_node *root)
 {
     struct gw_diags found = {0};
-    gw_model_load_gateway(m->arena, root, &m->model.gateway, &found);
+    m->gateway_whole = !gw_model_load_gateway(m->arena, root, &m->model.gateway, &found);
     for (size_t i = 0; i < found.count; i++) {
         const struct gw_diag *d = &found.items[i];
         bool known = false;
@@ -54,7 +54,8 @@ static const struct mg_node *find_option(const struct mg_node *map, const char *
 {
     char name[128];
     const struct mg_node *at = map;
-    for (; at && *dotted; dotted += *dotted == '.') {
+    /* A scalar stands for the whole map (MG_OPT_PLAIN). */
+    for (; at && *dotted && !(at != map && at->type == MG_NODE_SCALAR); dotted += *dotted == '.') {
         size_t n = strcspn(dotted, ".");
         snprintf(name, sizeof name, "%.*s", (int)n, dotted);
         at = gw_tree_get(at, name);
@@ -74,6 +75,9 @@ static void hide_secrets(const struct mg_option *options, const struct mg_node *
              node && node->type == MG_NODE_LIST && o->type == MG_OPT_SECRET && i < node->count; i++)
             if (node->items[i]->type == MG_NODE_SCALAR)
                 gw_tree_hide(text, size, node->items[i]->text, "(secret)");
+        const struct mg_option *plain = gw_bind_plain(o);
+        if (plain && plain->type == MG_OPT_SECRET && node && node->type == MG_NODE_SCALAR)
+            gw_tree_hide(text, size, node->text, "(secret)");
         if (o->type == MG_OPT_MAP && node)
             hide_secrets(o->inside, node, text, size);
     }
@@ -292,7 +296,9 @@ static int load_route(struct gw_loading *m, const struct mg_node *map,
         return 0;
     }
     /* What did bind is read all the same, for all errors at once. */
+    extra->first_delivery = m->bind.template_count;
     bool bound = !gw_bind_settings(&m->bind, gw_route_options, map, map, &settings);
+    extra->end_delivery = m->bind.template_count;
     route->delivery = settings.delivery;
     extra->loops_allowed = settings.loops == GW_LOOPS_ALLOW;
     extra->whole = bound;
@@ -302,6 +308,8 @@ static int load_route(struct gw_loading *m, const struct mg_node *map,
     if (route->delivery.retry_first_ms > route->delivery.retry_most_ms && bound)
         gw_bind_error(&m->bind, gw_tree_get(gw_tree_get(map, "delivery"), "retry"),
                       "retry: first is longer than most");
+    if (bound)
+        gw_model_check_stored_keys(m, route);
     gw_model_check_captures(m, route, extra);
     if (extra->whole) {
         gw_model_check_delivery(m, route);

@@ -61,16 +61,10 @@ static void check_capture(struct gw_loading *m, const struct gw_route_config *ro
                 route->name, shown_name, text);
 }
 
-void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config *route,
-                             const struct gw_route_extra *extra)
+static void check_templates(struct gw_loading *m, const struct gw_route_config *route, size_t first,
+                            size_t end)
 {
-    /* Of a source that did not load, nobody knows what it captures. */
-    for (size_t i = 0; i < route->source_count; i++)
-        if (!route->sources[i].end.abilities && !route->sources[i].match)
-            return;
-    if (!route->source_count)
-        return;
-    for (size_t i = extra->first_template; i < extra->end_template; i++) {
+    for (size_t i = first; i < end; i++) {
         const struct gw_bound_template *t = &m->bind.templates[i];
         const char *name;
         for (size_t k = 0; (name = gw_template_capture(t->compiled, k)); k++) {
@@ -83,41 +77,69 @@ void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config 
     }
 }
 
+void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config *route,
+                             const struct gw_route_extra *extra)
+{
+    /* Of a source that did not load, nobody knows what it captures. */
+    for (size_t i = 0; i < route->source_count; i++)
+        if (!route->sources[i].end.abilities && !route->sources[i].match)
+            return;
+    if (!route->source_count)
+        return;
+    check_templates(m, route, extra->first_delivery, extra->end_delivery);
+    check_templates(m, route, extra->first_template, extra->end_template);
+}
+
 /* ---- what a guarantee needs ------------------------------------------------------------------ */
 
-void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config *route)
+static void check_direct_source(struct gw_loading *m, const struct gw_source_config *s,
+                                const char *direct)
 {
-    if (route->delivery.guarantee != GW_DIRECT)
+    const struct gw_bridge_config *b = &m->model.bridges[s->bridge];
+    const char *store = m->model.gateway.store.path ? "" : ", with gateway: { store: PATH }";
+    if (s->end.abilities & MG_DEFERS_ACK)
         return;
-    const struct mg_node *delivery = gw_tree_get(route->node, "delivery");
-    const struct mg_node *overflow = gw_tree_get(delivery, "overflow");
+    if (s->end.cannot_defer)
+        gw_bind_error(&m->bind, s->node,
+                      "%s needs a source that is acknowledged only after the sinks have "
+                      "confirmed; bridge %s (%s) is not that here: %s. Or write delivery: { "
+                      "guarantee: stored }%s, or best-effort",
+                      direct, b->name, b->module->name, s->end.cannot_defer, store);
+    else
+        gw_bind_error(&m->bind, s->node,
+                      "%s needs a source that is acknowledged only after the sinks have confirmed; "
+                      "bridge %s (%s) acknowledges by itself, so an event in hand would be lost "
+                      "with the gateway. Write delivery: { guarantee: stored }%s, or best-effort, "
+                      "or use a bridge, or a client of it, that can defer",
+                      direct, b->name, b->module->name, store);
+}
+
+static void check_direct(struct gw_loading *m, const struct gw_route_config *route,
+                         const char *direct)
+{
+    const struct mg_node *overflow = gw_tree_get(gw_tree_get(route->node, "delivery"), "overflow");
     if (route->delivery.overflow != GW_OVERFLOW_BLOCK && overflow)
         gw_diag_add(
             m->diags, GW_DIAG_WARNING, overflow->file, overflow->line, overflow->column,
             "route %s: overflow: %s has no effect under direct, which holds the source back "
             "and drops nothing; leave it away, or write guarantee: best-effort",
             route->name, overflow->text);
-    const char *direct = gw_tree_get(delivery, "guarantee") ? "guarantee: direct"
-                                                            : "guarantee: direct (the default)";
-    for (size_t i = 0; i < route->source_count; i++) {
-        const struct gw_source_config *s = &route->sources[i];
-        const struct gw_bridge_config *b = &m->model.bridges[s->bridge];
-        if (!(s->end.abilities & MG_DEFERS_ACK) && s->end.cannot_defer)
-            gw_bind_error(&m->bind, s->node,
-                          "%s needs a source that is acknowledged only after the sinks have "
-                          "confirmed; bridge %s (%s) is not that here: %s. Or write delivery: { "
-                          "guarantee: best-effort }",
-                          direct, b->name, b->module->name, s->end.cannot_defer);
-        else if (!(s->end.abilities & MG_DEFERS_ACK))
-            gw_bind_error(
-                &m->bind, s->node,
-                "%s needs a source that is acknowledged only after the sinks have confirmed; "
-                "bridge %s (%s) "
-                "acknowledges by itself, so an event in hand would be lost with the gateway. Write "
-                "delivery: { guarantee: best-effort }, or use a bridge, or a client of it, that "
-                "can defer",
-                direct, b->name, b->module->name);
-    }
+    for (size_t i = 0; i < route->source_count; i++)
+        check_direct_source(m, &route->sources[i], direct);
+}
+
+void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config *route)
+{
+    if (route->delivery.guarantee == GW_BEST_EFFORT)
+        return;
+    const struct mg_node *written = gw_tree_get(gw_tree_get(route->node, "delivery"), "guarantee");
+    const char *guarantee = route->delivery.guarantee == GW_STORED ? "guarantee: stored"
+                            : written                              ? "guarantee: direct"
+                                      : "guarantee: direct (the default)";
+    if (route->delivery.guarantee == GW_STORED)
+        gw_model_check_stored(m, route);
+    else
+        check_direct(m, route, guarantee);
     for (size_t i = 0; i < route->sink_count; i++) {
         const struct gw_sink_config *s = &route->sinks[i];
         const struct gw_bridge_config *b = &m->model.bridges[s->bridge];
@@ -126,7 +148,7 @@ void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config 
                 &m->bind, s->node,
                 "%s needs sinks that confirm; bridge %s (%s) does not here. Write "
                 "delivery: { guarantee: best-effort }, or configure this end so that it confirms",
-                direct, b->name, b->module->name);
+                guarantee, b->name, b->module->name);
     }
 }
 

@@ -15,8 +15,10 @@ static void warn(struct gw_loading *m, const struct gw_route_config *route,
     gw_diag_add(m->diags, GW_DIAG_WARNING, at->file, line, column,
                 "route %s: the peer shares the events of \"%s\" out among %lld connections, and "
                 "order is kept within each of them only: events of one key keep theirs where the "
-                "peer gives them all to one consumer (docs/delivery.md, Several consumers)",
-                route->name, gw_tree_shown(shown, source->address), (long long)source->consumers);
+                "peer gives them all to one consumer%s (docs/delivery.md, Several consumers)",
+                route->name, gw_tree_shown(shown, source->address), (long long)source->consumers,
+                route->delivery.order_by ? "; order_by keeps the order in which they were stored"
+                                         : "");
     /* A filter changes nothing, so what it has on each shard is what it remembers. */
     for (size_t i = 0; i < route->step_count && m->model.gateway.shards > 1; i++) {
         const struct gw_step_config *step = &route->steps[i];

@@ -301,7 +301,9 @@ static bool share(void *arg, size_t id)
     struct graph *g = arg;
     if (enough(g))
         return false;
-    if (g->refs[id].bridge != g->ref->bridge || !is_direct(g, g->refs[id].route))
+    /* A stored route holds no other, but is held by a direct one. */
+    const struct gw_route_config *other = &g->m->model.routes[g->refs[id].route];
+    if (g->refs[id].bridge != g->ref->bridge || other->delivery.guarantee == GW_BEST_EFFORT)
         return true;
     size_t a = owner_of(g, g->refs[id].route), b = owner_of(g, g->ref->route);
     g->owner[a < b ? b : a] = a < b ? a : b;
@@ -313,6 +315,7 @@ static void warn_shared(struct graph *g, size_t owner, const size_t *members, si
 {
     const struct gw_route_config *routes = g->m->model.routes, *r = &routes[owner];
     const struct mg_node *at = r->sources[0].node;
+    const char *store = g->m->model.gateway.store.path ? "" : " (with gateway.store)";
     char names[600] = "";
     size_t used = 0;
     for (size_t i = 0; i < count && i < NAMED_MAX && used < sizeof names; i++)
@@ -324,17 +327,18 @@ static void warn_shared(struct graph *g, size_t owner, const size_t *members, si
         gw_diag_add(
             g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
             "routes %s share events of bridge %s: under direct, a dead sink of one in the end "
-            "holds the source's window and with it the others; give each a bridge (and a queue, "
-            "where "
+            "holds the source's window and with it the others; write guarantee: stored%s, which "
+            "keeps for each sink what it has not had, or give each a bridge (and a queue, where "
             "that is the source) of its own, or several sinks under require: any",
-            names, g->m->model.bridges[r->sources[0].bridge].name);
-    else if (r->sink_count > 1 && r->delivery.require == GW_REQUIRE_ALL)
+            names, g->m->model.bridges[r->sources[0].bridge].name, store);
+    else if (is_direct(g, owner) && r->sink_count > 1 && r->delivery.require == GW_REQUIRE_ALL)
         gw_diag_add(
             g->m->diags, GW_DIAG_WARNING, at->file, at->line, at->column,
             "route %s: under direct and require: all, one dead sink of its %zu in the end "
-            "holds the source's window and with it the others; give each a route with a "
-            "bridge (and a queue, where that is the source) of its own, or write require: any",
-            r->name, r->sink_count);
+            "holds the source's window and with it the others; write guarantee: stored%s, which "
+            "keeps for each sink what it has not had, or give each a route with a bridge (and a "
+            "queue, where that is the source) of its own, or write require: any",
+            r->name, r->sink_count, store);
 }
 
 static void check_shared(struct graph *g)
@@ -361,7 +365,7 @@ static void check_shared(struct graph *g)
     for (size_t i = 0; i < count && !g->failed; i++)
         members[start[owner_of(g, i)] + used[owner_of(g, i)]++] = i;
     for (size_t i = 0; i < count && !g->failed; i++)
-        if (used[i] && is_direct(g, i) && g->m->extra[i].whole)
+        if (used[i] && g->m->extra[i].whole)
             warn_shared(g, i, members + start[i], used[i]);
     free(start);
     free(members);

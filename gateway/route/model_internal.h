@@ -35,6 +35,7 @@ struct gw_route_extra {
     bool loops_allowed;
     bool whole; /* all its ends are known, so that rules across them can be checked */
     size_t first_template, end_template; /* those of its steps and sinks */
+    size_t first_delivery, end_delivery; /* templates of its delivery */
 };
 
 struct gw_loading {
@@ -43,6 +44,7 @@ struct gw_loading {
     struct gw_diags *diags;
     struct gw_bind bind;
     const struct gw_registry *registry;
+    bool gateway_whole;           /* its section was bound */
     bool *bridge_whole;           /* per bridge: bound and checked */
     struct gw_route_extra *extra; /* per route */
 };
@@ -71,6 +73,10 @@ void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char
 void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config *route,
                              const struct gw_route_extra *extra);
 void gw_model_check_delivery(struct gw_loading *m, const struct gw_route_config *route);
+/* model_stored.c: what only stored has, and what it needs of the ends (beside sinks that confirm).
+ */
+void gw_model_check_stored_keys(struct gw_loading *m, const struct gw_route_config *route);
+void gw_model_check_stored(struct gw_loading *m, const struct gw_route_config *route);
 /* model_consumers.c: what several connections of one source mean. */
 void gw_model_check_consumers(struct gw_loading *m, const struct gw_route_config *route);
 void gw_model_check_same_consumers(struct gw_loading *m);

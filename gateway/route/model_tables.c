@@ -5,9 +5,7 @@
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const guarantees[] = {"best-effort", "direct", NULL};
-static const char *const requires[] = {"all", "any", NULL};
-static const char *const overflows[] = {"block", "drop-newest", "drop-oldest", NULL};
+static const char *const syncs[] = {"always", "interval", "never", NULL};
 static const char *const loops[] = {"refuse", "allow", NULL};
 
 #define IN(type, field) .offset = offsetof(struct type, field)
@@ -46,6 +44,37 @@ static const struct mg_option log_options[] = {
      IN(gw_gateway_settings, log_level)},
     {NULL},
 };
+static const struct mg_option store_options[] = {
+    {.name = "path",
+     .type = MG_OPT_FILE,
+     .flags = MG_OPT_REQUIRED | MG_OPT_PLAIN,
+     .doc = "Folder of the store; made where it is not there. One gateway has it to itself.",
+     IN(gw_store_settings, path)},
+    {.name = "sync",
+     .type = MG_OPT_ENUM,
+     .value = "always",
+     .choices = syncs,
+     .doc = "When what is stored is forced onto the disk. A crash of the process loses nothing "
+            "with any of them. always: before the source is acknowledged, so a power cut loses "
+            "nothing either; interval: every sync_every, and a power cut loses what came since; "
+            "never: when the kernel does it, and a power cut loses what it had not written.",
+     IN(gw_store_settings, sync)},
+    {.name = "sync_every",
+     .type = MG_OPT_DURATION_MS,
+     .value = "200ms",
+     .least = 1,
+     .most = 3600000,
+     .doc = "How often sync: interval forces onto the disk.",
+     IN(gw_store_settings, sync_every_ms)},
+    {.name = "size",
+     .type = MG_OPT_SIZE,
+     .value = "10GiB",
+     .least = 16 << 20,
+     .most = (int64_t)64 << 40,
+     .doc = "The most that the store takes on disk; when it is full, sources are held back.",
+     IN(gw_store_settings, size_bytes)},
+    {NULL},
+};
 const struct mg_option gw_gateway_options[] = {
     {.name = "name",
      .type = MG_OPT_TEXT,
@@ -75,6 +104,12 @@ const struct mg_option gw_gateway_options[] = {
      .type = MG_OPT_FILE,
      .doc = "Path of the socket for `meshgate status`; without it, there is none.",
      IN(gw_gateway_settings, control)},
+    {.name = "store",
+     .type = MG_OPT_MAP,
+     .doc = "The store on disk, which guarantee: stored needs; without it, there is none.",
+     .inside = store_options,
+     .inside_size = sizeof(struct gw_store_settings),
+     IN(gw_gateway_settings, store)},
     {.name = "drain_timeout",
      .type = MG_OPT_DURATION_MS,
      .value = "10s",
@@ -166,76 +201,6 @@ const struct mg_option gw_step_options[] = {
      .flags = MG_OPT_REQUIRED,
      .doc = "The module of this kind; `meshgate plugins ls` lists them.",
      IN(gw_step_settings, type)},
-    {NULL},
-};
-
-/* As log_options: retry's fields are the delivery's own. */
-static const struct mg_option retry_options[] = {
-    {.name = "max_attempts",
-     .type = MG_OPT_INT,
-     .value = "0",
-     .least = 0,
-     .most = 1000000,
-     .doc = "Attempts of one event at one sink or step before it is rejected; 0: no limit.",
-     IN(gw_delivery_settings, max_attempts)},
-    {.name = "first",
-     .type = MG_OPT_DURATION_MS,
-     .value = "100ms",
-     .least = 1,
-     .most = 3600000,
-     .doc = "The shortest wait before an attempt is repeated.",
-     IN(gw_delivery_settings, retry_first_ms)},
-    {.name = "most",
-     .type = MG_OPT_DURATION_MS,
-     .value = "30s",
-     .least = 1,
-     .most = 86400000,
-     .doc = "The longest wait; in between it grows with jitter.",
-     IN(gw_delivery_settings, retry_most_ms)},
-    {NULL},
-};
-const struct mg_option gw_delivery_options[] = {
-    {.name = "guarantee",
-     .type = MG_OPT_ENUM,
-     .value = "direct",
-     .choices = guarantees,
-     .doc = "best-effort: no obligation, losses are counted; direct: at least once, the source is "
-            "acknowledged after "
-            "the sinks have confirmed.",
-     IN(gw_delivery_settings, guarantee)},
-    {.name = "require",
-     .type = MG_OPT_ENUM,
-     .value = "all",
-     .choices = requires,
-     .doc = "How many of the sinks must confirm.",
-     IN(gw_delivery_settings, require)},
-    {.name = "overflow",
-     .type = MG_OPT_ENUM,
-     .value = "block",
-     .choices = overflows,
-     .doc = "What a full window of a best-effort route does: hold the source back, or drop "
-            "(counted); direct always holds.",
-     IN(gw_delivery_settings, overflow)},
-    {.name = "window",
-     .type = MG_OPT_INT,
-     .value = "1000",
-     .least = 1,
-     .most = 65535,
-     .doc = "Events of one source that may be in hand, all its consumers together.",
-     IN(gw_delivery_settings, window)},
-    {.name = "ttl",
-     .type = MG_OPT_DURATION_MS,
-     .value = "0",
-     .least = 0,
-     .most = 31536000000,
-     .doc = "How long an event may take, waiting included; 0: only the event's own expiry counts.",
-     IN(gw_delivery_settings, ttl_ms)},
-    {.name = "retry",
-     .type = MG_OPT_MAP,
-     .doc = "How often and how fast attempts are repeated.",
-     .inside = retry_options,
-     .inside_size = sizeof(struct gw_delivery_settings),
-     .offset = 0},
     {NULL},
 };
 

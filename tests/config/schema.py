@@ -18,7 +18,8 @@ FILE = os.path.join(ROOT, "config", "meshgate.schema.json")
 SEEN_BY_SCHEMA = ["bad-choice", "bool-in-quotes", "duration-without-unit", "from-and-form", "later-features",
                   "list-for-one-value", "misspelt-delivery", "misspelt-option", "misspelt-top-key",
                   "not-a-number", "number-in-quotes", "options-beside-the-step", "out-of-bounds",
-                  "top-is-a-list", "topic-and-address", "unknown-kind-of-step", "a-list-of-bridges"]
+                  "top-is-a-list", "topic-and-address", "unknown-kind-of-step", "a-list-of-bridges", "store-mistakes",
+                  "store-as-a-list", "dedup-mistakes", "backlog-mistakes"]
 
 
 class Tests:

@@ -67,7 +67,7 @@ static void another_major_is_refused_with_both_versions(void)
 {
     expect_refusal(
         "other-major",
-        "built for module ABI 2.0, this gateway has 1.1, and another major number is another ABI: "
+        "built for module ABI 2.1, this gateway has 1.1, and another major number is another ABI: "
         "install the release of the module for ABI 1, or rebuild it with this gateway's "
         "meshgate/plugin.h");
 }
@@ -84,7 +84,7 @@ static void a_short_descriptor_is_refused_unread(void)
 {
     char text[256];
     snprintf(text, sizeof text,
-             "its descriptor (ABI 1.1) has %zu bytes, ABI 1.1 requires at least %zu: set abi with "
+             "its descriptor (ABI 1.1) has %zu bytes, ABI 1.0 requires at least %zu: set abi with "
              "MG_ABI_HERE "
              "and rebuild the module",
              sizeof(struct mg_abi), sizeof(struct mg_module));
@@ -148,7 +148,7 @@ static void a_short_table_of_operations_is_refused(void)
 {
     expect_refusal(
         "short-operations",
-        "filter short-operations 1.0.0: its struct mg_step_ops (ABI 1.1) has 4 bytes, ABI 1.1 "
+        "filter short-operations 1.0.0: its struct mg_step_ops (ABI 1.1) has 4 bytes, ABI 1.0 "
         "requires at least 16: set its size with sizeof and rebuild the module");
 }
 

@@ -13,6 +13,11 @@ struct inner {
     const char *ca;
     bool verify;
 };
+struct store {
+    const char *path;
+    uint32_t mode;
+    int64_t size;
+};
 struct all {
     const char *text, *url, *secret, *file;
     int64_t whole, wait_ms, size;
@@ -22,6 +27,7 @@ struct all {
     const mg_template *address;
     struct mg_list words, numbers, pairs, servers;
     struct inner tls;
+    struct store store;
     const struct mg_node *tree;
 };
 static const char *const modes[] = {"keep", "set", "clear", NULL};
@@ -37,6 +43,29 @@ static const struct mg_option inner_options[] = {
      .value = "true",
      .doc = "V.",
      .offset = offsetof(struct inner, verify)},
+    {0},
+};
+static const struct mg_option store_options[] = {
+    {.name = "mode",
+     .type = MG_OPT_ENUM,
+     .value = "set",
+     .choices = modes,
+     .doc = "M.",
+     .offset = offsetof(struct store, mode)},
+    {.name = "path",
+     .type = MG_OPT_FILE,
+     .flags = MG_OPT_REQUIRED | MG_OPT_PLAIN,
+     .doc = "P.",
+     .least = 1,
+     .most = 8,
+     .offset = offsetof(struct store, path)},
+    {.name = "size",
+     .type = MG_OPT_SIZE,
+     .value = "1MiB",
+     .least = 1024,
+     .most = INT64_MAX,
+     .doc = "S.",
+     .offset = offsetof(struct store, size)},
     {0},
 };
 static const struct mg_option options[] = {
@@ -84,6 +113,12 @@ static const struct mg_option options[] = {
      .inside_size = sizeof(struct inner),
      .doc = "Y.",
      AT(tls)},
+    {.name = "store",
+     .type = MG_OPT_MAP,
+     .inside = store_options,
+     .inside_size = sizeof(struct store),
+     .doc = "St.",
+     AT(store)},
     {.name = "tree", .type = MG_OPT_TREE, .doc = "Q.", AT(tree)},
     {0},
 };
@@ -173,6 +208,21 @@ static void fills_defaults(void)
     CU_ASSERT_PTR_NULL(settings.tls.ca);
 }
 
+static void a_scalar_stands_for_a_map(void)
+{
+    CU_ASSERT_TRUE_FATAL(loads("url: a://h\nstore: data\n"));
+    CU_ASSERT_STRING_EQUAL(settings.store.path, "dir/data");
+    CU_ASSERT_EQUAL(settings.store.mode, 1);
+    CU_ASSERT_EQUAL(settings.store.size, 1 << 20);
+    CU_ASSERT_TRUE_FATAL(loads("url: a://h\nstore: { path: data, mode: keep, size: 4KiB }\n"));
+    CU_ASSERT_STRING_EQUAL(settings.store.path, "dir/data");
+    CU_ASSERT_EQUAL(settings.store.mode, 0);
+    CU_ASSERT_EQUAL(settings.store.size, 4096);
+    CU_ASSERT_TRUE_FATAL(loads("url: a://h\n"));
+    CU_ASSERT_PTR_NULL(settings.store.path);
+    CU_ASSERT_EQUAL(settings.store.size, 1 << 20);
+}
+
 static void says_what_does_not_fit(void)
 {
     static const struct {
@@ -222,6 +272,13 @@ static void says_what_does_not_fit(void)
         {"url: a://h\npairs: [a]\n", 2, 8, "thing: pairs must be a map of names to texts"},
         {"url: a://h\ntls: on\n", 2, 6, "thing: tls must be a map: tls: { ca: ... }"},
         {"url: a://h\ntls: {}\n", 2, 1, "thing: ca is missing"},
+        {"url: a://h\nstore: [a]\n", 2, 8,
+         "thing: store must be a map, store: { mode: ... }, or the path alone, store: ..."},
+        {"url: a://h\nstore: far/too/long\n", 2, 8,
+         "thing: store: \"far/too/long\" has 12 bytes; 1 to 8 are allowed"},
+        {"url: a://h\nstore: { mode: set }\n", 2, 1, "thing: path is missing"},
+        {"url: a://h\nstore: { path: a, size: 1 }\n", 2, 25,
+         "thing: size: \"1\" is out of bounds: at least 1KiB"},
         {"url: a://h\ntls: {ca: x, verfy: on}\n", 2, 14,
          "thing: unknown key \"verfy\"; did you mean \"verify\"?"},
         {"url: a://h\nnumbers: [1, x]\n", 2, 14, "thing: numbers: \"x\" is not a whole number"},
@@ -304,7 +361,7 @@ static void generates_a_schema(void)
     json_t *schema = gw_schema_of_options(options);
     CU_ASSERT_PTR_NOT_NULL_FATAL(schema);
     json_t *properties = json_object_get(schema, "properties");
-    CU_ASSERT_EQUAL(json_object_size(properties), 17);
+    CU_ASSERT_EQUAL(json_object_size(properties), 18);
     CU_ASSERT_TRUE(json_is_false(json_object_get(schema, "additionalProperties")));
     CU_ASSERT_STRING_EQUAL(
         json_string_value(json_array_get(json_object_get(schema, "required"), 0)), "url");
@@ -316,6 +373,11 @@ static void generates_a_schema(void)
     CU_ASSERT_EQUAL(json_integer_value(json_object_get(number, "maximum")), 300);
     json_t *tls = json_object_get(properties, "tls");
     CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(tls, "type")), "object");
+    json_t *store = json_object_get(properties, "store"), *ways = json_object_get(store, "anyOf");
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(store, "description")), "St.");
+    CU_ASSERT_PTR_NOT_NULL(json_object_get(json_array_get(ways, 0), "properties"));
+    json_t *alone = json_object_get(json_array_get(ways, 1), "type");
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(alone, 0)), "string");
     for (const struct mg_option *o = options; o->name; o++)
         CU_ASSERT_PTR_NOT_NULL(json_object_get(properties, o->name));
     json_decref(schema);
@@ -330,6 +392,7 @@ static void generates_markdown(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `wait` | duration, 1ms to 1m | `10s` | W. |\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `mode` | `keep`, `set`, `clear` | `set` | M. |\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `servers[].ca` | path | **required** | CA. |\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `store` | map, or its `path` alone |  | St. |\n"));
     free(text);
     text = gw_markdown_of_options(NULL);
     CU_ASSERT_STRING_EQUAL(text, "No options.\n");
@@ -341,6 +404,7 @@ int main(void)
     static const struct kit_test tests[] = {
         {"binds every type", binds_every_type},
         {"fills defaults", fills_defaults},
+        {KIT_TEST(a_scalar_stands_for_a_map)},
         {"says what does not fit", says_what_does_not_fit},
         {"lists the keys where none is near", lists_the_keys_where_none_is_near},
         {"a number may come from the environment", a_number_may_come_from_the_environment},

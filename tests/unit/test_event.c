@@ -126,13 +126,13 @@ static void properties_append_and_are_removed_by_name(void)
 
 /* ---- templates ------------------------------------------------------------------------------ */
 
-static ptrdiff_t expand(const char *text, char *buffer, size_t size, struct mg_err *err)
+static ptrdiff_t expand_of(const struct mg_message *m, const char *text, char *buffer, size_t size,
+                           struct mg_err *err)
 {
     static const struct mg_str names[] = {{"line", 4}}, values[] = {{"a.b", 3}};
     const struct gw_captures captures = {1, names, values};
     const mg_scope scope = {TEXT("r1"), TEXT("g1"), &captures};
-    struct mg_message m = example();
-    mg_event *e = gw_event_new(&m);
+    mg_event *e = gw_event_new(m);
     mg_template *t = NULL;
     size_t offset;
     ptrdiff_t n = gw_template_compile(text, &t, &offset, err);
@@ -141,6 +141,12 @@ static ptrdiff_t expand(const char *text, char *buffer, size_t size, struct mg_e
     gw_template_destroy(t);
     gw_event_unref(e);
     return n;
+}
+
+static ptrdiff_t expand(const char *text, char *buffer, size_t size, struct mg_err *err)
+{
+    struct mg_message m = example();
+    return expand_of(&m, text, buffer, size, err);
 }
 
 static void templates_expand_every_kind_of_field(void)
@@ -153,6 +159,29 @@ static void templates_expand_every_kind_of_field(void)
             out, sizeof out, &err),
         29);
     CU_ASSERT_STRING_EQUAL(out, "x.a.b/plant/a/m1 -7{} r1@g1 0");
+}
+
+static void templates_make_identities_of_what_the_peer_said(void)
+{
+    char out[100];
+    struct mg_err err;
+    struct mg_message m = example();
+    m.head.present = MG_HAS_GROUP_SEQUENCE | MG_HAS_CREATED;
+    m.head.group = TEXT("g");
+    m.head.group_sequence = 4294967295u;
+    m.head.user = (struct mg_bytes){"ann", 3};
+    m.head.content_encoding = TEXT("gzip");
+    m.head.created_us = 1700000000123456;
+    CU_ASSERT_EQUAL(expand_of(&m,
+                              "{event.user} {event.group}/{event.group_sequence} {event.created} "
+                              "{event.content_encoding}",
+                              out, sizeof out, &err),
+                    35);
+    CU_ASSERT_STRING_EQUAL(out, "ann g/4294967295 1700000000123 gzip");
+    /* A number that nobody said is no 0. */
+    m.head.present = 0;
+    CU_ASSERT_EQUAL(expand_of(&m, "{event.group_sequence}", out, sizeof out, &err), -ENOENT);
+    CU_ASSERT_EQUAL(expand_of(&m, "{event.created}", out, sizeof out, &err), -ENOENT);
 }
 
 static void a_field_without_a_value_is_named(void)
@@ -216,6 +245,7 @@ int main(void)
          a_given_payload_is_freed_with_the_last_event_that_shares_it},
         {"properties append and are removed by name", properties_append_and_are_removed_by_name},
         {"templates expand every kind of field", templates_expand_every_kind_of_field},
+        {KIT_TEST(templates_make_identities_of_what_the_peer_said)},
         {"a field without a value is named", a_field_without_a_value_is_named},
         {"wrong templates say where", wrong_templates_say_where},
         {"covers contain all that a template can become",

@@ -241,6 +241,32 @@ static void the_inside_of_a_map_is_checked_too(void)
                   "option \"port\" has a default that is none (70000");
 }
 
+static struct mg_option plain_option(const char *name, uint32_t type, uint32_t flags, size_t offset)
+{
+    return (struct mg_option){
+        .name = name, .type = type, .flags = flags, .doc = "P.", .offset = offset};
+}
+
+static void one_single_value_of_a_map_may_stand_for_it(void)
+{
+    static struct mg_option table[3];
+    const struct mg_option map = {.name = "inner",
+                                  .type = MG_OPT_MAP,
+                                  .doc = "I.",
+                                  .inside = table,
+                                  .inside_size = sizeof(struct inner),
+                                  .offset = offsetof(struct settings, inner)};
+    table[0] = plain_option("on", MG_OPT_BOOL, MG_OPT_PLAIN, offsetof(struct inner, on));
+    table[1] = plain_option("port", MG_OPT_INT, 0, offsetof(struct inner, port));
+    expect_option(map, NULL);
+    table[1].flags = MG_OPT_PLAIN;
+    expect_option(map, "option \"port\" and \"on\" have MG_OPT_PLAIN");
+    expect_option(plain_option("text", MG_OPT_TEXT, MG_OPT_PLAIN, 0), "lies in no MG_OPT_MAP");
+    table[0].flags = 0;
+    table[1].type = MG_OPT_TREE;
+    expect_option(map, "option \"port\" has MG_OPT_PLAIN and is no single value");
+}
+
 static void a_table_that_contains_itself_is_refused(void)
 {
     static struct mg_option endless[2];
@@ -348,7 +374,7 @@ static void a_bridge_must_have_what_it_declares(void)
     expect_bridge(&bridge, "bridge m 1 is neither a source nor a sink");
     bridge.size = 8;
     expect_bridge(&bridge,
-                  "its struct mg_bridge_ops (ABI 1.1) has 8 bytes, ABI 1.1 requires at least");
+                  "its struct mg_bridge_ops (ABI 1.1) has 8 bytes, ABI 1.0 requires at least");
 }
 
 static void counters_need_names_of_their_own(void)
@@ -399,6 +425,7 @@ int main(void)
         {KIT_TEST(the_inside_of_a_map_is_checked_too)},
         {KIT_TEST(a_table_that_contains_itself_is_refused)},
         {KIT_TEST(a_default_that_is_no_choice_is_refused)},
+        {KIT_TEST(one_single_value_of_a_map_may_stand_for_it)},
         {KIT_TEST(a_bridge_must_have_what_it_declares)},
         {KIT_TEST(counters_need_names_of_their_own)},
         {KIT_TEST(only_bridges_have_options_of_their_ends)},

@@ -325,8 +325,8 @@ struct mg_host {
 
     /* Writes an entry (both are copied); a value of NULL removes it.  done runs on the shard once
      * it is kept as the store's `sync` says, never from within this call; NULL: nobody waits.  What
-     * one shard ingested, settled and wrote in one turn of its loop is kept together or not at all,
-     * and turns are kept in their order.  -ENOTSUP: this gateway has no store; -ENOMEM; done does
+     * one shard settled and wrote in one turn of its loop is kept together or not at all, and turns
+     * are kept in their order.  -ENOTSUP: this gateway has no store; -ENOMEM; done does
      * not run then. */
     int (*state_put)(mg_connection *, struct mg_bytes key, struct mg_bytes value,
                      void (*done)(void *arg), void *arg); /* SHARD */
@@ -339,6 +339,8 @@ struct mg_host {
      * the event where one stored route takes it. */
     int (*ingest_state)(mg_connection *, mg_source *, const struct mg_message *, uint64_t cookie,
                         struct mg_bytes key, struct mg_bytes value); /* SHARD */
+    /* Does a route with the guarantee `stored` take events of this source?  ANY. */
+    bool (*source_stored)(const mg_source *);
 };
 
 /* ---- what a module declares ----------------------------------------------------------------- */

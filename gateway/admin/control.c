@@ -281,7 +281,7 @@ static void accepted(uv_stream_t *listener, int status)
 
 static int make_way(const char *path, struct mg_err *reterr)
 {
-    int fd = gw_control_dial(path, reterr);
+    int fd = gw_control_dial(path, GW_CONTROL_SILENCE_S, reterr);
     if (fd >= 0) {
         close(fd);
         snprintf(reterr->text, sizeof reterr->text,

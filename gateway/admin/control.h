@@ -19,11 +19,13 @@ int gw_control_open(uv_loop_t *loop, struct gw_operation_target *target, const c
 /* Ends what is being answered, too.  NULL is fine; run the loop after it until it is empty. */
 void gw_control_close(struct gw_control *control);
 
-/* A connection to a socket of that path.  A descriptor, or a negative errno with reterr. */
-int gw_control_dial(const char *path, struct mg_err *reterr);
+/* A connection to a socket of that path, on which reads and writes end after silence_s seconds.  A
+ * descriptor, or a negative errno with reterr. */
+enum { GW_CONTROL_SILENCE_S = 5 };
+int gw_control_dial(const char *path, int silence_s, struct mg_err *reterr);
 
 /* The client's side, blocking: hands each line of the answer to `line` (false: enough of it).  A
- * gateway that says nothing for five seconds is an error.  0: the answer ended, or was enough;
+ * gateway that says nothing for silence_s seconds is an error.  0: the answer ended, or was enough;
  * -ENOENT, -ECONNREFUSED: nobody listens there.  Errors of the operation come as a line. */
-int gw_control_ask(const char *path, const json_t *request,
+int gw_control_ask(const char *path, int silence_s, const json_t *request,
                    bool (*line)(void *arg, const json_t *line), void *arg, struct mg_err *reterr);

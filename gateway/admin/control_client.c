@@ -9,9 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SILENCE_S = 5, READ_BYTES = 64 << 10, LINE_BYTES_MAX = 1 << 30 };
+enum { READ_BYTES = 64 << 10, LINE_BYTES_MAX = 1 << 30 };
 
-int gw_control_dial(const char *path, struct mg_err *err)
+int gw_control_dial(const char *path, int silence_s, struct mg_err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
@@ -23,7 +23,7 @@ int gw_control_dial(const char *path, struct mg_err *err)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    struct timeval limit = {.tv_sec = SILENCE_S};
+    struct timeval limit = {.tv_sec = silence_s};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
@@ -128,11 +128,11 @@ static int read_answer(int fd, struct answer *a)
     }
 }
 
-int gw_control_ask(const char *path, const json_t *request,
+int gw_control_ask(const char *path, int silence_s, const json_t *request,
                    bool (*line)(void *arg, const json_t *line), void *arg, struct mg_err *reterr)
 {
     struct answer a = {.path = path, .line = line, .arg = arg, .err = reterr};
-    int fd = gw_control_dial(path, reterr);
+    int fd = gw_control_dial(path, silence_s, reterr);
     if (fd < 0)
         return fd;
     int error = send_request(fd, request, &a);

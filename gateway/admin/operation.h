@@ -42,13 +42,7 @@ extern const struct gw_operation *const gw_operations[]; /* NULL-ended */
 /* What operations work on. */
 struct gw_operation_target {
     struct gw_store *store;     /* NULL: none */
-    struct gw_gateway *gateway; /* NULL: it does not run; nor have the functions below to be set */
-    json_t *(*report)(struct gw_gateway *);
-    /* As gw_gateway_replay and gw_gateway_pause. */
-    int (*replay)(struct gw_gateway *, const char *route, const struct gw_record *, bool as_of_now,
-                  struct mg_err *);
-    int (*pause)(struct gw_gateway *, const char *route, bool pause, const char *reason,
-                 struct mg_err *);
+    struct gw_gateway *gateway; /* NULL: it does not run */
     bool sole_at_work;
 };
 

@@ -111,18 +111,17 @@ static int tell(struct gw_operation_run *run, const char *what, uint64_t id, con
  * Handed in before it is taken: a crash in between leaves two of it rather than none. */
 static int hand_in(struct gw_operation_run *run, const struct gw_dead *dead)
 {
-    const struct gw_operation_target *t = run->target;
     struct gw_record record = dead->record;
     struct mg_err err = {{0}, NULL};
     char route[256];
-    if (!t->replay) {
+    if (!run->target->gateway) {
         run->counts.skipped++;
         return tell(run, "skipped", dead->id,
                     "died in a step: it takes the running gateway to send it through again");
     }
     snprintf(route, sizeof route, "%.*s", (int)dead->route.len, dead->route.at);
     record.flags |= GW_RECORD_RETRIED;
-    int error = t->replay(t->gateway, route, &record, true, &err);
+    int error = gw_gateway_replay(run->target->gateway, route, &record, true, &err);
     if (error == -EAGAIN)
         return error;
     if (error) {

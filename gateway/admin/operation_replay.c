@@ -85,11 +85,25 @@ static void end(struct gw_operation_run *run)
     gw_arena_destroy(r->arena);
 }
 
+/* As of now: the core says so in a property. */
+static bool was_replayed(const struct gw_record *record)
+{
+    static const char name[] = "meshgate-replayed";
+    const struct mg_message *m = &record->message;
+    if (record->flags & GW_RECORD_REPLAYED)
+        return true;
+    for (size_t i = 0; i < m->property_count; i++)
+        if (m->properties[i].name.len == strlen(name) &&
+            !memcmp(m->properties[i].name.at, name, strlen(name)))
+            return true;
+    return false;
+}
+
 /* What was replayed before is in the archive twice: only the first is meant. */
 static bool is_meant(const struct replay *r, const struct gw_record *record)
 {
     struct mg_str values[GW_CAPTURES_MAX];
-    if (record->flags & GW_RECORD_REPLAYED)
+    if (was_replayed(record))
         return false;
     return !r->pattern || gw_pattern_match(r->pattern, record->origin, values);
 }
@@ -143,7 +157,6 @@ static bool replay_visit(void *arg, const struct gw_record *record)
 {
     struct gw_operation_run *run = arg;
     const struct arguments *a = run->arguments;
-    const struct gw_operation_target *t = run->target;
     struct replay *r = run->state;
     r->stopped = true;
     if (record->sequence > r->last) {
@@ -157,7 +170,7 @@ static bool replay_visit(void *arg, const struct gw_record *record)
         }
         struct gw_record again = *record;
         again.flags |= GW_RECORD_REPLAYED;
-        r->error = t->replay(t->gateway, a->route, &again, a->as_of_now, &r->err);
+        r->error = gw_gateway_replay(run->target->gateway, a->route, &again, a->as_of_now, &r->err);
         if (r->error == -EAGAIN)
             run->wait_ms = FULL_WAIT_MS;
         if (r->error)
@@ -179,8 +192,6 @@ static int step(struct gw_operation_run *run, struct mg_err *reterr)
     r->burst = 0;
     if (!r->counted)
         return count(run, reterr);
-    if (!run->target->replay)
-        return -ENOTSUP;
     int error = each(run, replay_visit, reterr);
     if (error)
         return error;

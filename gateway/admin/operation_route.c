@@ -25,8 +25,7 @@ static const struct mg_option resume_table[] = {ROUTE_ROW, {0}};
 static int set(struct gw_operation_run *run, bool pause, struct mg_err *reterr)
 {
     const struct arguments *a = run->arguments;
-    const struct gw_operation_target *t = run->target;
-    int error = t->pause ? t->pause(t->gateway, a->route, pause, a->reason, reterr) : -ENOTSUP;
+    int error = gw_gateway_pause(run->target->gateway, a->route, pause, a->reason, reterr);
     if (error)
         return error;
     return gw_operation_emit(run, json_pack("{s:s, s:b}", "route", a->route, "paused", pause));

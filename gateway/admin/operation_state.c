@@ -9,8 +9,7 @@
 static int report_step(struct gw_operation_run *run, struct mg_err *reterr)
 {
     (void)reterr;
-    const struct gw_operation_target *t = run->target;
-    return gw_operation_emit(run, t->report(t->gateway));
+    return gw_operation_emit(run, gw_gateway_report(run->target->gateway));
 }
 
 const struct gw_operation gw_operation_report = {

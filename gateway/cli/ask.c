@@ -12,6 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A route may take its time before it takes an event in again (gw_gateway_replay). */
+enum { ACTING_S = 30 };
+
 int gw_cli_gateway(const struct gw_cli_options *options, struct gw_arena *arena,
                    struct gw_gateway_settings *ret_settings)
 {
@@ -227,7 +230,9 @@ static int ask(const struct gw_cli_options *options, const struct gw_gateway_set
     uint32_t flags = flags_of(request);
     int error = -ENOENT;
     if (gateway->control)
-        error = gw_control_ask(gateway->control, request, take_line, t, &err);
+        error = gw_control_ask(gateway->control,
+                               flags & GW_OPERATION_ACTS ? ACTING_S : GW_CONTROL_SILENCE_S, request,
+                               take_line, t, &err);
     if (!error)
         return 0;
     bool nobody = error == -ENOENT || error == -ECONNREFUSED;

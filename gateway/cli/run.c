@@ -118,7 +118,7 @@ static int serve(struct run *r, const struct gw_model *model)
         return 1;
     }
     watch(r, settings->report_every_ms);
-    target = (struct gw_operation_target){.gateway = r->gateway, .report = gw_gateway_report};
+    target = (struct gw_operation_target){.gateway = r->gateway};
     int error = settings->control
                     ? gw_control_open(&r->loop, &target, settings->control, &control, &err)
                     : 0;
@@ -127,6 +127,7 @@ static int serve(struct run *r, const struct gw_model *model)
     else if ((error = gw_gateway_start(r->gateway, &err)))
         log_failure("the gateway could not be started", &err);
     if (!error) {
+        target.store = gw_gateway_store(r->gateway);
         char routes[24], bridges[24];
         snprintf(routes, sizeof routes, "%zu", model->route_count);
         snprintf(bridges, sizeof bridges, "%zu", model->bridge_count);

@@ -95,26 +95,18 @@ static void print_sinks(const json_t *route)
     size_t i;
     json_array_foreach(json_object_get(route, "sinks"), i, sink)
     {
-        const json_t *breaker = json_object_get(sink, "breaker");
-        const char *state = json_is_true(breaker) ? "open" : text(sink, "breaker");
+        const char *state = text(sink, "breaker");
         bool closed = !*state || !strcmp(state, "closed");
         if (!number(sink, "backlog") && closed)
             continue;
-        printf("  sink %-40s backlog %" JSON_INTEGER_FORMAT ", oldest %" JSON_INTEGER_FORMAT " ms",
-               text(sink, "sink"), number(sink, "backlog"), number(sink, "oldest_ms"));
+        printf("  to %s %s: backlog %" JSON_INTEGER_FORMAT ", oldest %" JSON_INTEGER_FORMAT " ms",
+               text(sink, "bridge"), text(sink, "address"), number(sink, "backlog"),
+               number(sink, "oldest_ms"));
         if (!closed)
-            printf(", breaker %s", state);
+            printf(", breaker %s: ", state);
+        gw_cli_put(stdout, closed ? "" : text(sink, "reason"));
         putchar('\n');
     }
-}
-
-/* "paused" is false, or the reason, or true with the reason beside it. */
-static bool is_paused(const json_t *route, const char **ret_reason)
-{
-    const json_t *paused = json_object_get(route, "paused");
-    const char *reason = json_string_value(paused);
-    *ret_reason = reason ? reason : text(route, "reason");
-    return json_is_true(paused) || (reason && *reason);
 }
 
 static bool print_routes(const json_t *reply, long stuck_after_s, bool quiet)
@@ -124,9 +116,9 @@ static bool print_routes(const json_t *reply, long stuck_after_s, bool quiet)
     size_t i;
     json_array_foreach(json_object_get(reply, "routes"), i, route)
     {
-        const char *reason;
+        const char *reason = text(route, "pause_reason");
         bool moves = number(route, "oldest_ms") <= (json_int_t)stuck_after_s * 1000;
-        bool paused = is_paused(route, &reason);
+        bool paused = json_is_true(json_object_get(route, "paused"));
         all_move = all_move && moves && !paused;
         if (quiet)
             continue;

@@ -255,7 +255,8 @@ static int work(const struct words *w, const struct gw_gateway_settings *gateway
         return 2;
     }
     struct mg_err err = {{0}, NULL};
-    int fd = gateway->control ? gw_control_dial(gateway->control, &err) : -ENOENT;
+    int fd =
+        gateway->control ? gw_control_dial(gateway->control, GW_CONTROL_SILENCE_S, &err) : -ENOENT;
     if (fd >= 0) {
         close(fd);
         fprintf(stderr, "meshgate store %s: the gateway runs; stop it first\n", verbs[w->verb]);

@@ -8,7 +8,7 @@ import subprocess
 from .process import Process
 from .waiting import PATIENCE, Failure, require, until
 
-PARTS = ("delivered", "dropped", "expired", "discarded", "returned", "dead_lettered", "in_flight",
+PARTS = ("delivered", "dropped", "expired", "discarded", "returned", "duplicates", "dead_lettered", "in_flight",
          "stored")
 
 

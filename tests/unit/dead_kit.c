@@ -182,14 +182,14 @@ static void take_lines(struct gw_operation_run *run, json_t *lines)
     run->length = 0;
 }
 
-json_t *dead_kit_ask(struct dead_kit *kit, const char *text)
+json_t *dead_kit_drive(struct gw_operation_target *target, void (*turn)(void *arg), void *arg,
+                       const char *text)
 {
-    struct gw_operation_target target = {.store = kit->store};
     struct gw_operation_run *run = NULL;
     struct mg_err err = {{0}, NULL};
     json_t *request = json_loads(text, JSON_ALLOW_NUL, NULL), *lines = json_array();
     CU_ASSERT_PTR_NOT_NULL_FATAL(request);
-    int error = gw_operation_start(&target, request, NULL, NULL, &run, &err);
+    int error = gw_operation_start(target, request, NULL, NULL, &run, &err);
     if (error) {
         json_array_append_new(lines, gw_operation_error(error, &err));
     } else {
@@ -198,15 +198,27 @@ json_t *dead_kit_ask(struct dead_kit *kit, const char *text)
         do {
             next = gw_operation_step(run, (int64_t)(uv_hrtime() / 1000));
             take_lines(run, lines);
-            if (kit->manual)
-                gw_store_turn(kit->store);
+            turn(arg);
             CU_ASSERT_FATAL(uv_hrtime() < limit);
         } while (next != GW_OPERATION_DONE);
         gw_operation_finish(run);
     }
-    CU_ASSERT_FALSE(target.sole_at_work);
+    CU_ASSERT_FALSE(target->sole_at_work);
     json_decref(request);
     return lines;
+}
+
+static void turn_store(void *arg)
+{
+    struct dead_kit *kit = arg;
+    if (kit->manual)
+        gw_store_turn(kit->store);
+}
+
+json_t *dead_kit_ask(struct dead_kit *kit, const char *text)
+{
+    struct gw_operation_target target = {.store = kit->store};
+    return dead_kit_drive(&target, turn_store, kit, text);
 }
 
 long dead_kit_count(const json_t *lines, const char *name)

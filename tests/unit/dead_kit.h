@@ -25,7 +25,10 @@ void dead_kit_bury(struct dead_kit *kit, uint32_t sink, uint64_t sequence, const
 void dead_kit_bury_steps(struct dead_kit *kit, struct gw_store_log *log, size_t count,
                          const char *step, const char *reason);
 
-/* Runs one request to its end on the kit's store and returns its lines as an array. */
+/* Runs one request to its end, with a turn after each step, and returns its lines as an array. */
+json_t *dead_kit_drive(struct gw_operation_target *target, void (*turn)(void *arg), void *arg,
+                       const char *request);
+/* The same on the kit's store. */
 json_t *dead_kit_ask(struct dead_kit *kit, const char *request);
 /* The member `name` of the end, -1 where there is none; of the first line, where not of a list. */
 long dead_kit_count(const json_t *lines, const char *name);

@@ -3,6 +3,7 @@
 #include "admin/operation.h"
 #include "admin/flight.h"
 #include "admin/operations.h"
+#include "admin/text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,14 @@ int gw_operation_emit(struct gw_operation_run *run, json_t *value)
     return -ENOMEM;
 }
 
+int gw_operation_emit_trouble(struct gw_operation_run *run, const char *kind, uint64_t id,
+                              int error, const struct mg_err *err)
+{
+    const char *why = err->text[0] ? err->text : strerror(-error);
+    return gw_operation_emit(run, json_pack("{s:{s:I, s:o}}", kind, "id", (json_int_t)id, "why",
+                                            gw_text_json((struct mg_str){why, strlen(why)})));
+}
+
 bool gw_operation_yields(const struct gw_operation_run *run)
 {
     return run->length >= GW_OPERATION_CHUNK ||
@@ -72,9 +81,7 @@ int gw_operation_emit_progress(struct gw_operation_run *run)
 json_t *gw_operation_error(int error, const struct mg_err *err)
 {
     const char *text = err->text[0] ? err->text : strerror(-error);
-    json_t *value = json_pack("{s:s}", "error", text);
-    /* A text that was cut in the middle of a character is no UTF-8. */
-    return value ? value : json_pack("{s:s}", "error", strerror(-error));
+    return json_pack("{s:o}", "error", gw_text_json((struct mg_str){text, strlen(text)}));
 }
 
 /* ---- the run -------------------------------------------------------------------------------- */

@@ -85,6 +85,9 @@ void gw_operation_finish(struct gw_operation_run *run);
 
 /* For operations.  Takes the value, NULL included.  0 or -ENOMEM. */
 int gw_operation_emit(struct gw_operation_run *run, json_t *value);
+/* {"failed":{"id":…,"why":…}}: what became of one entry; kind is a name of the counts. */
+int gw_operation_emit_trouble(struct gw_operation_run *run, const char *kind, uint64_t id,
+                              int error, const struct mg_err *err);
 /* This step has emitted, or taken, enough: visits of the store stop and go on with the next. */
 bool gw_operation_yields(const struct gw_operation_run *run);
 /* {"progress":{…}}: that something is still at work. */

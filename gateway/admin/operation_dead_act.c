@@ -4,6 +4,7 @@
  * time. */
 #include "admin/dead_filter.h"
 #include "admin/flight.h"
+#include "admin/kept.h"
 #include "admin/operations.h"
 #include "admin/text.h"
 #include <errno.h>
@@ -48,6 +49,9 @@ struct act {
     uint64_t begun;      /* letters handed over, skipped or failed */
     bool counted, finished, stopped;
     int error;
+    struct gw_kept kept; /* a step's letter that is to be handed in */
+    uint64_t kept_id;
+    char kept_route[256];
 };
 
 static int begin(struct gw_operation_run *run, struct mg_err *reterr)
@@ -99,45 +103,47 @@ static int count(struct gw_operation_run *run)
     return act->finished ? GW_OPERATION_DONE : GW_OPERATION_MORE;
 }
 
-/* ---- acting --------------------------------------------------------------------------------- */
+static const struct mg_err
+    needs_gateway = {"died in a step: it takes the running gateway to send it through again", NULL},
+    not_configured = {"its route or sink is not configured any more", NULL}, unknown = {"", NULL};
 
-static int tell(struct gw_operation_run *run, const char *what, uint64_t id, const char *why)
-{
-    return gw_operation_emit(run, json_pack("{s:{s:I, s:o}}", what, "id", (json_int_t)id, "why",
-                                            gw_text_json((struct mg_str){why, strlen(why)})));
-}
+/* ---- acting --------------------------------------------------------------------------------- */
 
 /* A step's letter goes through the steps again as a new event, so the old one is only removed.
  * Handed in before it is taken: a crash in between leaves two of it rather than none. */
-static int hand_in(struct gw_operation_run *run, const struct gw_dead *dead)
+static int hand_in(struct gw_operation_run *run)
 {
-    struct gw_record record = dead->record;
+    struct act *act = run->state;
     struct mg_err err = {{0}, NULL};
-    char route[256];
-    if (!run->target->gateway) {
-        run->counts.skipped++;
-        return tell(run, "skipped", dead->id,
-                    "died in a step: it takes the running gateway to send it through again");
-    }
-    snprintf(route, sizeof route, "%.*s", (int)dead->route.len, dead->route.at);
-    record.flags |= GW_RECORD_RETRIED;
-    int error = gw_gateway_replay(run->target->gateway, route, &record, true, &err);
-    if (error == -EAGAIN)
+    act->kept.record.flags |= GW_RECORD_RETRIED;
+    int error =
+        gw_gateway_replay(run->target->gateway, act->kept_route, &act->kept.record, true, &err);
+    if (error == -EAGAIN) {
+        run->wait_ms = FULL_WAIT_MS;
         return error;
-    if (error) {
-        run->counts.failed++;
-        return tell(run, "failed", dead->id, err.text[0] ? err.text : strerror(-error));
     }
-    return gw_flights_dead(run->flights, dead->id, GW_DEAD_TAKE, NULL, 0);
+    gw_kept_clear(&act->kept);
+    if (!error)
+        return gw_flights_dead(run->flights, act->kept_id, GW_DEAD_TAKE, NULL, 0);
+    run->counts.failed++;
+    return gw_operation_emit_trouble(run, "failed", act->kept_id, error, &err);
 }
 
+/* A step's letter is only put aside here, for hand_in. */
 static int act_on(struct gw_operation_run *run, const struct gw_dead *dead)
 {
+    struct act *act = run->state;
     if (run->operation == &gw_operation_dlq_drop)
         return gw_flights_dead(run->flights, dead->id, GW_DEAD_DROP, NULL, 0);
     if (dead->sink.len)
         return gw_flights_dead(run->flights, dead->id, GW_DEAD_RETRY, NULL, 0);
-    return hand_in(run, dead);
+    if (!run->target->gateway) {
+        run->counts.skipped++;
+        return gw_operation_emit_trouble(run, "skipped", dead->id, -ENOTSUP, &needs_gateway);
+    }
+    act->kept_id = dead->id;
+    snprintf(act->kept_route, sizeof act->kept_route, "%.*s", (int)dead->route.len, dead->route.at);
+    return gw_kept_set(&act->kept, &dead->record);
 }
 
 /* act->error: -EAGAIN: wait run->wait_ms, or for a flight. */
@@ -152,20 +158,17 @@ static bool act_visit(void *arg, const struct gw_dead *dead)
     }
     if (gw_dead_filter_takes(&act->filter, dead)) {
         if (gw_flights_count(run->flights) >= FLIGHTS_MAX ||
-            !gw_pace_may(&act->pace, run->now_us, &run->wait_ms)) {
+            !gw_pace_may(&act->pace, run->now_us, &run->wait_ms))
             act->error = -EAGAIN;
-            return false;
-        }
-        act->error = act_on(run, dead);
-        if (act->error == -EAGAIN)
-            run->wait_ms = FULL_WAIT_MS;
+        else
+            act->error = act_on(run, dead);
         if (act->error)
             return false;
         act->begun++;
     }
     act->next = dead->id + 1;
     act->finished = act->begun == run->counts.matched;
-    act->stopped = act->finished || gw_operation_yields(run);
+    act->stopped = act->finished || act->kept.bytes || gw_operation_yields(run);
     return !act->stopped;
 }
 
@@ -179,11 +182,16 @@ static int take_landed(struct gw_operation_run *run)
         if (!landed.result || landed.result == -ENOENT)
             continue;
         run->counts.failed++;
-        error = tell(run, "failed", landed.id,
-                     landed.result == -EINVAL ? "its route or sink is not configured any more"
-                                              : strerror(-landed.result));
+        error = gw_operation_emit_trouble(run, "failed", landed.id, landed.result,
+                                          landed.result == -EINVAL ? &not_configured : &unknown);
     }
     return error;
+}
+
+static void end(struct gw_operation_run *run)
+{
+    struct act *act = run->state;
+    gw_kept_fini(&act->kept);
 }
 
 static int step(struct gw_operation_run *run, struct mg_err *reterr)
@@ -195,15 +203,16 @@ static int step(struct gw_operation_run *run, struct mg_err *reterr)
     if (!act->counted)
         return count(run);
     int error = take_landed(run);
-    if (!error && !act->finished)
+    if (!error && !act->kept.bytes && !act->finished) {
         error = gw_store_dead_each(run->target->store, act->next, act_visit, run);
-    if (!error && act->error != -EAGAIN)
-        error = act->error;
-    if (error)
-        return error;
-    if (!act->finished && !act->stopped)
-        act->finished = true; /* fewer than were counted: somebody else was at work */
-    if (act->finished)
+        if (!act->stopped)
+            act->finished = true; /* fewer than were counted: somebody else was at work */
+    }
+    if (!error && !act->error && act->kept.bytes)
+        act->error = hand_in(run);
+    if (error || (act->error && act->error != -EAGAIN))
+        return error ? error : act->error;
+    if (act->finished && !act->kept.bytes)
         return gw_flights_count(run->flights) ? GW_OPERATION_WAIT : GW_OPERATION_DONE;
     return act->error == -EAGAIN ? GW_OPERATION_WAIT : GW_OPERATION_MORE;
 }
@@ -218,6 +227,7 @@ const struct gw_operation gw_operation_dlq_retry = {
     .state_size = sizeof(struct act),
     .begin = begin,
     .step = step,
+    .end = end,
 };
 const struct gw_operation gw_operation_dlq_drop = {
     .name = "dlq.drop",
@@ -228,4 +238,5 @@ const struct gw_operation gw_operation_dlq_drop = {
     .state_size = sizeof(struct act),
     .begin = begin,
     .step = step,
+    .end = end,
 };

@@ -2,6 +2,7 @@
 /* replay: what a route's archive has of some time, once more.  First all that are meant are
  * counted, up to the end of the archive as it is now; then they are handed in, as fast as the route
  * takes them or slower. */
+#include "admin/kept.h"
 #include "admin/operations.h"
 #include "admin/text.h"
 #include "base/arena.h"
@@ -58,6 +59,7 @@ struct replay {
     bool counted, finished, stopped;
     int error;
     struct mg_err err;
+    struct gw_kept kept; /* as of now: the record that is to be handed in */
 };
 
 static int begin(struct gw_operation_run *run, struct mg_err *reterr)
@@ -83,6 +85,7 @@ static void end(struct gw_operation_run *run)
 {
     struct replay *r = run->state;
     gw_arena_destroy(r->arena);
+    gw_kept_fini(&r->kept);
 }
 
 /* As of now: the core says so in a property. */
@@ -153,6 +156,35 @@ static int count(struct gw_operation_run *run, struct mg_err *reterr)
     return r->finished ? GW_OPERATION_DONE : GW_OPERATION_MORE;
 }
 
+static int hand_in(struct gw_operation_run *run, const struct gw_record *record)
+{
+    const struct arguments *a = run->arguments;
+    struct replay *r = run->state;
+    struct gw_record again = *record;
+    again.flags |= GW_RECORD_REPLAYED;
+    int error = gw_gateway_replay(run->target->gateway, a->route, &again, a->as_of_now, &r->err);
+    if (error == -EAGAIN)
+        run->wait_ms = FULL_WAIT_MS;
+    run->counts.done += !error;
+    return error;
+}
+
+/* One that the route does not want any more does not keep the others. */
+static int hand_in_kept(struct gw_operation_run *run)
+{
+    struct replay *r = run->state;
+    int error = hand_in(run, &r->kept.record);
+    if (error == -EAGAIN)
+        return error;
+    if (error == -EINVAL || error == -ENOENT) {
+        run->counts.failed++;
+        error = gw_operation_emit_trouble(run, "failed", r->after, error, &r->err);
+        r->err.text[0] = '\0';
+    }
+    gw_kept_clear(&r->kept);
+    return error;
+}
+
 static bool replay_visit(void *arg, const struct gw_record *record)
 {
     struct gw_operation_run *run = arg;
@@ -168,19 +200,14 @@ static bool replay_visit(void *arg, const struct gw_record *record)
             r->error = -EAGAIN;
             return false;
         }
-        struct gw_record again = *record;
-        again.flags |= GW_RECORD_REPLAYED;
-        r->error = gw_gateway_replay(run->target->gateway, a->route, &again, a->as_of_now, &r->err);
-        if (r->error == -EAGAIN)
-            run->wait_ms = FULL_WAIT_MS;
+        r->error = a->as_of_now ? gw_kept_set(&r->kept, record) : hand_in(run, record);
         if (r->error)
             return false;
-        run->counts.done++;
         r->burst++;
     }
     r->after = record->sequence;
     r->finished = r->after == r->last;
-    r->stopped = r->finished || r->burst == BURST || gw_operation_yields(run);
+    r->stopped = r->finished || r->kept.bytes || r->burst == BURST || gw_operation_yields(run);
     return !r->stopped;
 }
 
@@ -192,16 +219,21 @@ static int step(struct gw_operation_run *run, struct mg_err *reterr)
     r->burst = 0;
     if (!r->counted)
         return count(run, reterr);
-    int error = each(run, replay_visit, reterr);
-    if (error)
-        return error;
+    if (!r->kept.bytes && !r->finished) {
+        int error = each(run, replay_visit, reterr);
+        if (error)
+            return error;
+        /* What is left has grown too old for the archive meanwhile. */
+        r->finished = r->finished || !r->stopped;
+    }
+    if (!r->error && r->kept.bytes)
+        r->error = hand_in_kept(run);
     if (r->error && r->error != -EAGAIN) {
         *reterr = r->err;
         return r->error;
     }
-    /* Not stopped: what is left has grown too old for the archive meanwhile. */
-    if (!r->stopped || r->finished) {
-        run->counts.gone = run->counts.matched - run->counts.done;
+    if (r->finished && !r->kept.bytes) {
+        run->counts.gone = run->counts.matched - run->counts.done - run->counts.failed;
         return GW_OPERATION_DONE;
     }
     return r->error ? GW_OPERATION_WAIT : GW_OPERATION_MORE;

@@ -91,9 +91,12 @@ static int replay(struct words *w)
     else if (!code && json_is_true(json_object_get(w->request, "dry_run")))
         printf("%" PRIu64 " would be replayed\n", gw_cli_count(&a, "matched"));
     else if (!code)
-        printf("%" PRIu64 " of %" PRIu64 " replayed%s\n", gw_cli_count(&a, "done"),
-               gw_cli_count(&a, "matched"),
-               gw_cli_count(&a, "gone") ? "; the others left the archive meanwhile" : "");
+        printf("%" PRIu64 " of %" PRIu64 " replayed\n", gw_cli_count(&a, "done"),
+               gw_cli_count(&a, "matched"));
+    if (!code && gw_cli_count(&a, "gone"))
+        fprintf(stderr, "%" PRIu64 " left the archive meanwhile\n", gw_cli_count(&a, "gone"));
+    if (!code && gw_cli_count(&a, "failed"))
+        code = 1;
     gw_cli_answer_fini(&a);
     return code;
 }

@@ -106,7 +106,7 @@ static bool was_replayed(const struct gw_record *record)
 static bool is_meant(const struct replay *r, const struct gw_record *record)
 {
     struct mg_str values[GW_CAPTURES_MAX];
-    if (was_replayed(record))
+    if (record->arrived_us < r->from_us || record->arrived_us > r->to_us || was_replayed(record))
         return false;
     return !r->pattern || gw_pattern_match(r->pattern, record->origin, values);
 }
@@ -116,8 +116,7 @@ static int each(struct gw_operation_run *run, bool (*visit)(void *, const struct
 {
     const struct arguments *a = run->arguments;
     struct replay *r = run->state;
-    int error = gw_store_archive_after(run->target->store, a->route, r->after, r->from_us, r->to_us,
-                                       visit, run);
+    int error = gw_store_archive_after(run->target->store, a->route, r->after, visit, run);
     if (error == -ENOENT)
         snprintf(reterr->text, sizeof reterr->text,
                  "route \"%.64s\" has no archive; routes.NAME.delivery.archive makes one",

@@ -174,8 +174,8 @@ static int open_store(const struct gw_gateway_settings *gateway, bool acts,
         return -ENOENT;
     }
     int error = gw_store_open(&gateway->store, &options, gw_cli_store_found, NULL, ret_store, err);
-    /* A letter goes back to a log that is open. */
-    return error || !acts ? error : gw_store_log_each(*ret_store, log_seen, NULL);
+    /* A letter goes back to a log that is open, and its legs are told by it. */
+    return error ? error : gw_store_log_each(*ret_store, log_seen, NULL);
 }
 
 static int ask_store(const struct gw_gateway_settings *gateway, json_t *request, struct talk *t)

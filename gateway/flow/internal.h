@@ -137,14 +137,14 @@ struct gw_outlet {
     uint32_t in_hand; /* legs here: waiting, sent, held, behind others of their key */
     size_t bytes;     /* of their payloads */
     bool reading, draining, suspect_out;
-    struct gw_reading *reading_now; /* while reading */
 
     struct gw_store_settle *batch; /* of this turn */
     struct gw_outlet *next_settling;
     bool settling; /* listed with the shard */
 
     struct gw_leg **keys; /* GW_KEY_BUCKETS lists of the first leg of each key; NULL: no order_by */
-    struct gw_leg *held;  /* to be tried again when due */
+    struct gw_spilled *spilled; /* keys that are left in the store for a time */
+    struct gw_leg *held;        /* to be tried again when due */
     mg_timer *held_timer;
 
     enum gw_breaker breaker;
@@ -321,8 +321,9 @@ struct gw_passage {
     struct mg_str values[GW_CAPTURES_MAX]; /* as many as captures says */
     struct mg_scope scope;
     struct gw_output only_output;
-    struct gw_leg only_leg;    /* of one event to one sink, the common case */
-    struct gw_staging staging; /* written where the route is stored */
+    struct gw_leg only_leg;      /* of one event to one sink, the common case */
+    struct gw_staging staging;   /* written where the route is stored */
+    uint64_t poison_identity[2]; /* written where the route is stored and has steps */
 };
 
 /* The first connection has all sinks and sources; each further one the sources with as many
@@ -354,6 +355,8 @@ struct gw_gateway {
     size_t instance_count;
     const struct gw_trace *trace; /* NULL: nobody */
     struct gw_store *store;       /* NULL: none */
+    struct gw_poison *poison;     /* events that were in a step when the process died; NULL: none */
+    size_t poison_count;
 };
 
 /* build.c */
@@ -457,7 +460,7 @@ void gw_passage_store_shard(struct gw_passage *passage);
 bool gw_passage_bury_shard(struct gw_passage *passage, const char *step, const char *reason);
 void gw_staging_free(struct gw_passage *passage);
 
-/* store_out.c: from the store to a lane, and what became of it. */
+/* outlet.c: from the store to a lane, and what became of it. */
 int gw_outlet_create(struct mg_sink *sink, uint32_t place);
 void gw_outlet_destroy(struct mg_sink *sink);
 void gw_outlet_start_shard(struct mg_sink *sink);
@@ -498,6 +501,12 @@ int gw_gateway_store_open(struct gw_gateway *gateway, struct mg_err *reterr);
 void gw_gateway_store_close(struct gw_gateway *gateway);
 /* Stops or resumes sending, also after a restart.  ANY; who resumes pumps the lanes. */
 void gw_route_pause(struct gw_route *route, bool pause, const char *reason);
+
+/* poison.c: events that kill the process while a step looks at them. */
+int gw_poison_load(struct gw_gateway *gateway); /* CONTROL; the store is open */
+/* Before the first step.  true: it has killed too often, and is buried. */
+bool gw_poison_stops_shard(struct gw_passage *passage);
+void gw_poison_survived_shard(struct gw_passage *passage); /* behind the last step */
 
 /* replay.c: the outcome of what came by the control thread's hand. */
 void gw_replay_told(struct gw_replay *replay, uint32_t outcome);

@@ -243,7 +243,12 @@ static int call(struct gw_passage *p)
     result.events = NULL;
     result.count = 0;
     result.err.text[0] = '\0'; /* no need to clear the rest of it for every event */
+    bool noted = p->route->stored;
+    if (noted)
+        gw_store_step(p->route->gateway->store, p->shard->index, p->poison_identity);
     uint32_t verdict = step->ops->process(step->instance->self, context, &call, &result);
+    if (noted)
+        gw_store_step(p->route->gateway->store, p->shard->index, (const uint64_t[2]){0, 0});
     if (may_wait && verdict == MG_PENDING) {
         if (!p->in_step_queue)
             enter_queue(p);
@@ -279,6 +284,8 @@ static void run(struct gw_passage *p)
             return;
         }
     }
+    if (p->route->stored && p->route->config->step_count)
+        gw_poison_survived_shard(p);
     all_done(p);
 }
 

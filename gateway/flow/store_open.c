@@ -178,6 +178,8 @@ int gw_gateway_store_open(struct gw_gateway *g, struct mg_err *err)
     if (!error)
         error = gw_store_state_each(g->store, (struct mg_bytes){pause_prefix, sizeof pause_prefix},
                                     load_pause, g);
+    if (!error)
+        error = gw_poison_load(g);
     if (error == -ENOMEM && !err->text[0])
         snprintf(err->text, sizeof err->text, "store: out of memory");
     return error;
@@ -187,6 +189,9 @@ void gw_gateway_store_close(struct gw_gateway *g)
 {
     gw_store_close(g->store);
     g->store = NULL;
+    free(g->poison);
+    g->poison = NULL;
+    g->poison_count = 0;
     for (size_t r = 0; g->routes && r < g->model->route_count; r++)
         g->routes[r].log = NULL;
 }

@@ -85,6 +85,7 @@ struct gw_disk_group {
 };
 struct gw_disk_ledger {
     uint64_t received, ended[8], retries;
+    uint64_t next_sequence; /* of the log: its last records may be gone already */
 };
 struct gw_disk_identity {
     uint64_t identity[2];

@@ -223,6 +223,11 @@ int gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
  * a full backlog, and in doubt after a crash.  Written with the next commit.  ANY; never waits. */
 void gw_store_log_loaded(struct gw_store_log *log, uint32_t sink, uint64_t end);
 
+/* An event with this identity goes into a step on that shard; {0, 0}: it has come out.  Where the
+ * process dies in between, the next life is told.  ANY; store NULL: nothing. */
+void gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2]);
+void gw_store_was_in_step(const struct gw_store *store, uint32_t shard, uint64_t ret_identity[2]);
+
 /* Every entry of bridges' state whose key begins with prefix, in the order of their bytes. */
 int gw_store_state_each(struct gw_store *store, struct mg_bytes prefix,
                         void (*each)(void *arg, struct mg_bytes key, struct mg_bytes value),

@@ -12,15 +12,15 @@ class Mosquitto:
     kind = "mqtt"
 
     def __init__(self, folder, name="mosquitto", extra="", listener="", port=None, persist=False,
-                 autosave=True):
-        """listener: lines for the listener (TLS …), extra: lines for the broker."""
+                 autosave=True, log="all"):
+        """listener: lines for the listener (TLS …), extra: lines for the broker; log: what it logs."""
         self.port = port or free_port()
         self.folder = os.path.join(folder, name)
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, 0o777)
         lines = [f"user {os.environ.get('USER') or 'root'}" if os.getuid() == 0 else "",
                  "per_listener_settings false",
-                 "max_queued_messages 0", "max_inflight_messages 0", "log_type all",
+                 "max_queued_messages 0", "max_inflight_messages 0", f"log_type {log}",
                  "allow_anonymous true" if "allow_anonymous" not in extra else ""]
         if persist:
             # Sessions survive SIGKILL: autosave writes after every change, which is slow; without it

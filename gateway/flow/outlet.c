@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* send and confirm, under `stored`: fills a sink's lane from the store, keeps what must not go yet
- * out of it, and decides what becomes of what the sink refuses.  All on the sink's shard. */
-#include "flow/internal.h"
+/* send and confirm, under `stored`: a sink's lane with the store behind it.  What is taken into the
+ * lane, what is kept out of it for a time, and what becomes of what the sink refuses.  All on the
+ * sink's shard. */
+#include "flow/outlet.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Legs of one lane that are in memory, whichever is reached first: the rest waits in the store. */
-enum { IN_HAND_MOST = 4096, BYTES_MOST = 8 << 20 };
 /* A leg that was in hand at so many deaths of the process goes alone, so that the one at fault is
  * found. */
 enum { SUSPECT_DEATHS = 2 };
@@ -54,317 +53,43 @@ void gw_outlet_destroy(struct mg_sink *k)
         return;
     free(k->outlet->batch);
     free(k->outlet->keys);
+    while (k->outlet->spilled)
+        gw_keys_unspill(k->outlet, k->outlet->spilled);
     free(k->outlet);
     k->outlet = NULL;
 }
 
-/* ---- order per key -------------------------------------------------------------------------- */
-
-static struct gw_leg **bucket_of(struct gw_outlet *o, uint64_t key)
-{
-    return &o->keys[key % GW_KEY_BUCKETS];
-}
-
-/* false: it stands behind another leg of its key. */
-static bool enter_key(struct gw_outlet *o, struct gw_leg *leg)
-{
-    if (!o->keys || !leg->key)
-        return true;
-    struct gw_leg **bucket = bucket_of(o, leg->key), *head = *bucket;
-    while (head && head->key != leg->key)
-        head = head->same_bucket;
-    leg->behind = NULL;
-    if (head) {
-        *(head->last_behind ? &head->last_behind->behind : &head->behind) = leg;
-        head->last_behind = leg;
-        return false;
-    }
-    leg->last_behind = NULL;
-    leg->same_bucket = *bucket;
-    *bucket = leg;
-    return true;
-}
-
-/* The first of its key goes; the one behind it, if any, is the first now. */
-static struct gw_leg *leave_key(struct gw_outlet *o, struct gw_leg *leg)
-{
-    if (!o->keys || !leg->key)
-        return NULL;
-    struct gw_leg **at = bucket_of(o, leg->key), *next = leg->behind;
-    while (*at != leg)
-        at = &(*at)->same_bucket;
-    if (next) {
-        next->same_bucket = leg->same_bucket;
-        next->last_behind = leg->last_behind == next ? NULL : leg->last_behind;
-        *at = next;
-    } else {
-        *at = leg->same_bucket;
-    }
-    leg->behind = leg->same_bucket = NULL;
-    return next;
-}
-
-/* ---- reading -------------------------------------------------------------------------------- */
-
-/* A batch on its way from the disk: read on the thread pool, taken on the shard. */
-struct gw_reading {
-    struct mg_sink *sink;
-    uint64_t from, next;
-    uint32_t most;
-    size_t most_bytes, bytes;
-    int error;
-    struct gw_leg *first, **last; /* by next */
-};
-
-static bool has_room(const struct gw_outlet *o)
-{
-    return o->in_hand < IN_HAND_MOST && o->bytes < BYTES_MOST;
-}
-
-/* A property that says to the receiver what it could not know otherwise. */
-static bool add_mark(struct mg_property *properties, size_t *count, const char *name, uint64_t n)
-{
-    properties[(*count)++] = (struct mg_property){
-        .name = {name, strlen(name)},
-        .value = {.type = MG_UINT, .width = 32, .as.u = n},
-    };
-    return true;
-}
-
-static mg_event *event_of(const struct gw_stored *stored)
-{
-    struct mg_message m = stored->record.message;
-    uint32_t flags = stored->record.flags;
-    if (!(flags & (GW_RECORD_DOUBTFUL | GW_RECORD_REPLAYED)))
-        return gw_event_new(&m);
-    struct mg_property *properties = malloc((m.property_count + 2) * sizeof *properties);
-    if (!properties)
-        return NULL;
-    if (m.property_count)
-        memcpy(properties, m.properties, m.property_count * sizeof *properties);
-    if (flags & GW_RECORD_DOUBTFUL)
-        add_mark(properties, &m.property_count, "meshgate-redelivered",
-                 stored->deaths ? stored->deaths : 1);
-    if (flags & GW_RECORD_REPLAYED)
-        add_mark(properties, &m.property_count, "meshgate-replayed", 1);
-    m.properties = properties;
-    mg_event *event = gw_event_new(&m);
-    free(properties);
-    return event;
-}
-
-static mg_event *with_properties(const struct mg_host *host, mg_event *event,
-                                 const struct gw_record_leg *r)
-{
-    mg_edit *edit = host->edit_new(event);
-    int error = edit ? 0 : -ENOMEM;
-    for (size_t i = 0; i < r->property_count && !error; i++) {
-        error = host->edit_property(edit, r->properties[i].name, NULL);
-        if (!error)
-            error = host->edit_property(edit, r->properties[i].name, &r->properties[i].value);
-    }
-    if (error) {
-        host->edit_free(edit);
-        return NULL;
-    }
-    return host->edit_publish(edit);
-}
-
-static bool address_of(struct gw_leg *leg, struct mg_str address)
-{
-    char *at = leg->short_address;
-    if (address.len >= sizeof leg->short_address)
-        at = leg->long_address = malloc(address.len + 1);
-    if (!at)
-        return false;
-    if (address.len)
-        memcpy(at, address.at, address.len);
-    at[address.len] = '\0';
-    leg->address = (struct mg_str){at, address.len};
-    return true;
-}
-
-/* A passage that begins in the store: one event, one leg. */
-static struct gw_leg *leg_of(struct mg_sink *k, const struct gw_stored *stored)
-{
-    struct gw_passage *p = malloc(sizeof *p);
-    if (!p)
-        return NULL;
-    memset(p, 0, offsetof(struct gw_passage, values));
-    p->route = k->route;
-    p->part = &k->route->parts[shard_of(k)->index];
-    p->shard = shard_of(k);
-    p->stage = GW_IN_STORE;
-    p->ended = p->told = true;
-    p->event_id = stored->record.sequence;
-    p->expires_us = stored->record.expires_us;
-    atomic_init(&p->refs, 1);
-    mg_event *event = event_of(stored);
-    p->origin = event;
-    p->events = p->only_event;
-    p->events[0] = event;
-    p->borrowed = true; /* origin has the reference */
-    p->event_count = p->event_capacity = 1;
-    p->legs = &p->only_leg;
-    p->outputs = &p->only_output;
-    struct gw_leg *leg = &p->only_leg;
-    memset(leg, 0, offsetof(struct gw_leg, short_address));
-    p->leg_count = 1;
-    leg->passage = p;
-    leg->sink = k;
-    leg->event = event;
-    leg->sequence = stored->record.sequence;
-    leg->key = stored->record.key;
-    leg->counted = stored->attempts;
-    leg->deaths = stored->deaths;
-    const struct gw_record_leg *r = &stored->record.legs[stored->leg];
-    bool good = event && address_of(leg, r->address);
-    if (good && r->property_count) {
-        leg->event = leg->own = with_properties(&k->route->gateway->host, event, r);
-        good = leg->own;
-    }
-    if (event)
-        event->id = stored->record.sequence;
-    if (good)
-        return leg;
-    gw_passage_unref(p);
-    return NULL;
-}
-
-static bool visit(void *arg, const struct gw_stored *stored)
-{
-    struct gw_reading *r = arg;
-    struct gw_leg *leg = leg_of(r->sink, stored);
-    if (!leg) {
-        r->error = -ENOMEM;
-        r->next = stored->record.sequence;
-        return false;
-    }
-    *r->last = leg;
-    r->last = &leg->next;
-    r->bytes += stored->record.message.payload.len;
-    return --r->most && r->bytes < r->most_bytes;
-}
-
-/* On the thread pool. */
-static void run_reading(void *arg)
-{
-    struct gw_reading *r = arg;
-    uint64_t next = r->from;
-    int error =
-        gw_store_read(r->sink->route->log, r->sink->outlet->place, r->from, visit, r, &next);
-    if (!r->error) {
-        r->error = error;
-        r->next = next;
-    }
-}
-
-static void take_leg(struct mg_sink *k, struct gw_leg *leg);
-
-static void read_more(struct mg_sink *k);
-
-static void reading_done(void *arg)
-{
-    struct gw_reading *r = arg;
-    struct mg_sink *k = r->sink;
-    struct gw_outlet *o = k->outlet;
-    o->reading = false;
-    o->reading_now = NULL;
-    if (r->next > o->next)
-        o->next = r->next;
-    for (struct gw_leg *leg = r->first, *next; leg; leg = next) {
-        next = leg->next;
-        leg->next = NULL;
-        if (o->draining)
-            gw_passage_unref(leg->passage);
-        else
-            take_leg(k, leg);
-    }
-    int error = r->error;
-    free(r);
-    if (error)
-        gw_log(MG_WARN, "the store could not be read; it is tried again", "route",
-               k->route->config->name, "reason", strerror(-error), NULL);
-    else
-        read_more(k);
-}
-
-static uint64_t end_of(const struct mg_sink *k)
-{
-    struct gw_store_backlog b;
-    gw_store_log_backlog(k->route->log, k->outlet->place, &b);
-    return b.end;
-}
-
-static bool behind(const struct mg_sink *k)
-{
-    return k->outlet->next < end_of(k);
-}
-
-/* When half of what may be in hand has gone, so that one read serves many. */
-static void read_more(struct mg_sink *k)
-{
-    struct gw_outlet *o = k->outlet;
-    if (o->reading || o->draining || o->in_hand > IN_HAND_MOST / 2 || o->bytes > BYTES_MOST / 2 ||
-        !behind(k))
-        return;
-    struct gw_reading *r = malloc(sizeof *r);
-    if (!r)
-        return; /* the sweep comes again */
-    *r = (struct gw_reading){.sink = k,
-                             .from = o->next,
-                             .next = o->next,
-                             .most = IN_HAND_MOST - o->in_hand,
-                             .most_bytes = BYTES_MOST - o->bytes};
-    r->last = &r->first;
-    o->reading = true;
-    o->reading_now = r;
-    if (k->route->gateway->host.work(shard_of(k), run_reading, reading_done, r)) {
-        o->reading = false;
-        o->reading_now = NULL;
-        free(r);
-    }
-}
-
-bool gw_outlet_reading_shard(const struct mg_sink *k)
-{
-    return k->outlet && k->outlet->reading;
-}
-
-void gw_outlet_start_shard(struct mg_sink *k)
-{
-    struct gw_store_backlog b;
-    gw_store_log_backlog(k->route->log, k->outlet->place, &b);
-    k->outlet->next = k->outlet->sent_end = b.first;
-    read_more(k);
-}
-
 /* ---- into the lane -------------------------------------------------------------------------- */
 
-static void take_leg(struct mg_sink *k, struct gw_leg *leg)
+/* again: of a spilled key, read in its turn. */
+void gw_outlet_take_shard(struct mg_sink *k, struct gw_leg *leg, bool again)
 {
     struct gw_outlet *o = k->outlet;
-    o->in_hand++;
-    o->bytes += leg->event->payload.len;
-    if (!enter_key(o, leg)) {
-        leg->state = GW_LEG_BEHIND;
+    if (!again && o->spilled && gw_keys_spilled(o, leg->key)) {
+        gw_passage_unref(leg->passage); /* others of its key come first */
         return;
     }
-    gw_lane_put_shard(k, leg);
+    o->in_hand++;
+    o->bytes += leg->event->payload.len;
+    if (gw_keys_enter(o, leg))
+        gw_lane_put_shard(k, leg);
+    else
+        leg->state = GW_LEG_BEHIND;
 }
 
 /* A leg that its passage brings along, right after the store has it. */
 void gw_outlet_offer_shard(struct mg_sink *k, struct gw_leg *leg)
 {
     struct gw_outlet *o = k->outlet;
-    if (leg->sequence == o->next && !o->reading && !o->draining && has_room(o)) {
+    if (leg->sequence == o->next && !o->reading && !o->draining && o->in_hand < GW_IN_HAND_MOST &&
+        o->bytes < GW_BYTES_MOST) {
         o->next++;
-        take_leg(k, leg);
+        gw_outlet_take_shard(k, leg, false);
         return;
     }
     leg->state = GW_LEG_DONE;
     gw_passage_unref(leg->passage); /* it is read when its turn comes, or was read before */
-    read_more(k);
+    gw_outlet_read_shard(k);
 }
 
 /* ---- out of the lane ------------------------------------------------------------------------ */
@@ -374,7 +99,7 @@ static void leave(struct mg_sink *k, struct gw_leg *leg)
 {
     struct gw_outlet *o = k->outlet;
     struct gw_passage *p = leg->passage;
-    struct gw_leg *next = leave_key(o, leg);
+    struct gw_leg *next = gw_keys_leave(o, leg);
     o->in_hand--;
     o->bytes -= leg->event->payload.len;
     if (leg->attempts > 1)
@@ -383,7 +108,7 @@ static void leave(struct mg_sink *k, struct gw_leg *leg)
     gw_passage_unref(p);
     if (next && !o->draining)
         gw_lane_put_shard(k, next);
-    read_more(k);
+    gw_outlet_read_shard(k);
 }
 
 static void done_with(struct mg_sink *k, struct gw_leg *leg, uint32_t term)
@@ -673,7 +398,8 @@ void gw_outlet_ended_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outco
 
 void gw_outlet_sweep_shard(struct mg_sink *k)
 {
-    read_more(k); /* what came by other ways than a passage: replays, dead letters retried */
+    gw_outlet_read_shard(
+        k); /* what came by other ways than a passage: replays, dead letters retried */
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of an outlet share: a stored route's lane and the store behind it. */
+#pragma once
+#include "flow/internal.h"
+
+/* Legs of one lane that are in memory, whichever is reached first: the rest waits in the store. */
+enum { GW_IN_HAND_MOST = 4096, GW_BYTES_MOST = 8 << 20 };
+
+/* outlet.c */
+void gw_outlet_take_shard(struct mg_sink *sink, struct gw_leg *leg, bool again);
+
+/* outlet_record.c: a passage that begins in the store, with this one leg; NULL: out of memory. ANY.
+ */
+struct gw_leg *gw_outlet_leg(struct mg_sink *sink, const struct gw_stored *stored);
+
+/* outlet_read.c: reads on where there is room and something to read. */
+void gw_outlet_read_shard(struct mg_sink *sink);
+
+/* outlet_keys.c */
+/* A key whose records from `from` on are in the store alone. */
+struct gw_spilled {
+    uint64_t key, from;
+    struct gw_spilled *next;
+};
+/* false: it stands behind another leg of its key. */
+bool gw_keys_enter(struct gw_outlet *outlet, struct gw_leg *leg);
+/* The first of its key goes; the one behind it, if any, is the first now, and is returned. */
+struct gw_leg *gw_keys_leave(struct gw_outlet *outlet, struct gw_leg *leg);
+bool gw_keys_has(const struct gw_outlet *outlet, uint64_t key);
+struct gw_spilled *gw_keys_spilled(const struct gw_outlet *outlet,
+                                   uint64_t key); /* NULL: it is not */
+void gw_keys_unspill(struct gw_outlet *outlet, struct gw_spilled *spilled);
+void gw_keys_spill_held(struct gw_outlet *outlet);

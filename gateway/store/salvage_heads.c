@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dead letters and archives: exactly those of their databases where these are sound, else all that
+ * lie about. */
+#include "base/hash.h"
+#include "store/salvage_internal.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int put(struct gw_salvage_work *work, const struct gw_scan_record *record, uint64_t sequence)
+{
+    char name[32] = "dead";
+    struct gw_disk_head head = record->head;
+    head.sequence = sequence;
+    if (head.kind == GW_SALVAGE_ARCHIVE)
+        snprintf(name, sizeof name, "archive.%" PRIu32, head.log);
+    int error = gw_salvage_put(work, record, name, head, false);
+    if (!error && head.kind == GW_SALVAGE_DEAD)
+        work->counts->dead++;
+    else if (!error)
+        work->counts->archived++;
+    return error;
+}
+
+static bool is_wanted(const struct gw_scan_record *record, uint16_t kind, uint32_t log)
+{
+    return record->head.kind == kind && (kind == GW_SALVAGE_DEAD || record->head.log == log);
+}
+
+/* All records of one kind and log.  An id that several different ones have is the first one's; the
+ * others get new ones. */
+static int put_all(struct gw_salvage_work *work, const struct gw_scan *from, size_t first,
+                   size_t end)
+{
+    uint64_t next = end > first ? from->records[end - 1].head.sequence + 1 : 0;
+    for (size_t i = first; i < end; i++) {
+        const struct gw_scan_record *r = &from->records[i];
+        bool again = false;
+        for (size_t k = i; k-- > first && from->records[k].head.sequence == r->head.sequence;)
+            again |= !r->sound || from->records[k].head.body_sum == r->head.body_sum;
+        if (again)
+            continue; /* another copy of the same */
+        bool other = i > first && from->records[i - 1].head.sequence == r->head.sequence;
+        if (!r->sound) {
+            work->counts->damaged++;
+            gw_salvage_say(work, MG_WARN, "byte %" PRIu64 ": %s %" PRIu64 " is damaged", r->offset,
+                           r->head.kind == GW_SALVAGE_DEAD ? "dead letter" : "archived record",
+                           r->head.sequence);
+            continue;
+        }
+        int error = put(work, r, other ? next++ : r->head.sequence);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static size_t end_of(const struct gw_scan *from, size_t first)
+{
+    const struct gw_disk_head *head = &from->records[first].head;
+    size_t end = first + 1;
+    while (end < from->record_count && is_wanted(&from->records[end], head->kind, head->log))
+        end++;
+    return end;
+}
+
+static int put_kinds(struct gw_salvage_work *work, const struct gw_scan *from, bool sound)
+{
+    int error = 0;
+    for (size_t i = 0; i < from->record_count && !error;) {
+        const struct gw_disk_head *head = &from->records[i].head;
+        size_t end = end_of(from, i);
+        char name[32] = "dead";
+        if (head->kind == GW_SALVAGE_ARCHIVE)
+            snprintf(name, sizeof name, "archive.%" PRIu32, head->log);
+        if ((head->kind == GW_SALVAGE_DEAD || head->kind == GW_SALVAGE_ARCHIVE) &&
+            gw_salvage_is_sound(work, name) == sound)
+            error = put_all(work, from, i, end);
+        i = end;
+    }
+    return error;
+}
+
+int gw_salvage_heads(struct gw_salvage_work *work)
+{
+    int error = put_kinds(work, &work->tree, true);
+    return error ? error : put_kinds(work, &work->scan, false);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A salvage in its parts: what was found (salvage_find.c), and what is made of it (salvage_logs.c).
+ *
+ * What hangs together in the trees is taken from there, exactly.  Only where a database is damaged
+ * are the raw bytes believed: they know neither what was settled out of order nor what was removed
+ * and not yet overwritten, so from there some things come back. */
+#pragma once
+#include "meshgate/plugin.h"
+#include "store/rebuild.h"
+#include "store/record.h"
+#include "store/salvage.h"
+#include "store/salvage_scan.h"
+
+enum { GW_SALVAGE_PLACE_BITS = 512, GW_SALVAGE_SAYINGS = 200 };
+enum { GW_SALVAGE_LOG = 1, GW_SALVAGE_DEAD, GW_SALVAGE_ARCHIVE }; /* kinds of heads */
+
+struct gw_salvage_database {
+    char name[32];
+    bool sound;
+};
+
+/* What is settled beyond a cursor: a bit for each of 512 sequences. */
+struct gw_salvage_place {
+    uint32_t log, sink;
+    uint64_t place;
+    uint64_t bits[GW_SALVAGE_PLACE_BITS / 64];
+};
+
+struct gw_salvage_ledger {
+    uint32_t log;
+    struct gw_disk_ledger ledger;
+};
+
+struct gw_salvage_group {
+    struct gw_disk_place_key key;
+    struct gw_disk_group group;
+};
+
+struct gw_salvage_work {
+    int fd;
+    gw_store_found_fn *found;
+    void *arg;
+    struct gw_salvage *counts;
+    uint32_t said;
+    int error;
+
+    struct gw_salvage_database *databases;
+    size_t database_count, database_capacity;
+    bool main_sound, cursors_sound, done_sound, logs_sound;
+
+    struct gw_scan scan; /* of the whole file */
+    struct gw_scan tree; /* the same kinds of things, from databases that are sound */
+    struct gw_salvage_place *places;
+    size_t place_count, place_capacity;
+    struct gw_salvage_ledger *ledgers;
+    size_t ledger_count, ledger_capacity;
+    struct gw_salvage_group *groups;
+    size_t group_count, group_capacity;
+    struct gw_rebuild *rebuild;
+};
+
+void gw_salvage_say(struct gw_salvage_work *work, uint32_t level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* salvage_find.c: looks at everything; copies what needs no thought into the new file. */
+int gw_salvage_find(struct gw_salvage_work *work);
+bool gw_salvage_is_sound(const struct gw_salvage_work *work, const char *database);
+/* salvage_logs.c: writes the logs, with cursors, settled places and ledgers that agree. */
+int gw_salvage_logs(struct gw_salvage_work *work);
+/* salvage_heads.c: dead letters and archives out of the raw bytes. */
+int gw_salvage_heads(struct gw_salvage_work *work);
+
+/* A record's bytes with another head and other flags.  0, -EIO: it is not as it was; -ENOMEM. */
+int gw_salvage_put(struct gw_salvage_work *work, const struct gw_scan_record *record,
+                   const char *database, struct gw_disk_head head, bool doubtful);
+struct mg_bytes gw_salvage_bytes(const void *at, size_t length);

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is a gateway's memory flat?  Judged is what is its own: pages of the store's file that it has mapped
+are the kernel's to take back."""
+from kit.waiting import Failure
+from soak import slope_kib_per_min, verdict
+
+JUDGED_MINUTES = 2  # a shorter run is still warming up
+SLACK_KIB = 8192
+
+
+def flat(samples, minutes):
+    """Of (seconds, VmRSS, RssAnon); → what to say.  Over minutes: by the median of the first and last
+    quarter after a warm-up."""
+    own, all_of_it = [(at, anon) for at, _, anon in samples], [(at, rss) for at, rss, _ in samples]
+    try:
+        found = verdict(own, minutes)
+    except RuntimeError as error:
+        return str(error)
+    text = (f"own memory {found['first_quarter_kib']:,.0f} to {found['last_quarter_kib']:,.0f} KiB, "
+            f"slope {found['slope_kib_per_min']:+,.1f} a minute; resident {all_of_it[-1][1]:,} KiB, "
+            f"slope {slope_kib_per_min(all_of_it):+,.1f}")
+    if minutes >= JUDGED_MINUTES and not found["flat"]:
+        raise Failure(f"the gateway's memory grows: {text}")
+    return text
+
+
+def bounded(samples, before, what):
+    """While a backlog grows: own memory may be no more than before, but for caches that fill up."""
+    most = max(anon for _, _, anon in samples) if samples else before[1]
+    text = (f"own memory {before[1]:,} KiB before, most {most:,} {what}; resident {before[0]:,} before, most "
+            f"{max((rss for _, rss, _ in samples), default=before[0]):,}")
+    if most > before[1] * 1.05 + SLACK_KIB:
+        raise Failure(f"the gateway's memory grows: {text}")
+    return text

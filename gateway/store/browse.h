@@ -3,7 +3,7 @@
 #pragma once
 #include "store/store.h"
 
-/* Every log that the store has, in the order of their numbers, with what its sinks are.  Those that
+/* Every log that the store has, with what its sinks are.  Those that
  * nobody has opened with gw_store_log_open are opened as they were left, so nothing of them is
  * given up; nothing may be appended to those.  CONTROL. */
 int gw_store_log_each(struct gw_store *store,

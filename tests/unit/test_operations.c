@@ -202,21 +202,36 @@ static void the_ledger_of_a_stopped_gateway_balances(void)
     dead_kit_close(&kit);
 }
 
+/* What waits for one sink of route hot. */
+static long backlog(struct dead_kit *kit, const char *sink)
+{
+    json_t *lines = dead_kit_ask(kit, "{\"op\":\"store.info\"}"), *route, *s;
+    long count = -1;
+    size_t i, j;
+    json_array_foreach(json_object_get(json_array_get(lines, 0), "routes"), i, route)
+    {
+        if (strcmp(json_string_value(json_object_get(route, "route")), "hot"))
+            continue;
+        json_array_foreach(json_object_get(route, "sinks"), j, s)
+        {
+            if (!strcmp(json_string_value(json_object_get(s, "sink")), sink))
+                count = (long)json_integer_value(json_object_get(s, "backlog"));
+        }
+    }
+    json_decref(lines);
+    return count;
+}
+
 static void info_has_the_backlog_of_every_sink(void)
 {
     struct dead_kit kit;
     open_five(&kit);
     json_t *lines = dead_kit_ask(&kit, "{\"op\":\"store.info\"}"),
-           *reply = json_array_get(lines, 0);
-    json_t *sinks = json_object_get(json_array_get(json_object_get(reply, "routes"), 0), "sinks");
-    CU_ASSERT(json_is_true(json_object_get(json_object_get(reply, "store"), "healthy")));
-    CU_ASSERT_EQUAL_FATAL(json_array_size(sinks), 2);
-    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(sinks, 1), "sink")),
-                           "side b");
-    for (size_t i = 0; i < 2; i++)
-        CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_array_get(sinks, i), "backlog")),
-                        1);
+           *store = json_object_get(json_array_get(lines, 0), "store");
+    CU_ASSERT(json_is_true(json_object_get(store, "healthy")));
     json_decref(lines);
+    CU_ASSERT_EQUAL(backlog(&kit, "out a/{x}"), 1);
+    CU_ASSERT_EQUAL(backlog(&kit, "side b"), 1);
     dead_kit_close(&kit);
 }
 
@@ -235,12 +250,8 @@ static void a_letter_of_a_sink_goes_back_to_that_sink(void)
     json_decref(lines);
     CU_ASSERT_EQUAL(matched(&kit, ""), 4);
     CU_ASSERT_EQUAL(matched(&kit, ",\"id\":\"1\""), 0);
-    lines = dead_kit_ask(&kit, "{\"op\":\"store.info\"}");
-    json_t *sinks = json_object_get(
-        json_array_get(json_object_get(json_array_get(lines, 0), "routes"), 0), "sinks");
-    CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_array_get(sinks, 0), "backlog")), 2);
-    CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_array_get(sinks, 1), "backlog")), 1);
-    json_decref(lines);
+    CU_ASSERT_EQUAL(backlog(&kit, "out a/{x}"), 2);
+    CU_ASSERT_EQUAL(backlog(&kit, "side b"), 1);
     dead_kit_close(&kit);
 }
 

@@ -133,9 +133,8 @@ struct gw_outlet {
     uint32_t place;    /* of the sink, in its route */
     uint64_t next;     /* every record before it is here, or done with */
     uint64_t sent_end; /* the last that was sent, and one */
-    uint64_t sent_before;
-    uint32_t in_hand; /* legs here: waiting, sent, held, behind others of their key */
-    size_t bytes;     /* of their payloads */
+    uint32_t in_hand;  /* legs here: waiting, sent, held, behind others of their key */
+    size_t bytes;      /* of their payloads */
     bool reading, draining, suspect_out;
 
     struct gw_store_settle *batch; /* of this turn */
@@ -475,10 +474,9 @@ bool gw_outlet_may_send(const struct mg_sink *sink);
 bool gw_outlet_may_send_leg(const struct mg_sink *sink, const struct gw_leg *leg);
 /* The last look before it is sent.  false: it is not to be, and has left the lane. */
 bool gw_outlet_admit_shard(struct mg_sink *sink, struct gw_leg *leg);
-/* Around the bridge's send: sending says that it may be in the sink's hand, not_sent takes it back.
- */
+/* Before the bridge's send: it is in the sink's hand.  And wherever it has come out of it. */
 void gw_outlet_sending_shard(struct mg_sink *sink, const struct gw_leg *leg);
-void gw_outlet_not_sent_shard(struct mg_sink *sink, const struct gw_leg *leg);
+void gw_outlet_back_shard(struct mg_sink *sink, const struct gw_leg *leg);
 void gw_outlet_sweep_shard(struct mg_sink *sink);
 void gw_outlet_drain_shard(struct mg_sink *sink);
 void gw_outlet_close_shard(struct mg_sink *sink);

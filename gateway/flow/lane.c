@@ -215,7 +215,7 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
     if ((error == -EAGAIN || error == -ENOMEM) && !leg->orphan) {
         leg->attempts--;
         if (k->outlet)
-            gw_outlet_not_sent_shard(k, leg);
+            gw_outlet_back_shard(k, leg);
         return -EAGAIN;
     }
     const char *why = error ? (err.text[0] ? err.text : strerror(-error)) : NULL;

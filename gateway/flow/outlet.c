@@ -334,29 +334,24 @@ void gw_outlet_sending_shard(struct mg_sink *k, const struct gw_leg *leg)
 {
     struct gw_outlet *o = k->outlet;
     o->suspect_out = leg->deaths >= SUSPECT_DEATHS;
-    o->sent_before = o->sent_end;
+    gw_store_hand(k->route->log, o->place, leg->sequence, true);
     if (leg->sequence < o->sent_end)
         return;
     o->sent_end = leg->sequence + 1;
-    gw_store_log_loaded(k->route->log, o->place, o->sent_end);
+    gw_store_log_sent(k->route->log, o->place, o->sent_end);
 }
 
-void gw_outlet_not_sent_shard(struct mg_sink *k, const struct gw_leg *leg)
+void gw_outlet_back_shard(struct mg_sink *k, const struct gw_leg *leg)
 {
-    struct gw_outlet *o = k->outlet;
-    (void)leg;
-    o->suspect_out = false;
-    if (o->sent_end == o->sent_before)
-        return;
-    o->sent_end = o->sent_before;
-    gw_store_log_loaded(k->route->log, o->place, o->sent_end);
+    k->outlet->suspect_out = false;
+    gw_store_hand(k->route->log, k->outlet->place, leg->sequence, false);
 }
 
 void gw_outlet_settled_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome,
                              const char *reason)
 {
     const struct gw_delivery_settings *d = settings_of(k);
-    k->outlet->suspect_out = false;
+    gw_outlet_back_shard(k, leg);
     if (outcome == MG_ACCEPTED) {
         works(k);
         done_with(k, leg, GW_TERM_DELIVERED);
@@ -384,6 +379,7 @@ void gw_outlet_settled_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t out
 void gw_outlet_ended_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome,
                            const char *reason)
 {
+    gw_outlet_back_shard(k, leg);
     if (outcome == MG_ACCEPTED) {
         done_with(k, leg, GW_TERM_DELIVERED);
     } else if (outcome == MG_REJECTED) {

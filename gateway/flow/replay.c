@@ -79,6 +79,8 @@ static int append_again(struct gw_route *route, const struct gw_record *record)
     struct gw_record marked = *record;
     marked.flags |= GW_RECORD_REPLAYED;
     marked.expires_us = 0; /* it has had its time, and is wanted all the same */
+    marked.message.head.expires_us = 0;
+    marked.message.head.present &= ~(uint32_t)MG_HAS_EXPIRY;
     struct again *a = calloc(1, sizeof *a);
     int error = a ? gw_record_encode(&marked, &a->record, &a->length) : -ENOMEM;
     if (error) {

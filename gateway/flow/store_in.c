@@ -285,7 +285,8 @@ void gw_passage_store_shard(struct gw_passage *p)
     s->append.log = p->route->log;
     s->append.records = s->records;
     s->append.lengths = s->lengths;
-    s->append.identified = identity_of(p, s->append.identity);
+    /* What comes again by somebody's hand is meant to. */
+    s->append.identified = !p->arrival->replay && identity_of(p, s->append.identity);
     struct gw_arrival_state *state = p->arrival->state;
     if (state && p->arrival->untold == 1) {
         state->handed = true;

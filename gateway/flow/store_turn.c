@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTLED_MOST = 256, STATE_KEY_MOST = 65536 };
+enum { SETTLED_MOST = 256 };
 
 static void append_op(struct gw_store_op **first, struct gw_store_op **last, struct gw_store_op *op)
 {
@@ -182,7 +182,7 @@ static int state_put(mg_connection *c, struct mg_bytes key, struct mg_bytes valu
     size_t n = gw_state_prefix(c, prefix, sizeof prefix);
     if (!c->gateway->store)
         return -ENOTSUP;
-    if (key.len > STATE_KEY_MOST)
+    if (n + key.len > GW_STORE_STATE_KEY_MAX)
         return -EINVAL;
     struct state_put *put = malloc(sizeof *put + n + key.len + value.len);
     if (!put)

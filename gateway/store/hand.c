@@ -1,113 +1,182 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file is sparse: a page for the steps, then a number for each sink that there could be. */
+/* A head for the steps of shards, then a row for each sink: the highest sequence that was sent, and
+ * a bit for each of the 65,536 up to it. */
 #include "store/hand.h"
-#include "store/record.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOGS = 65536, HEAD_BYTES = 4096 };
+/* No more can be in one sink's hand: a window has at most 65,535. */
+enum { BITS = 65536, HEAD_BYTES = 4096, ROWS_MOST = 1 << 16 };
+
+struct gw_hand_sink {
+    atomic_uint_fast64_t end; /* behind the highest that was sent */
+    uint32_t log, sink;
+    atomic_uint_fast64_t bits[BITS / 64];
+};
 
 struct step {
     atomic_uint_fast64_t identity[2];
 };
+
 struct gw_hand {
-    struct step *steps;               /* GW_HAND_SHARDS */
-    atomic_uint_fast64_t *sent;       /* LOGS * GW_RECORD_SINKS_MAX */
-    uint64_t left[GW_HAND_SHARDS][2]; /* by the life before */
-    uint64_t prepared[LOGS / 64];     /* a bit for each log */
-    void *map;
-    size_t bytes;
     int fd;
+    char *map; /* of all the rows that there could be; only those in use have room on the disk */
+    size_t bytes;
+    uint32_t rows;
+    uint64_t left_steps[GW_HAND_SHARDS][2];
+    struct gw_hand_sink *left; /* rows of the last life */
+    uint32_t left_count;
 };
+
+static struct step *steps_of(const struct gw_hand *h)
+{
+    return (struct step *)(void *)h->map;
+}
+
+static struct gw_hand_sink *row_at(const struct gw_hand *h, uint32_t i)
+{
+    return (struct gw_hand_sink *)(void *)(h->map + HEAD_BYTES) + i;
+}
+
+/* A file of any length: what is not there, was not in hand. */
+static int read_left(struct gw_hand *h)
+{
+    struct stat s;
+    char head[HEAD_BYTES] = {0};
+    if (fstat(h->fd, &s))
+        return -errno;
+    if (pread(h->fd, head, sizeof head, 0) < 0)
+        return -errno;
+    memcpy(h->left_steps, head, sizeof h->left_steps);
+    size_t bytes = s.st_size > HEAD_BYTES ? (size_t)s.st_size - HEAD_BYTES : 0;
+    uint32_t rows = (uint32_t)(bytes / sizeof *h->left);
+    if (!rows || rows > ROWS_MOST)
+        return 0;
+    h->left = malloc(rows * sizeof *h->left);
+    if (!h->left)
+        return -ENOMEM;
+    ssize_t n = pread(h->fd, h->left, rows * sizeof *h->left, HEAD_BYTES);
+    h->left_count = n > 0 ? (uint32_t)((size_t)n / sizeof *h->left) : 0;
+    return 0;
+}
 
 int gw_hand_open(int folder_fd, struct gw_hand **ret_hand)
 {
     struct gw_hand *h = calloc(1, sizeof *h);
     if (!h)
         return -ENOMEM;
-    h->bytes = HEAD_BYTES + (size_t)LOGS * GW_RECORD_SINKS_MAX * sizeof *h->sent;
     h->fd = openat(folder_fd, "hand", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int error = h->fd < 0 || ftruncate(h->fd, (off_t)h->bytes)
-                    ? -errno
-                    : -posix_fallocate(h->fd, 0, HEAD_BYTES);
+    int error = h->fd < 0 ? -errno : read_left(h);
+    if (!error && (ftruncate(h->fd, 0)))
+        error = -errno;
+    if (!error)
+        error = -posix_fallocate(h->fd, 0, HEAD_BYTES);
+    h->bytes = HEAD_BYTES + (size_t)ROWS_MOST * sizeof(struct gw_hand_sink);
     if (!error) {
-        h->map = mmap(NULL, h->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, h->fd, 0);
-        error = h->map == MAP_FAILED ? -errno : 0;
+        void *map =
+            mmap(NULL, h->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, h->fd, 0);
+        if (map == MAP_FAILED)
+            error = -errno;
+        else
+            h->map = map;
     }
     if (error) {
-        if (h->fd >= 0)
-            close(h->fd);
-        free(h);
+        gw_hand_close(h, false);
         return error;
-    }
-    h->steps = h->map;
-    h->sent = (atomic_uint_fast64_t *)(void *)((char *)h->map + HEAD_BYTES);
-    for (uint32_t i = 0; i < GW_HAND_SHARDS; i++) {
-        h->left[i][0] = atomic_load(&h->steps[i].identity[0]);
-        h->left[i][1] = atomic_load(&h->steps[i].identity[1]);
-        gw_hand_step(h, i, (const uint64_t[2]){0, 0});
     }
     *ret_hand = h;
     return 0;
 }
 
-void gw_hand_close(struct gw_hand *h, int clean)
+void gw_hand_close(struct gw_hand *h, bool clean)
 {
     if (!h)
         return;
-    munmap(h->map, h->bytes);
-    if (clean && ftruncate(h->fd, 0))
-        clean = 0; /* it says what was in hand, and the store says that the end was clean */
-    close(h->fd);
+    if (h->map)
+        munmap(h->map, h->bytes);
+    if (h->fd >= 0) {
+        /* Should this fail, the store still says that its end was clean. */
+        if (clean && ftruncate(h->fd, 0))
+            clean = false;
+        close(h->fd);
+    }
+    free(h->left);
     free(h);
 }
 
-int gw_hand_prepare(struct gw_hand *h, uint32_t log)
+struct gw_hand_sink *gw_hand_sink(struct gw_hand *h, uint32_t log, uint32_t sink)
 {
-    const size_t row = GW_RECORD_SINKS_MAX * sizeof *h->sent;
-    int error = posix_fallocate(h->fd, (off_t)(HEAD_BYTES + log * row), (off_t)row);
-    if (!error)
-        h->prepared[log / 64] |= UINT64_C(1) << log % 64;
-    return -error;
+    if (!h || h->rows == ROWS_MOST)
+        return NULL;
+    for (uint32_t i = 0; i < h->rows; i++)
+        if (row_at(h, i)->log == log && row_at(h, i)->sink == sink)
+            return row_at(h, i);
+    off_t at = (off_t)(HEAD_BYTES + h->rows * sizeof(struct gw_hand_sink));
+    if (posix_fallocate(h->fd, at, sizeof(struct gw_hand_sink)))
+        return NULL; /* a write to a page without room on the disk would be a fault */
+    struct gw_hand_sink *row = row_at(h, h->rows++);
+    row->log = log;
+    row->sink = sink;
+    return row;
 }
 
-static atomic_uint_fast64_t *sent_at(const struct gw_hand *h, uint32_t log, uint32_t sink)
+static atomic_uint_fast64_t *word_of(struct gw_hand_sink *row, uint64_t sequence)
 {
-    return &h->sent[(size_t)log * GW_RECORD_SINKS_MAX + sink];
+    return &row->bits[sequence % BITS / 64];
 }
 
-void gw_hand_sent(struct gw_hand *h, uint32_t log, uint32_t sink, uint64_t end)
+/* One thread writes each row, so loads and stores suffice. */
+void gw_hand_take(struct gw_hand_sink *row, uint64_t sequence)
 {
-    if (h->prepared[log / 64] >> log % 64 & 1)
-        atomic_store_explicit(sent_at(h, log, sink), end, memory_order_relaxed);
+    if (!row)
+        return;
+    atomic_uint_fast64_t *word = word_of(row, sequence);
+    uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
+    atomic_store_explicit(word, bits | UINT64_C(1) << sequence % 64, memory_order_relaxed);
+    if (sequence >= atomic_load_explicit(&row->end, memory_order_relaxed))
+        atomic_store_explicit(&row->end, sequence + 1, memory_order_relaxed);
 }
 
-uint64_t gw_hand_was_sent(const struct gw_hand *h, uint32_t log, uint32_t sink)
+void gw_hand_give(struct gw_hand_sink *row, uint64_t sequence)
 {
-    /* A page that nobody wrote stays a hole: reading it does not fill it. */
-    return atomic_load_explicit(sent_at(h, log, sink), memory_order_relaxed);
+    if (!row)
+        return;
+    atomic_uint_fast64_t *word = word_of(row, sequence);
+    uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
+    atomic_store_explicit(word, bits & ~(UINT64_C(1) << sequence % 64), memory_order_relaxed);
 }
 
-void gw_hand_forget_sent(struct gw_hand *h, uint32_t log, uint32_t sink)
+void gw_hand_each_left(const struct gw_hand *h, uint32_t log, uint32_t sink,
+                       void (*each)(void *arg, uint64_t sequence), void *arg)
 {
-    if (gw_hand_was_sent(h, log, sink))
-        gw_hand_sent(h, log, sink, 0);
+    for (uint32_t i = 0; h && i < h->left_count; i++) {
+        const struct gw_hand_sink *row = &h->left[i];
+        uint64_t end = row->end;
+        if (row->log != log || row->sink != sink)
+            continue;
+        for (uint64_t s = end > BITS ? end - BITS : 0; s < end; s++)
+            if (row->bits[s % BITS / 64] >> s % 64 & 1)
+                each(arg, s);
+    }
 }
 
 void gw_hand_step(struct gw_hand *h, uint32_t shard, const uint64_t identity[2])
 {
-    struct step *s = &h->steps[shard];
+    if (!h)
+        return;
+    struct step *s = &steps_of(h)[shard];
     atomic_store_explicit(&s->identity[0], identity[0], memory_order_relaxed);
     atomic_store_explicit(&s->identity[1], identity[1], memory_order_relaxed);
 }
 
 void gw_hand_was_in_step(const struct gw_hand *h, uint32_t shard, uint64_t ret_identity[2])
 {
-    ret_identity[0] = h->left[shard][0];
-    ret_identity[1] = h->left[shard][1];
+    ret_identity[0] = h ? h->left_steps[shard][0] : 0;
+    ret_identity[1] = h ? h->left_steps[shard][1] : 0;
 }

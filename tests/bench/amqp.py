@@ -93,7 +93,8 @@ class Ways:
         self.address = self.peer.prepare()
         return Alone()
 
-    def _gateway(self, make, client):
+    def gateway(self, make, client):
+        """make(client, port, address, login) is the configuration."""
         self.address = self.peer.prepare()
         config = make(client, self.peer.port, self.address, self.peer.login)
         return self.start_gateway(config, self.broker, self.broker,
@@ -142,7 +143,7 @@ class Ways:
             return dict(sample, cpu_us=per_event(sample))
         return run
 
-    def _into(self, subject, case):
+    def into(self, subject, case):
         """The MQTT publisher's window counts what has arrived at the far end."""
         count = self._count(case)
         shared = os.path.join(self.tools.folder, "progress")
@@ -182,13 +183,13 @@ class Ways:
             return configs.amqp_to_mqtt(*end[:2], self.broker, client, end[2])
 
         def gateways(make, run):
-            return [case(named(client), lambda client=client: self._gateway(make, client), run)
+            return [case(named(client), lambda client=client: self.gateway(make, client), run)
                     for client in self.clients]
 
         self.meter.in_turn(
             "amqp", f"MQTT QoS 1 to AMQP 1.0, {self.peer.title}",
             [case(name, self._alone, self._bare_sender(program)) for name, program in programs] +
-            half + gateways(into, self._into))
+            half + gateways(into, self.into))
         self.meter.in_turn(
             "amqp", f"AMQP 1.0 to MQTT QoS 1, {self.peer.title}",
             [case(name, self._alone, self._bare_receiver(program)) for name, program in programs] +

@@ -10,9 +10,10 @@
 --build       a meson build folder with the gateway, its modules and the target bench-tools
 --yardsticks  a folder with rawfwd.c, mqload.c and amqpload.c, which share no code with this tree;
               they take the place of the project's own floor and load tools where they can
---only        some of: index core idle mqtt latency amqp routes payload connections fanout profile
+--only        some of: index core idle mqtt latency amqp stored recovery routes payload connections
+              fanout profile
 
-The whole takes some nine minutes, --quick two (fewer points, without RabbitMQ).
+The whole takes some fifteen minutes, --quick three (fewer points, without RabbitMQ).
 report.py turns what --json wrote into the tables of a page, plot.py into its pictures."""
 import argparse
 import functools
@@ -31,11 +32,12 @@ import profiling
 import report
 import rigs
 import soak
+import stored
 from amqp import named
 from measure import Case, Meter, say
 
-PARTS = ("index", "core", "idle", "mqtt", "latency", "amqp", "routes", "payload", "connections",
-         "fanout", "profile")
+PARTS = ("index", "core", "idle", "mqtt", "latency", "amqp", "stored", "recovery", "routes", "payload",
+         "connections", "fanout", "profile")
 
 
 class Plan:
@@ -52,6 +54,8 @@ class Plan:
         self.core_events = 200000 if quick else 1000000
         self.starts = 3 if quick else 7
         self.profile_seconds = 0.5 if quick else 3
+        self.backlog_events = 50000 if quick else 1000000
+        self.recoveries = 1 if quick else 3
 
 
 class Bench:
@@ -129,6 +133,14 @@ class Bench:
                     peer.stop()
         self.with_brokers(work)
 
+    # ---- with a store: see stored.py -----------------------------------------------------------
+
+    def stored(self):
+        self.with_brokers(stored.SideBySide(self).run)
+
+    def recovery(self):
+        self.facts["recovery"] = stored.Recovery(self).run()
+
     # ---- as work grows: see growth.py ----------------------------------------------------------
 
     def routes(self):
@@ -180,7 +192,7 @@ class Bench:
     def profile(self):
         self.facts["profile"] = [
             profiling.Profile(self, name).run(self.plan.profile_seconds)
-            for name in ("mqtt-qos0", "mqtt-qos1") if profiling.perf()]
+            for name in ("mqtt-qos0", "mqtt-qos1", "stored-always") if profiling.perf()]
         if not self.facts["profile"]:
             say("  perf is not there (Debian: linux-perf): no profile")
 

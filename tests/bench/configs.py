@@ -8,10 +8,11 @@ SESSION = "10m"
 
 
 class Config:
-    """Bridges and routes, and which sessions they leave at which broker."""
+    """Bridges and routes, which sessions they leave at which broker, and the store: settings of
+    gateway.store but for its path, or None."""
 
-    def __init__(self):
-        self.bridges, self.routes, self.sessions = {}, {}, []
+    def __init__(self, store=None):
+        self.bridges, self.routes, self.sessions, self.store = {}, {}, [], store
 
     def text(self):
         """One line for each bridge and route: JSON is YAML."""
@@ -39,21 +40,26 @@ class Config:
         if login:
             self.bridges[name].update(user="guest", password="guest")
 
+    def settings(self, path):
+        """What of the gateway's own section is not the kit's."""
+        return f"  store: {json.dumps(dict(self.store, path=path))}" if self.store else ""
+
     def route(self, name, source, sink, direct):
-        """direct where it is promised; else more may be in hand, since nobody is held back."""
+        """stored where there is a store; direct where it is promised; else more may be in hand, since
+        nobody is held back."""
         self.routes[name] = {
             "from": source, "to": sink,
-            "delivery": {"guarantee": "direct" if direct else "best-effort",
-                         "window": IN_FLIGHT if direct else 10 * IN_FLIGHT}}
+            "delivery": {"guarantee": "stored" if self.store else "direct" if direct else "best-effort",
+                         "window": IN_FLIGHT if self.store or direct else 10 * IN_FLIGHT}}
 
 
 def _direct(client, qos):
     return bool(qos) and client == "native"
 
 
-def mqtt_to_mqtt(source, sink, qos, client="native", ways=1):
+def mqtt_to_mqtt(source, sink, qos, client="native", ways=1, store=None):
     """ways: sinks of the route; more than one have their number in front of the address."""
-    config = Config()
+    config = Config(store)
     config.mqtt_source("a", source.port, client, qos)
     config.mqtt_sink("b", sink.port, client)
     sinks = [{"bridge": "b", "qos": qos,
@@ -89,8 +95,8 @@ def many_connections(source, sink, count, qos, client="native"):
     return config
 
 
-def mqtt_to_amqp(source, port, address, client="native", login=False):
-    config = Config()
+def mqtt_to_amqp(source, port, address, client="native", login=False, store=None):
+    config = Config(store)
     config.mqtt_source("a", source.port, client, 1)
     config.amqp("q", port, login)
     config.route("forward", {"bridge": "a", "topic": "bench/#", "qos": 1},

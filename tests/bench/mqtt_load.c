@@ -11,7 +11,7 @@
  * -F      each event is to come WAYS times, the k-th with "k/" in front of its topic
  * -w      how many events may be under way at once, so that no queue on the way overflows by us
  * -W      how long to wait for the rest once nothing arrives any more
- * -x, -y  no publisher; no subscriber
+ * -x, -y  no publisher, and "first" on standard error when an event comes; no subscriber
  * -m      with -y: a receiver in another process counts in this file what has arrived
  * -P      probe: publish until one event has come through, at most -W seconds; prints nothing
  * -R      the subscriber asks for a session that lasts, and connects again when it is cut off
@@ -128,6 +128,15 @@ static long way_of(const uint8_t *topic, size_t size)
     return way;
 }
 
+/* Says when the first event is there to who waits for it beside the tally. */
+static void say_first(void)
+{
+    static bool said;
+    if (!said && options.no_publisher)
+        fprintf(stderr, "first\n");
+    said = true;
+}
+
 static void on_publish(const struct wire_packet *packet)
 {
     const uint8_t *body = packet->body;
@@ -140,6 +149,7 @@ static void on_publish(const struct wire_packet *packet)
     if (packet->at[0] & 6)
         wire_put(&subscriber, (uint8_t[]){0x40, 2, body[at - 2], body[at - 1]}, 4);
     long way = options.ways > 1 ? way_of(body + 2, topic_size) : 0;
+    say_first();
     tally_note(&tally, (const char *)body + at, size - at, way, options.ways);
 }
 

@@ -17,6 +17,7 @@ CALLGRIND_EVENTS = 20000
 # What the rows of the benchmark are called here: QoS and client.
 NAMES = {"mqtt-qos0": (0, rigs.NATIVE), "mqtt-qos1": (1, rigs.NATIVE),
          "mqtt-qos0-paho": (0, rigs.PAHO), "mqtt-qos1-paho": (1, rigs.PAHO),
+         "stored-always": (1, rigs.NATIVE), "stored-interval": (1, rigs.NATIVE),
          "amqp-mqtt": None, "mqtt-amqp": None}
 LINE = re.compile(r"^\s*([\d.]+)%\s+\S+\s+(\S+)\s+\[(.)\]\s+(.+?)\s*$")
 
@@ -81,10 +82,14 @@ class Profile:
             time.sleep(0.1)
         return config, once
 
+    def _store(self):
+        kind, _, sync = self.name.partition("-")
+        return {"sync": sync, "size": "8GiB"} if kind == "stored" else None
+
     def _mqtt(self, source, sink):
         qos, client = NAMES[self.name]
         ends = rigs.Subject(source.port, sink.port)
-        return configs.mqtt_to_mqtt(source, sink, qos, client), \
+        return configs.mqtt_to_mqtt(source, sink, qos, client, store=self._store()), \
             lambda: self.tools.mqtt(ends, 50000, rigs.Load(qos))
 
     def _with_load(self, work):
@@ -140,9 +145,9 @@ class Profile:
 
         def brokers(source, sink):
             qos, client = NAMES[self.name]
-            config = configs.mqtt_to_mqtt(source, sink, qos, client)
+            config = configs.mqtt_to_mqtt(source, sink, qos, client, store=self._store())
             gateway = rigs.Gateway(rigs.Build(self.bench.build), self.bench.folder, config.text(),
-                                   "profiled")
+                                   "profiled", config.settings(os.path.join(self.bench.folder, "store")))
             gateway.process = Process(
                 ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", gateway.build.binary,
                  "run", "-c", gateway.config], gateway.process.log, gateway.build.env)

@@ -16,6 +16,8 @@ import sys
 NOTHING, FLOOR, PAHO = "no forwarder (one broker)", "floor", "bare Paho loop"
 BRIDGE, MESHGATE = "Mosquitto's bridge", "meshgate"
 BARE, HALF = "bare Proton", "MQTT half alone (one broker)"
+DIRECT, ALWAYS, INTERVAL = "direct", "stored, sync: always", "stored, sync: interval"
+AIMS = {ALWAYS: "0.70", INTERVAL: "0.85"}
 MARKED = re.compile(r"(<!-- bench: ([a-z]+) -->\n).*?(<!-- /bench -->)", re.S)
 BUSY_SHARE = 0.85  # of a core: this process has no more to give
 
@@ -84,11 +86,11 @@ class Found:
             return ""
         return f"{row[key] / other[key]:.{digits}f}"
 
-    def more(self, row, subject, key):
+    def more(self, row, subject, key, digits=2):
         other = self.row(row["part"], row["group"], subject, row["x"])
         if not other or other.get(key) is None or row.get(key) is None:
             return ""
-        return f"{row[key] - other[key]:+.2f}"
+        return f"{row[key] - other[key]:+,.{digits}f}"
 
     def limit(self, row):
         """What had no more to give, as measured: a process at one core, or all cores."""
@@ -170,6 +172,48 @@ def amqp(found):
             [[row["subject"], number(row["rate"]), number(row["cpu_us"], 2), *_counts(row),
               found.limit(row)] for row in found.rows("amqp", group)])
     return lines
+
+
+def stored(found):
+    lines = []
+    if "sync" in found.facts:
+        took = found.facts["sync"]
+        lines += [f"To write a page and to have the disk say that it is there (`fdatasync`) takes "
+                  f"{number(took['p50_us'])} µs here, {number(took['p99_us'])} µs at the 99th percentile.", ""]
+    for group in found.groups("stored"):
+        lines += table(
+            [group, "events/s", "× direct", "aim", "CPU µs/event", "CPU × direct", *COUNTS,
+             "what was used up"],
+            [[row["subject"], number(row["rate"]), found.ratio(row, DIRECT), AIMS.get(row["subject"], ""),
+              number(row["cpu_us"], 2), found.ratio(row, DIRECT, "cpu_us"), *_counts(row),
+              found.limit(row)] for row in found.rows("stored", group)])
+    for group in found.groups("storedlatency"):
+        lines += table(
+            [f"{group} at 1,000 events/s, µs", "p50", "added", "p99", "added", "p99.9", *COUNTS],
+            [[row["subject"], number(row["p50_us"]), found.more(row, DIRECT, "p50_us", 0),
+              number(row["p99_us"]), found.more(row, DIRECT, "p99_us", 0), number(row["p999_us"]),
+              *_counts(row)] for row in found.rows("storedlatency", group)])
+    return lines
+
+
+def recovery(found):
+    facts = found.facts.get("recovery")
+    if not facts:
+        return []
+    return table(
+        [f"{number(facts['events'])} events of {facts['size']} bytes, sync: always, a sink that is away", ""],
+        [["stored, events/s", number(facts["fill_rate"])],
+         ["bytes of the store for an event", number(facts["used_bytes"])],
+         ["bytes that its files take on the disk for an event", number(facts["disk_bytes"])],
+         ["resident memory with all of them stored, MiB", number(facts["filled_rss_kib"] / 1024, 1)],
+         ["SIGKILL, then from exec to ready, ms", number(facts["ready_ms"])],
+         ["the same, nothing of the store in the kernel's cache, ms", number(facts["cold_ready_ms"])],
+         ["the same, to the first event delivered, ms", number(facts["first_ms"])],
+         ["then drained, events/s", number(facts["drain_rate"])],
+         ["of them lost, twice, out of order", ", ".join(number(facts[k]) for k in
+                                                        ("lost", "dup", "out_of_order"))],
+         ["resident memory then, MiB", number(facts["drained_rss_kib"] / 1024, 1)],
+         ["bytes of the store in use then", number(facts["left_bytes"])]])
 
 
 def _growth(found, part, head, name, memory=False, start=False):
@@ -275,6 +319,7 @@ def run(found):
 
 SECTIONS = {"run": (run, "The run"), "ratios": (ratios, "Ratios"), "mqtt": (mqtt, "MQTT to MQTT"),
             "latency": (latency, "Latency at 1,000 events/s"), "amqp": (amqp, "With AMQP 1.0"),
+            "stored": (stored, "With a store"), "recovery": (recovery, "A long backlog"),
             "routes": (routes, "Routes"), "payload": (payload, "Payload"),
             "connections": (connections, "Connections"), "fanout": (fanout, "Fan-out"),
             "core": (core, "The core alone (no socket, no broker)"),

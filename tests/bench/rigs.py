@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "mesh"))
@@ -41,6 +42,26 @@ def memory_kib(pid):
             if key in ("VmRSS", "RssAnon"):
                 found[key] = int(value.split()[0])
     return found["VmRSS"], found["RssAnon"]
+
+
+def disk_bytes(folder):
+    """What the files of a folder take on the disk, holes not counted."""
+    return 512 * sum(os.stat(os.path.join(at, name)).st_blocks
+                     for at, _, names in os.walk(folder) for name in names)
+
+
+def sync_us(folder, count=100):
+    """How long the disk takes to write a page and to say that it is there, in order of length."""
+    path, found = os.path.join(folder, "sync-test"), []
+    with open(path, "wb", buffering=0) as out:
+        for number in range(count):
+            out.seek(4096 * (number % 16))
+            started = time.monotonic()
+            out.write(bytes(4096))
+            os.fdatasync(out.fileno())
+            found.append((time.monotonic() - started) * 1e6)
+    os.unlink(path)
+    return sorted(found)
 
 
 def until_ready(process, timeout_s=20):
@@ -249,7 +270,8 @@ class Meshgate(Subject):
 
     def __init__(self, build, folder, config, source, sink, others=None):
         self.source, self.config = source, config
-        self.gateway = Gateway(Build(build), folder, config.text(), "bench")
+        self.store = tempfile.mkdtemp(prefix="store-", dir=folder) if config.store else None
+        self.gateway = Gateway(Build(build), folder, config.text(), "bench", config.settings(self.store))
         if os.path.exists(self.gateway.process.log):
             os.unlink(self.gateway.process.log)
         started = time.monotonic()
@@ -280,6 +302,8 @@ class Meshgate(Subject):
             for port, client_id in self.config.sessions:
                 if self.source and port == self.source.port:
                     self.source.forget(client_id)
+            if self.store:
+                shutil.rmtree(self.store)
 
 
 def clients_of(build, folder):

@@ -38,6 +38,20 @@ def ratios_stand_beside_the_floor():
     assert "| QoS 0: meshgate | 1.00 | 1.25 | 1.00 |" in text, text
 
 
+def stored_stands_beside_direct():
+    found = sample()
+    found["rows"] += [row("stored", "to MQTT", report.DIRECT, 40000, 8.0),
+                      row("stored", "to MQTT", report.ALWAYS, 30000, 12.0),
+                      row("storedlatency", "to MQTT", report.DIRECT, 1000, 8.0),
+                      row("storedlatency", "to MQTT", report.ALWAYS, 1000, 8.0, p99_us=1450.0)]
+    found["facts"]["sync"] = {"p50_us": 900.0, "p99_us": 2100.0}
+    text = "\n".join(report.stored(report.Found(found)))
+    assert "| stored, sync: always | 30,000 | 0.75 | 0.70 | 12.00 | 1.50 |" in text, text
+    assert "| stored, sync: always | 100 | +0 | 1,450 | +1,250 |" in text, text
+    assert "900 µs" in text and "2,100 µs" in text, text
+    assert not report.recovery(report.Found(found))
+
+
 def the_busy_process_is_named():
     found = report.Found(sample())
     assert found.limit({"busy": {"forwarder": 0.4, "sink broker": 0.95}}) == "one core: sink broker"
@@ -101,7 +115,7 @@ def memory_that_grows_is_not_flat():
     raise AssertionError("too few samples gave a verdict")
 
 
-TESTS = (ratios_stand_beside_the_floor, the_busy_process_is_named, losses_are_said,
+TESTS = (ratios_stand_beside_the_floor, stored_stands_beside_direct, the_busy_process_is_named, losses_are_said,
          a_page_keeps_what_is_not_measured, pictures_are_well_formed, axes_cover_their_values,
          memory_that_grows_is_not_flat)
 

@@ -99,7 +99,7 @@ static void sendable(void)
 static void check_numbers(const struct probe_sink *k, size_t at, int from, int count)
 {
     for (int i = 0; i < count; i++)
-        CU_ASSERT_EQUAL(atoi(k->sent[at + (size_t)i].payload), from + i);
+        CU_ASSERT_EQUAL(strtol(k->sent[at + (size_t)i].payload, NULL, 10), from + i);
 }
 
 static void the_source_hears_accepted_once_the_store_has_it(void)

@@ -59,6 +59,19 @@ void gw_outlet_destroy(struct mg_sink *k)
     k->outlet = NULL;
 }
 
+void gw_outlet_start_shard(struct mg_sink *k)
+{
+    struct gw_store_backlog b;
+    gw_store_log_backlog(k->route->log, k->outlet->place, &b);
+    k->outlet->next = k->outlet->sent_end = b.first;
+    gw_outlet_read_shard(k);
+}
+
+bool gw_outlet_reading_shard(const struct mg_sink *k)
+{
+    return k->outlet && k->outlet->reading;
+}
+
 /* ---- into the lane -------------------------------------------------------------------------- */
 
 /* again: of a spilled key, read in its turn. */

@@ -145,7 +145,7 @@ static json_t *route_report(struct gw_route *route, const struct gw_ledger *l, i
     set_count(o, "oldest_ms", oldest_us ? (uint64_t)(gw_now_us(NULL) - oldest_us) / 1000 : 0);
     json_object_set_new(o, "balanced", json_boolean(sum == all.received));
     *balanced = *balanced && sum == all.received;
-    if (route->stored)
+    if (route->stored && route->log) /* the store is closed last of all */
         add_stored(o, route, outlets);
     return o;
 }

@@ -37,9 +37,6 @@ int gw_log_put(struct gw_store_log *log, const void *bytes, size_t length, const
         if (!sink)
             continue;
         sink->dirty = true;
-        /* A lane that has everything is handed this one right after the commit. */
-        if (sink->loaded == sequence)
-            sink->loaded = log->end;
         if (how->targets >> i & 1) {
             sink->count++;
             sink->bytes += length;

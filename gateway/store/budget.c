@@ -54,10 +54,17 @@ static bool over_any(struct gw_store_log *log, uint64_t targets, struct size mor
 /* ---- discarding ---------------------------------------------------------------------------------
  */
 
+/* What the lane has sent is not for us to drop. */
+static uint64_t undroppable(struct gw_store_sink *sink)
+{
+    uint64_t sent = atomic_load_explicit(&sink->sent_end, memory_order_relaxed);
+    return sent > sink->first ? sent : sink->first;
+}
+
 /* MDB_NOTFOUND: all that waits is in the lane's hand. */
 static int drop_oldest(struct gw_store_log *log, struct gw_store_sink *sink)
 {
-    uint64_t from = sink->drop_from > sink->loaded ? sink->drop_from : sink->loaded;
+    uint64_t from = sink->drop_from > undroppable(sink) ? sink->drop_from : undroppable(sink);
     uint64_t sequence = gw_places_next_clear(&sink->settled, from, log->end);
     if (sequence >= log->end)
         return MDB_NOTFOUND;
@@ -124,7 +131,7 @@ static int drop_same_key(struct gw_store_log *log, struct gw_store_sink *sink,
         uint64_t sequence;
         memcpy(&wire, op->records[i], sizeof wire);
         int rc = wire.key ? latest_get(log, sink, wire.key, &sequence) : MDB_NOTFOUND;
-        if (!rc && sequence >= sink->loaded && gw_sink_misses(log, sink, sequence))
+        if (!rc && sequence >= undroppable(sink) && gw_sink_misses(log, sink, sequence))
             return gw_log_settle(log, sink, sequence, GW_TERM_DISCARDED);
         if (rc && rc != MDB_NOTFOUND)
             return rc;

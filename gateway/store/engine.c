@@ -83,7 +83,7 @@ static int open_env(struct gw_store *store)
     mdb_env_set_maxdbs(store->env, store->max_dbs);
     mdb_env_set_maxreaders(store->env, READERS);
     mdb_env_set_mapsize(store->env, store->map_bytes);
-    rc = mdb_env_open(store->env, store->path, env_flags(store), 0640);
+    rc = mdb_env_open(store->env, store->path, env_flags(store), 0600);
     if (!rc)
         rc = open_tables(store);
     if (rc) {
@@ -100,7 +100,7 @@ int gw_engine_open(struct gw_store *store, struct mg_err *reterr)
         store->max_dbs = 256;
     store->data_fd =
         openat(store->folder_fd, "data.mdb",
-               store->read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+               store->read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (store->data_fd < 0)
         return gw_store_fail(reterr, -errno, "%s/data.mdb: %s", store->path, strerror(errno));
     int rc = open_env(store);

@@ -71,7 +71,6 @@ struct gw_disk_place_key {
 struct gw_disk_cursor {
     uint32_t magic, log, sink, reserved;
     uint64_t first;        /* nothing before it is missing */
-    uint64_t loaded;       /* what is before it may have been in hand */
     uint64_t count, bytes; /* of what is not settled */
     uint64_t commit;       /* number of the commit that wrote it: the highest is right */
     uint64_t sum;          /* of all before it */

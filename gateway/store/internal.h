@@ -14,6 +14,7 @@
 #include "store/archive.h"
 #include "store/dead.h"
 #include "store/format.h"
+#include "store/hand.h"
 #include "store/lease.h"
 #include "store/store.h"
 #include <lmdb.h>
@@ -90,14 +91,14 @@ struct gw_store_sink {
     char *label;
     uint32_t number; /* lasting */
     uint32_t place;  /* among the settings' sinks; UINT32_MAX: given up */
-    uint64_t first, loaded, count, bytes;
-    uint64_t drop_from; /* nothing between loaded and it can be dropped any more */
+    uint64_t first, count, bytes;
+    uint64_t drop_from; /* nothing before it can be dropped any more */
     uint64_t oldest;    /* oldest_us is that record's arrival; 0: of none */
     int64_t oldest_us;
     struct gw_places settled;
     bool dirty;
-    atomic_uint_fast64_t wished; /* what the lane said it has loaded; 0: nothing new */
-    uint64_t said;               /* what of it this transaction took */
+    atomic_uint_fast64_t sent_end; /* the lane has sent what is before it */
+    struct gw_hand_sink *hand;     /* NULL: nothing is noted */
 };
 
 struct gw_store_log {
@@ -156,6 +157,7 @@ struct gw_store {
     char boot[64];
 
     int folder_fd, owner_fd, data_fd;
+    struct gw_hand *hand; /* NULL: there is no room for it */
     MDB_env *env;
     unsigned max_dbs, used_dbs;
     MDB_dbi dbs[DB_COUNT];
@@ -170,7 +172,6 @@ struct gw_store {
     struct gw_store_log **logs; /* changed by the control thread, under turning */
     size_t log_count;
     struct gw_store_log *dirty;
-    atomic_bool wishes; /* some lane said what it has loaded */
 
     pthread_mutex_t turning;
     struct gw_ops todo, held, batch;
@@ -256,7 +257,6 @@ bool gw_sink_misses(const struct gw_store_log *log, const struct gw_store_sink *
                     uint64_t sequence);
 int gw_sink_advance(struct gw_store_log *log, struct gw_store_sink *sink);
 struct gw_store_sink *gw_log_sink(const struct gw_store_log *log, uint32_t place);
-int gw_log_take_wishes(struct gw_store *store);
 
 /* head.c: what stands in front of a record. */
 struct gw_disk_sink_key gw_sink_key(uint32_t log, uint32_t sink);

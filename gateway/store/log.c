@@ -72,7 +72,7 @@ struct gw_store_sink *gw_log_add_sink(struct gw_store_log *log, uint32_t number,
     }
     sink->number = number;
     sink->place = UINT32_MAX;
-    sink->first = sink->loaded = sink->drop_from = log->end;
+    sink->first = sink->drop_from = log->end;
     log->sinks[number] = sink;
     if (number >= log->sink_end)
         log->sink_end = number + 1;
@@ -116,7 +116,7 @@ static int recount(struct gw_store_log *log, struct gw_store_sink *sink)
         uint64_t sequence;
         memcpy(&sequence, key.mv_data, sizeof sequence);
         if (!any)
-            sink->first = sink->loaded = sequence;
+            sink->first = sequence;
         any = true;
         bool wanted = gw_head_read(value, 1, log->number, sequence, &head) &&
                       head.targets >> sink->number & 1 && !gw_places_has(&sink->settled, sequence);
@@ -131,7 +131,7 @@ static int recount(struct gw_store_log *log, struct gw_store_sink *sink)
     }
     mdb_cursor_close(cursor);
     if (!any)
-        sink->first = sink->loaded = log->end;
+        sink->first = log->end;
     sink->dirty = true;
     gw_log_touch(log);
     return rc == MDB_NOTFOUND ? 0 : rc;
@@ -199,7 +199,6 @@ static int load_cursor(struct gw_store_log *log, struct gw_store_sink *sink, boo
         return rc;
     if (*ret_whole) {
         sink->first = cursor.first;
-        sink->loaded = cursor.loaded;
         sink->count = cursor.count;
         sink->bytes = cursor.bytes;
         if (cursor.commit >= log->store->commit_number)
@@ -215,7 +214,7 @@ static int load_cursor(struct gw_store_log *log, struct gw_store_sink *sink, boo
                       "may be missing are sent again",
                       log->name, sink->label);
     }
-    sink->drop_from = sink->loaded;
+    sink->drop_from = sink->first;
     sink->oldest = 0;
     sink->dirty = false;
     return 0;

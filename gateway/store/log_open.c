@@ -324,6 +324,9 @@ static int open_log(struct gw_store *store, const struct gw_store_log_settings *
     log->settings.route = log->name;
     log->settings.sinks = NULL;
     log->configured = true;
+    for (uint32_t i = 0; i < log->sink_end; i++)
+        if (log->sinks[i] && !log->sinks[i]->hand)
+            log->sinks[i]->hand = gw_hand_sink(store->hand, log->number, i);
     gw_log_publish(log);
     *ret_log = log;
     return 0;

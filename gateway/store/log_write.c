@@ -50,33 +50,7 @@ int gw_sink_advance(struct gw_store_log *log, struct gw_store_sink *sink)
 {
     struct gone gone = {log, sink};
     sink->first = gw_places_next_clear(&sink->settled, sink->first, log->end);
-    if (sink->loaded < sink->first)
-        sink->loaded = sink->first;
     return gw_places_forget(&sink->settled, sink->first / PLACE_BITS, place_gone, &gone);
-}
-
-int gw_log_take_wishes(struct gw_store *store)
-{
-    if (!atomic_exchange(&store->wishes, false))
-        return 0;
-    for (size_t i = 0; i < store->log_count; i++) {
-        struct gw_store_log *log = store->logs[i];
-        for (uint32_t s = 0; s < log->sink_end; s++) {
-            struct gw_store_sink *sink = log->sinks[s];
-            uint64_t wished = sink ? atomic_exchange(&sink->wished, 0) : 0;
-            if (!wished)
-                continue;
-            sink->said = wished;
-            wished = wished > log->end ? log->end : wished < sink->first ? sink->first : wished;
-            if (wished == sink->loaded)
-                continue;
-            if (wished < sink->loaded)
-                sink->drop_from = wished;
-            sink->loaded = wished;
-            gw_sink_touch(sink, log);
-        }
-    }
-    return 0;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------
@@ -126,7 +100,6 @@ static int write_cursor(struct gw_store_log *log, struct gw_store_sink *sink)
                                     .log = log->number,
                                     .sink = sink->number,
                                     .first = sink->first,
-                                    .loaded = sink->loaded,
                                     .count = sink->count,
                                     .bytes = sink->bytes,
                                     .commit = log->store->commit_number};
@@ -198,10 +171,8 @@ void gw_logs_publish_dirty(struct gw_store *store)
     struct gw_store_log *log;
     while ((log = take_dirty(store))) {
         for (uint32_t i = 0; i < log->sink_end; i++)
-            if (log->sinks[i]) {
+            if (log->sinks[i])
                 log->sinks[i]->dirty = false;
-                log->sinks[i]->said = 0;
-            }
         gw_log_publish(log);
     }
 }
@@ -216,15 +187,6 @@ int gw_logs_reload_dirty(struct gw_store *store)
     if (rc)
         return rc;
     while ((log = store->dirty)) {
-        for (uint32_t i = 0; i < log->sink_end; i++) {
-            struct gw_store_sink *sink = log->sinks[i];
-            uint_fast64_t none = 0;
-            if (!sink || !sink->said)
-                continue;
-            if (atomic_compare_exchange_strong(&sink->wished, &none, sink->said))
-                atomic_store(&store->wishes, true);
-            sink->said = 0;
-        }
         if (log->on_disk)
             log->end = 1;
         rc = log->on_disk ? gw_log_load(log) : 0;
@@ -255,12 +217,29 @@ void gw_store_log_backlog(struct gw_store_log *log, uint32_t sink, struct gw_sto
     pthread_mutex_unlock(&log->show_lock);
 }
 
-void gw_store_log_loaded(struct gw_store_log *log, uint32_t sink, uint64_t end)
+void gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end)
 {
     struct gw_store_sink *s = gw_log_sink(log, sink);
-    if (!s || !end)
-        return;
-    atomic_store(&s->wished, end);
-    if (!atomic_exchange(&log->store->wishes, true))
-        gw_writer_wake(log->store);
+    if (s)
+        atomic_store_explicit(&s->sent_end, end, memory_order_relaxed);
+}
+
+void gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand)
+{
+    struct gw_store_sink *s = gw_log_sink(log, sink);
+    if (s && in_hand)
+        gw_hand_take(s->hand, sequence);
+    else if (s)
+        gw_hand_give(s->hand, sequence);
+}
+
+void gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2])
+{
+    if (store)
+        gw_hand_step(store->hand, shard, identity);
+}
+
+void gw_store_was_in_step(const struct gw_store *store, uint32_t shard, uint64_t ret_identity[2])
+{
+    gw_hand_was_in_step(store->hand, shard, ret_identity);
 }

@@ -69,8 +69,9 @@ static struct gw_store *new_store(const struct gw_store_settings *settings,
     return NULL;
 }
 
-static void destroy(struct gw_store *store)
+static void destroy(struct gw_store *store, bool clean)
 {
+    gw_hand_close(store->hand, clean);
     for (size_t i = 0; i < store->log_count; i++)
         gw_log_free(store->logs[i]);
     free(store->logs);
@@ -89,12 +90,12 @@ static void destroy(struct gw_store *store)
 
 static int own(struct gw_store *store, struct mg_err *reterr)
 {
-    if (!store->read_only && mkdir(store->path, 0750) && errno != EEXIST)
+    if (!store->read_only && mkdir(store->path, 0700) && errno != EEXIST)
         return gw_store_fail(reterr, -errno, "%s: %s", store->path, strerror(errno));
     store->folder_fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->folder_fd < 0)
         return gw_store_fail(reterr, -errno, "%s: %s", store->path, strerror(errno));
-    store->owner_fd = openat(store->folder_fd, "owner", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    store->owner_fd = openat(store->folder_fd, "owner", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (store->owner_fd < 0)
         return gw_store_fail(reterr, -errno, "%s/owner: %s", store->path, strerror(errno));
     if (!flock(store->owner_fd, LOCK_EX | LOCK_NB))
@@ -232,6 +233,11 @@ int gw_store_open(const struct gw_store_settings *settings, const struct gw_stor
     if (!store)
         return gw_store_fail(reterr, -ENOMEM, "out of memory");
     int error = own(store, reterr);
+    if (!error && !store->read_only && gw_hand_open(store->folder_fd, &store->hand))
+        gw_store_find(store, MG_WARN,
+                      "there is no room for %s/hand: what is in hand when the process "
+                      "dies will not be known",
+                      store->path);
     if (!error)
         error = gw_recover(store, reterr);
     if (!error)
@@ -243,7 +249,7 @@ int gw_store_open(const struct gw_store_settings *settings, const struct gw_stor
     if (!error)
         error = start(store, reterr);
     if (error) {
-        destroy(store);
+        destroy(store, false);
         return error;
     }
     *ret_store = store;
@@ -261,14 +267,14 @@ void gw_store_close(struct gw_store *store)
         pthread_mutex_unlock(&store->lock);
         pthread_join(store->thread, NULL);
     }
+    bool clean = false;
     if (!store->read_only) {
         gw_store_turn(store);
         gw_writer_cancel(store);
         gw_sync_stop(store, true);
-        if (store->env && !end_life(store))
-            mdb_env_sync(store->env, 1);
+        clean = store->env && !end_life(store) && !mdb_env_sync(store->env, 1);
     }
-    destroy(store);
+    destroy(store, clean);
 }
 
 void gw_store_abandon(struct gw_store *store)
@@ -277,5 +283,5 @@ void gw_store_abandon(struct gw_store *store)
         return;
     gw_writer_cancel(store);
     gw_sync_stop(store, false);
-    destroy(store);
+    destroy(store, false);
 }

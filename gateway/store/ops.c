@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-enum { STATE_KEY_MOST = 511 }; /* of LMDB's build */
-
 int gw_op_count(struct gw_store *store, struct gw_store_count *op)
 {
     struct gw_disk_ledger *ledger = &op->log->ledger;
@@ -61,20 +59,23 @@ int gw_op_note(struct gw_store *store, struct gw_store_note *op)
     return rc ? rc : gw_mark_put(op->log, sink->number, op->sequence, &mark);
 }
 
-static int mark_deaths(struct gw_store_log *log, struct gw_store_sink *sink)
+struct death {
+    struct gw_store_log *log;
+    struct gw_store_sink *sink;
+    int rc;
+};
+
+static void mark_death(void *arg, uint64_t sequence)
 {
-    uint64_t end = sink->loaded < log->end ? sink->loaded : log->end;
-    for (uint64_t s = gw_places_next_clear(&sink->settled, sink->first, end); s < end;
-         s = gw_places_next_clear(&sink->settled, s + 1, end)) {
-        struct gw_disk_mark mark;
-        int rc = gw_mark_get(log->store, log->store->txn, log->number, sink->number, s, &mark);
-        mark.deaths++;
-        if (!rc)
-            rc = gw_mark_put(log, sink->number, s, &mark);
-        if (rc)
-            return rc;
-    }
-    return 0;
+    struct death *d = arg;
+    struct gw_disk_mark mark;
+    if (d->rc || !gw_sink_misses(d->log, d->sink, sequence))
+        return;
+    d->rc = gw_mark_get(d->log->store, d->log->store->txn, d->log->number, d->sink->number,
+                        sequence, &mark);
+    mark.deaths++;
+    if (!d->rc)
+        d->rc = gw_mark_put(d->log, d->sink->number, sequence, &mark);
 }
 
 int gw_marks_of_crash(struct gw_store *store)
@@ -83,13 +84,10 @@ int gw_marks_of_crash(struct gw_store *store)
     for (size_t i = 0; i < store->log_count && !rc; i++) {
         struct gw_store_log *log = store->logs[i];
         for (uint32_t s = 0; s < log->sink_end && !rc; s++) {
-            struct gw_store_sink *sink = log->sinks[s];
-            if (!sink || sink->loaded == sink->first)
-                continue;
-            if (!store->was_clean)
-                rc = mark_deaths(log, sink);
-            sink->loaded = sink->drop_from = sink->first; /* nothing is in hand now */
-            gw_sink_touch(sink, log);
+            struct death death = {log, log->sinks[s], 0};
+            if (death.sink)
+                gw_hand_each_left(store->hand, log->number, s, mark_death, &death);
+            rc = death.rc;
         }
     }
     return rc;
@@ -100,7 +98,7 @@ int gw_marks_of_crash(struct gw_store *store)
 
 bool gw_state_fits(struct mg_bytes key)
 {
-    return key.len > 0 && key.len <= STATE_KEY_MOST;
+    return key.len > 0 && key.len <= GW_STORE_STATE_KEY_MAX;
 }
 
 int gw_state_put(struct gw_store *store, struct mg_bytes key, struct mg_bytes value)

@@ -18,11 +18,11 @@ static bool keep(struct gw_store *store, const char *name, MDB_val value)
 {
     int folder, fd;
     bool kept = false;
-    mkdirat(store->folder_fd, "quarantine", 0750);
+    mkdirat(store->folder_fd, "quarantine", 0700);
     folder = openat(store->folder_fd, "quarantine", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return false;
-    fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd >= 0) {
         kept = write(fd, value.mv_data, value.mv_size) == (ssize_t)value.mv_size && !fsync(fd);
         close(fd);

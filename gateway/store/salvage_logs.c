@@ -429,8 +429,6 @@ static int put_cursor(struct gw_salvage_work *work, const struct log *log, uint3
                                     .bytes = s->bytes,
                                     .commit = commit};
     struct gw_disk_sink_key key;
-    cursor.loaded = s->known && s->cursor.loaded > cursor.first ? s->cursor.loaded : cursor.first;
-    cursor.loaded = cursor.loaded > log->end ? log->end : cursor.loaded;
     cursor.sum = gw_hash64(&cursor, offsetof(struct gw_disk_cursor, sum));
     big(key.log, log->number, sizeof key.log);
     big(key.sink, number, sizeof key.sink);

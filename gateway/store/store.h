@@ -200,7 +200,8 @@ struct gw_store_count {
 };
 
 enum { GW_STORE_STATE_KEY_MAX = 511 };
-/* One entry of a bridge's state; a key has 1 to GW_STORE_STATE_KEY_MAX bytes.  value.at NULL: removes it. */
+/* One entry of a bridge's state; a key has 1 to GW_STORE_STATE_KEY_MAX bytes.  value.at NULL:
+ * removes it. */
 struct gw_store_state {
     struct gw_store_op op;
     struct mg_bytes key, value;
@@ -222,11 +223,11 @@ int gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
                   bool (*visit)(void *arg, const struct gw_stored *stored), void *arg,
                   uint64_t *ret_next);
 
-/* The lane of that sink has sent what lies before end: a full backlog does not drop it any more.  ANY;
- * never waits. */
+/* The lane of that sink has sent what lies before end: a full backlog does not drop it any more.
+ * ANY; never waits. */
 void gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
-/* The record goes into the sink's hand, or has come out of it.  What is there when the process dies has
- * one death more in the next life, and is in doubt.  SHARD, of the sink; never waits. */
+/* The record goes into the sink's hand, or has come out of it.  What is there when the process dies
+ * has one death more in the next life, and is in doubt.  SHARD, of the sink; never waits. */
 void gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand);
 
 /* An event with this identity goes into a step on that shard; {0, 0}: it has come out.  Where the

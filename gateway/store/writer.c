@@ -237,7 +237,6 @@ static int transact(struct gw_store *store, uint64_t cap)
     int rc = gw_engine_begin(store);
     if (rc)
         return rc;
-    rc = gw_log_take_wishes(store);
     while (!rc && store->todo.first && store->batch_count < cap && store->batch_bytes < BATCH_BYTES)
         rc = run_chain(store);
     if (!rc)
@@ -343,7 +342,7 @@ bool gw_writer_pass(struct gw_store *store)
         if (store->retry_held && store->held.first && !store->full)
             let_go(store);
         store->retry_held = false;
-        if (!store->todo.first && !atomic_load(&store->wishes)) {
+        if (!store->todo.first) {
             say(store, store->full ? store->full_why : "");
             return worked;
         }
@@ -378,8 +377,7 @@ static void wait_for_work(struct gw_store *store)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&store->lock);
-    while (!store->stopping &&
-           (store->failures || (!store->queue.first && !atomic_load(&store->wishes)))) {
+    while (!store->stopping && (store->failures || !store->queue.first)) {
         if (ms < 0) {
             pthread_cond_wait(&store->wake, &store->lock);
         } else if (pthread_cond_timedwait(&store->wake, &store->lock, &until)) {

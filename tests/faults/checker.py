@@ -17,9 +17,9 @@ class Found(AssertionError):
         self.complaints = complaints
 
 
-def payload(key, number):
-    """Of event `number` of `key`: mostly small, now and then some kilobytes."""
-    size = 5000 if number % 97 == 0 else number * 7919 % 200
+def payload(key, number, more=0):
+    """Of event `number` of `key`: mostly small, now and then some kilobytes; all `more` bytes larger."""
+    size = more + (5000 if number % 97 == 0 else number * 7919 % 200)
     return b'{"key":"%s","n":%d,"pad":"%s"}' % (key.encode(), number, b"x" * size)
 
 
@@ -45,8 +45,8 @@ class _Line:
 
 
 class Checker:
-    def __init__(self, keys=4):
-        self.lock = threading.Lock()
+    def __init__(self, keys=4, more_bytes=0):
+        self.lock, self.more_bytes = threading.Lock(), more_bytes
         self.lines = {f"k{i}": _Line() for i in range(keys)}
         self.names = list(self.lines)
         self.recent = collections.OrderedDict()
@@ -63,7 +63,7 @@ class Checker:
             self.sent += 1
             self.lines[key].sent += 1
             number = self.lines[key].sent
-        return key, number, payload(key, number)
+        return key, number, payload(key, number, self.more_bytes)
 
     def arrived(self, body, marked=False):
         """marked: the gateway says that this one may have been delivered before."""
@@ -78,7 +78,7 @@ class Checker:
             if not isinstance(number, int) or not 1 <= number <= line.sent:
                 self.note("invented", f"{key} {number}")
                 return
-            if body != payload(key, number):
+            if body != payload(key, number, self.more_bytes):
                 self.note("changed", f"{key} {number}")
             self.marked += marked
             if line.has(number):

@@ -9,7 +9,7 @@ from kit.waiting import require, until
 from path import Path
 from suite import scenario
 
-SMALL_MIB = 8
+SMALL_MIB, EVENT_BYTES = 32, 4000
 
 
 @scenario(0.1, 3, needs="stored")
@@ -25,7 +25,7 @@ def full(world):
     """The sink is away until the disk of the store is full; the gateway lives, starts anew, and drains."""
     folder = world.small_disk(SMALL_MIB)
     path = Path(world, MqttEnd(world, "a"), MqttEnd(world, "b", linked=True),
-                store=os.path.join(folder or world.folder, "store"))
+                store=os.path.join(folder or world.folder, "store"), more_bytes=EVENT_BYTES)
     (gateway,) = path.gateways
     if not folder:
         # The signal that comes with this limit would end the process: it is to see the error.

@@ -83,7 +83,9 @@ class MqttEnd:
     # What goes in.
 
     def open_source(self):
-        self.publisher = self.world.publisher(self.broker.port, window=200, client_id="load", clean=False)
+        # paho-mqtt does not keep to the broker's Receive Maximum by itself.
+        self.publisher = self.world.publisher(self.broker.port, window=IN_HAND * 9 // 10, client_id="load",
+                                              clean=False)
 
     def send(self, key, number, payload):
         self.publisher.publish(f"in/{key}", payload, self.qos, MessageExpiryInterval=EXPIRY_S,

@@ -161,6 +161,11 @@ def disk_fails(path):
     finally:
         gateway.mend_disk()
     path.world.counts["disk faults"] += 1
+    # A store that cannot be opened ends the process with a reason; who watches over it starts it again.
+    until(lambda: gateway.is_ready() or not gateway.process.alive(), "the gateway is ready or has ended", 60)
+    if not gateway.process.alive():
+        path.world.do(f"start {gateway.name} again: {gateway.process.tail(1)}")
+        gateway.begin()
     gateway.wait_ready()
 
 

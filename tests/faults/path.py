@@ -37,9 +37,9 @@ class Path:
     """middle: a broker between two gateways.  in_hand: events that a kill may send twice."""
 
     def __init__(self, world, source, sink, middle=None, guarantee=None, dedup=True, shims=(),
-                 store=None, window=WINDOW):
+                 store=None, window=WINDOW, more_bytes=0):
         self.world, self.source, self.sink = world, source, sink
-        self.checker, self.load = Checker(), None
+        self.checker, self.load = Checker(more_bytes=more_bytes), None
         self.in_hand = max(window, (middle or sink).in_hand, sink.in_hand)
         kept = (guarantee or world.options.guarantee) == "stored"
 

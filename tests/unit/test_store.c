@@ -178,21 +178,24 @@ static void what_was_in_hand_at_a_kill_is_marked(void)
 {
     struct rig rig;
     begin(&rig, 1);
-    rig_append(&rig, 0, "a", 1); /* the lane is caught up: it was handed this */
+    rig_append(&rig, 0, "a", 1);
+    gw_store_hand(rig.logs[0], 0, 1, true);
     rig_note(&rig, 0, 0, 1, 7);
     CU_ASSERT_EQUAL(first_of(&rig).deaths, 0);
     rig_abandon(&rig);
     CU_ASSERT_EQUAL(first_of(&rig).deaths, 1);
     CU_ASSERT_EQUAL(first_of(&rig).attempts, 7);
     CU_ASSERT(first_of(&rig).record.flags & GW_RECORD_DOUBTFUL);
-    rig_abandon(&rig); /* nobody had loaded it this time */
+    rig_abandon(&rig); /* nobody had it in hand this time */
     CU_ASSERT_EQUAL(first_of(&rig).deaths, 1);
-    gw_store_log_loaded(rig.logs[0], 0, 2);
-    gw_store_turn(rig.store);
+    gw_store_hand(rig.logs[0], 0, 1, true);
+    gw_store_hand(rig.logs[0], 0, 1, false); /* it came back */
+    rig_abandon(&rig);
+    CU_ASSERT_EQUAL(first_of(&rig).deaths, 1);
+    gw_store_hand(rig.logs[0], 0, 1, true);
     rig_abandon(&rig);
     CU_ASSERT_EQUAL(first_of(&rig).deaths, 2);
-    gw_store_log_loaded(rig.logs[0], 0, 2);
-    gw_store_turn(rig.store);
+    gw_store_hand(rig.logs[0], 0, 1, true);
     rig_reopen(&rig); /* in an orderly way: no death */
     CU_ASSERT_EQUAL(first_of(&rig).deaths, 2);
     rig_remove(&rig);

@@ -21,8 +21,7 @@ static void begin(struct rig *rig, struct gw_store_log_settings settings)
 /* The lane has nothing in hand, so everything may be dropped. */
 static void nothing_in_hand(struct rig *rig)
 {
-    gw_store_log_loaded(rig->logs[0], 0, 1);
-    gw_store_turn(rig->store);
+    gw_store_log_sent(rig->logs[0], 0, 0);
 }
 
 static void a_blocked_append_goes_on_after_a_settlement(void)
@@ -138,10 +137,8 @@ static void drop_oldest_spares_what_is_in_hand(void)
     begin(&rig,
           (struct gw_store_log_settings){.backlog_count = 3, .when_full = GW_FULL_DROP_OLDEST});
     rig_append(&rig, 0, "hand", 1);
-    gw_store_log_loaded(rig.logs[0], 0, 2);
+    gw_store_log_sent(rig.logs[0], 0, 2);
     rig_append(&rig, 0, "a", 1);
-    gw_store_log_loaded(rig.logs[0], 0, 2);
-    gw_store_turn(rig.store);
     rig_append(&rig, 0, "b", 1);
     rig_append(&rig, 0, "c", 1);
     CU_ASSERT_STRING_EQUAL(rig_missing(&rig, 0, 0), "hand b c");

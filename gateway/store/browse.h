@@ -11,7 +11,7 @@ int gw_store_log_each(struct gw_store *store,
                                    const char *const *sinks, size_t sink_count),
                       void *arg);
 
-/* The whole archive of a route from the record behind sequence `after` on (0: from the first), until
- * visit returns false.  -ENOENT: the route has no archive.  Any thread but a shard's. */
+/* The whole archive of a route from the record behind sequence `after` on (0: from the first),
+ * until visit returns false.  -ENOENT: the route has no archive.  Any thread but a shard's. */
 int gw_store_archive_after(struct gw_store *store, const char *route, uint64_t after,
                            bool (*visit)(void *arg, const struct gw_record *record), void *arg);

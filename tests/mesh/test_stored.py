@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from kit import mqtt
+from kit import proxy as proxies
 from kit.config import bridge, rabbit
 from kit.routes import KEPT, QUICK
 from kit.sequence import Seen, Sent
@@ -31,6 +31,18 @@ def offer_all(feed, sent, count):
         feed.offer(sent.next()[1])
 
 
+def away(rig, broker):
+    """A broker that has its subscribers, and that the gateway cannot reach until it is back."""
+    front = rig.proxy(broker.port)
+    front.mode = proxies.SILENT
+    return front
+
+
+def back(front):
+    front.mode = proxies.FORWARD
+    front.cut()
+
+
 def delivered(gw, count, timeout_s=30):
     until(lambda: gw.route()["delivered"] == count, lambda: f"all are delivered: {gw.route()}", timeout_s, 0.1)
     return gw.settled()
@@ -39,12 +51,14 @@ def delivered(gw, count, timeout_s=30):
 @test
 def a_sink_that_is_away_holds_no_source(rig):
     """The source is acknowledged while the sink is down; a restart in between loses nothing."""
-    feed, b = rig.peer(), rig.mosquitto(start=False)
-    gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge("b", b, reconnect=QUICK)
+    feed, b = rig.peer(), rig.mosquitto()
+    front = away(rig, b)
+    gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge("b", front, type="mqtt", reconnect=QUICK)
                      + stored("{ bridge: p, address: feed }", "{ bridge: b, topic: out, qos: 1 }"),
                      settings=store(rig))
     gw.wait_up("p")
     sent, seen = Sent(), Seen()
+    rig.subscriber(b.port, "out", on_message=lambda m: seen.add(m.payload))
     offer_all(feed, sent, 3000)
     until(lambda: feed.outcomes["accepted"] == 3000, lambda: f"acknowledged: {feed.outcomes}, {gw.route()}")
     require(gw.route()["stored"] == 3000, f"{gw.route()}")
@@ -54,8 +68,7 @@ def a_sink_that_is_away_holds_no_source(rig):
     require(gw.route()["stored"] == 3000, f"after a kill: {gw.route()}")
     gw.term()
     gw.start()
-    b.start()
-    rig.subscriber(b.port, "out", on_message=lambda m: seen.add(m.payload))
+    back(front)
     until(lambda: seen.unique >= 3000, lambda: f"{seen.unique}: {gw.route()}", 30)
     seen.check(sent, duplicates=0)
     delivered(gw, 3000)
@@ -71,7 +84,7 @@ def from_mqtt_to_amqp(rig, qos):
     publisher, sent, seen = rig.publisher(a.port), Sent(), Seen()
     for _ in range(500):
         key, payload = sent.next()
-        publisher.send(f"in/{key}", payload, qos=qos)
+        publisher.publish(f"in/{key}", payload, qos=qos)
     publisher.done()
     until(lambda: sink.count >= 500, lambda: f"{sink.count}: {gw.route()}", 30)
     for message in sink.messages:
@@ -94,7 +107,7 @@ def paho_acknowledges_what_the_store_has(rig):
     for life in range(4):
         for _ in range(200):
             key, payload = sent.next()
-            publisher.send(f"in/{key}", payload, qos=1)
+            publisher.publish(f"in/{key}", payload, qos=1)
         publisher.done()
         until(lambda: seen.unique > 200 * life + 20, lambda: f"events flow: {seen.unique}, {gw.route()}", 30)
         gw.kill()
@@ -118,7 +131,7 @@ def what_comes_twice_leaves_once(rig):
             feed.offer(Message(body=b"%d" % n, id=f"id-{n}", inferred=True))
         until(lambda: feed.outcomes["accepted"] == 300 * (round_ + 1), lambda: f"{feed.outcomes}")
         if round_ == 0:
-            until(lambda: sink.count == 300, lambda: f"{sink.count}")
+            delivered(gw, 300)
             gw.kill()
             gw.start()
             gw.wait_up()
@@ -129,8 +142,10 @@ def what_comes_twice_leaves_once(rig):
 
 @test
 def one_dead_sink_of_two_keeps_its_own_backlog(rig):
-    feed, b, c = rig.peer(), rig.mosquitto("b"), rig.mosquitto("c", start=False)
-    gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge("b", b) + bridge("c", c, reconnect=QUICK) + """
+    feed, b, c = rig.peer(), rig.mosquitto("b"), rig.mosquitto("c")
+    front = away(rig, c)
+    gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge("b", b)
+                     + bridge("c", front, type="mqtt", reconnect=QUICK) + """
 routes:
   r:
     from: { bridge: p, address: feed }
@@ -141,12 +156,12 @@ routes:
     gw.wait_up("b")
     live, dead, sent = Seen(), Seen(), Sent()
     rig.subscriber(b.port, "out", on_message=lambda m: live.add(m.payload))
+    rig.subscriber(c.port, "out", on_message=lambda m: dead.add(m.payload))
     offer_all(feed, sent, 8000)
     until(lambda: live.unique == 8000, lambda: f"the live sink has all: {live.unique}, {gw.route()}", 30)
     line = gw.route()
     require(line["stored"] == 8000 and [s["backlog"] for s in line["sinks"]] == [0, 8000], f"{line}")
-    c.start()
-    rig.subscriber(c.port, "out", on_message=lambda m: dead.add(m.payload))
+    back(front)
     until(lambda: dead.unique == 8000, lambda: f"the other has all: {dead.unique}, {gw.route()}", 40)
     live.check(sent, duplicates=0)
     dead.check(sent, duplicates=0)
@@ -182,21 +197,21 @@ def order_per_key_through_releases(rig):
 @test
 def a_full_disk_holds_the_source_and_nothing_else(rig):
     """The store's own limit: appends wait, settlements go on, nothing is lost, and all of it flows again."""
-    feed, b = rig.peer(), rig.mosquitto(start=False)
-    gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge("b", b, reconnect=QUICK)
+    feed, b = rig.peer(), rig.mosquitto()
+    front = away(rig, b)
+    gw = rig.gateway("bridges:\n" + bridge("p", feed) + bridge("b", front, type="mqtt", reconnect=QUICK)
                      + stored("{ bridge: p, address: feed }", "{ bridge: b, topic: out, qos: 1 }"),
                      settings=store(rig, more=", size: 16MiB"))
     gw.wait_up("p")
-    total = 400
+    total, numbers = 400, []
+    rig.subscriber(b.port, "out", on_message=lambda m: numbers.append(int(m.payload[:6])))
     for n in range(total):
         feed.offer(b"%06d" % n + b"x" * 100_000)
     until(lambda: gw.ledger()["store"]["waiting"], lambda: f"appends wait: {gw.ledger()['store']}", 30, 0.1)
     taken = feed.outcomes["accepted"]
     require(0 < taken < total, f"{feed.outcomes}")
     gw.balanced()
-    b.start()
-    numbers = []
-    rig.subscriber(b.port, "out", on_message=lambda m: numbers.append(int(m.payload[:6])))
+    back(front)
     until(lambda: len(numbers) >= total, lambda: f"{len(numbers)}: {gw.route()}", 60)
     require(numbers == list(range(total)), "all, once, in order")
     delivered(gw, total)
@@ -215,6 +230,7 @@ def a_store_that_is_gone_starts_anew_and_one_in_use_is_refused(rig):
     require("another process" in second.log(), f"it says why: {second.log()}")
     gw.term()
     shutil.rmtree(os.path.join(rig.folder, "store"))
+    until(lambda: not feed.senders, "the peer knows that the gateway is gone")
     gw.start()
     gw.wait_up()
     feed.offer(b"x")

@@ -134,7 +134,10 @@ int gw_rebuild_put(struct gw_rebuild *r, const char *database, bool integer_key,
     if (error)
         return error;
     MDB_val at = {key.len, (void *)(uintptr_t)key.at}, value = {head.len + tail.len, NULL};
-    int rc = mdb_put(r->txn, dbi, &at, &value, MDB_RESERVE);
+    /* Rows mostly come in order; put at the end they fill their pages. */
+    int rc = mdb_put(r->txn, dbi, &at, &value, MDB_RESERVE | MDB_APPEND);
+    if (rc == MDB_KEYEXIST)
+        rc = mdb_put(r->txn, dbi, &at, &value, MDB_RESERVE);
     if (rc)
         return error_of(rc);
     if (head.len)

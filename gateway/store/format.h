@@ -36,6 +36,8 @@ enum { GW_STORE_FORMAT = 1 };
 #define GW_DISK_LOG_MAGIC    0x6c45476du /* "mGEl" */
 #define GW_DISK_CURSOR_MAGIC 0x6345476du /* "mGEc" */
 
+enum { GW_HEAD_LOG = 1, GW_HEAD_DEAD, GW_HEAD_ARCHIVE }; /* kinds of heads */
+
 /* In front of every record in a log, in the dead letters and in an archive. */
 struct gw_disk_head {
     uint32_t magic;
@@ -44,7 +46,7 @@ struct gw_disk_head {
     uint64_t targets;  /* bit n: the sink with lasting number n is to get it */
     uint64_t body_sum; /* of the bytes behind the head */
     uint32_t length;   /* of the bytes behind the head */
-    uint16_t kind;     /* 1: log, 2: dead letter, 3: archive */
+    uint16_t kind;     /* GW_HEAD_* */
     uint16_t reserved;
     uint32_t group_index, group_count; /* which record of how many of its event */
     uint64_t head_sum;                 /* of all before it */

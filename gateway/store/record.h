@@ -37,8 +37,8 @@ struct gw_record {
     size_t leg_count;
 };
 
-/* The bytes of a record: an allocation of malloc's, freed by gw_record_free.  -ENOMEM; -EMSGSIZE:
- * longer than GW_RECORD_BYTES_MAX.  ANY. */
+/* The bytes of a record: an allocation of malloc's, ended by free.  -ENOMEM; -EMSGSIZE: longer than
+ * GW_RECORD_BYTES_MAX; -EINVAL: a value of no known type, or two legs of one sink.  ANY. */
 int gw_record_encode(const struct gw_record *record, void **ret_bytes, size_t *ret_length);
 
 /* Memory for what a decoded record points to besides the bytes; reused from record to record. */

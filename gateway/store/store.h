@@ -35,6 +35,7 @@ struct gw_store_options {
     bool manual; /* no thread: operations are run by gw_store_turn (simulation, tests, the CLI) */
     bool read_only;           /* verify and export of a store that nobody runs */
     int64_t (*wall_us)(void); /* NULL: the clock of the machine */
+    const char *boot_id;      /* NULL: the kernel's; another one than before means a power cut */
 };
 
 /* What was found and done at opening, for the log: one call for each finding. */
@@ -149,6 +150,7 @@ struct gw_store_append {
     /* The answer. */
     bool duplicate;          /* nothing was kept: its identity is in the window */
     uint64_t first_sequence; /* of the first record; the others follow */
+    uint64_t refused;        /* bit n: sink n does not get it (GW_FULL_DROP_NEWEST) */
 };
 
 /* How a sink is done with a record. */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The small operations: counts, notes on records, the state of bridges. */
+#include "store/internal.h"
+#include <errno.h>
+#include <string.h>
+
+enum { STATE_KEY_MOST = 511 }; /* of LMDB's build */
+
+int gw_op_count(struct gw_store *store, struct gw_store_count *op)
+{
+    struct gw_disk_ledger *ledger = &op->log->ledger;
+    (void)store;
+    for (size_t i = 0; i < GW_TERMS; i++) {
+        ledger->ended[i] += op->ended[i];
+        ledger->received += op->ended[i];
+    }
+    ledger->retries += op->retries;
+    gw_log_touch(op->log);
+    return 0;
+}
+
+/* ---- marks -------------------------------------------------------------------------------------
+ */
+
+int gw_mark_get(struct gw_store *store, MDB_txn *txn, uint32_t log, uint32_t sink,
+                uint64_t sequence, struct gw_disk_mark *ret)
+{
+    struct gw_disk_place_key name = gw_place_key(log, sink, sequence);
+    MDB_val key = gw_val(&name, sizeof name), value;
+    *ret = (struct gw_disk_mark){0, 0};
+    int rc = mdb_get(txn, store->dbs[DB_MARKS], &key, &value);
+    if (!rc && value.mv_size == sizeof *ret)
+        memcpy(ret, value.mv_data, sizeof *ret);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int gw_mark_put(struct gw_store_log *log, uint32_t sink, uint64_t sequence,
+                const struct gw_disk_mark *mark)
+{
+    struct gw_disk_place_key name = gw_place_key(log->number, sink, sequence);
+    MDB_dbi dbi = log->store->dbs[DB_MARKS];
+    MDB_val key = gw_val(&name, sizeof name), value = gw_val(mark, sizeof *mark);
+    gw_log_touch(log);
+    int rc = mdb_put(log->store->txn, dbi, &key, &value, MDB_NOOVERWRITE);
+    if (rc == MDB_KEYEXIST) {
+        value = gw_val(mark, sizeof *mark);
+        return mdb_put(log->store->txn, dbi, &key, &value, 0);
+    }
+    log->marks += !rc;
+    return rc;
+}
+
+int gw_op_note(struct gw_store *store, struct gw_store_note *op)
+{
+    struct gw_store_sink *sink = gw_log_sink(op->log, op->sink);
+    struct gw_disk_mark mark;
+    if (!sink || !gw_sink_misses(op->log, sink, op->sequence))
+        return 0;
+    int rc = gw_mark_get(store, store->txn, op->log->number, sink->number, op->sequence, &mark);
+    mark.attempts = op->attempts;
+    return rc ? rc : gw_mark_put(op->log, sink->number, op->sequence, &mark);
+}
+
+static int mark_deaths(struct gw_store_log *log, struct gw_store_sink *sink)
+{
+    uint64_t end = sink->loaded < log->end ? sink->loaded : log->end;
+    for (uint64_t s = gw_places_next_clear(&sink->settled, sink->first, end); s < end;
+         s = gw_places_next_clear(&sink->settled, s + 1, end)) {
+        struct gw_disk_mark mark;
+        int rc = gw_mark_get(log->store, log->store->txn, log->number, sink->number, s, &mark);
+        mark.deaths++;
+        if (!rc)
+            rc = gw_mark_put(log, sink->number, s, &mark);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int gw_marks_of_crash(struct gw_store *store)
+{
+    int rc = 0;
+    for (size_t i = 0; i < store->log_count && !rc; i++) {
+        struct gw_store_log *log = store->logs[i];
+        for (uint32_t s = 0; s < log->sink_end && !rc; s++) {
+            struct gw_store_sink *sink = log->sinks[s];
+            if (!sink || sink->loaded == sink->first)
+                continue;
+            if (!store->was_clean)
+                rc = mark_deaths(log, sink);
+            sink->loaded = sink->drop_from = sink->first; /* nothing is in hand now */
+            gw_sink_touch(sink, log);
+        }
+    }
+    return rc;
+}
+
+/* ---- state of bridges ---------------------------------------------------------------------------
+ */
+
+bool gw_state_fits(struct mg_bytes key)
+{
+    return key.len > 0 && key.len <= STATE_KEY_MOST;
+}
+
+int gw_state_put(struct gw_store *store, struct mg_bytes key, struct mg_bytes value)
+{
+    MDB_val k = gw_val(key.at, key.len), v = gw_val(value.at, value.len);
+    if (value.at)
+        return mdb_put(store->txn, store->dbs[DB_STATE], &k, &v, 0);
+    int rc = mdb_del(store->txn, store->dbs[DB_STATE], &k, NULL);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int gw_op_state(struct gw_store *store, struct gw_store_state *op)
+{
+    if (gw_state_fits(op->key))
+        return gw_state_put(store, op->key, op->value);
+    op->op.error = -EINVAL;
+    return 0;
+}
+
+int gw_store_state_each(struct gw_store *store, struct mg_bytes prefix,
+                        void (*each)(void *arg, struct mg_bytes key, struct mg_bytes value),
+                        void *arg)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key = gw_val(prefix.at, prefix.len), value;
+    int rc = gw_engine_read_begin(store, &txn);
+    if (rc)
+        return -EIO;
+    rc = mdb_cursor_open(txn, store->dbs[DB_STATE], &cursor);
+    if (!rc) {
+        for (rc = mdb_cursor_get(cursor, &key, &value, prefix.len ? MDB_SET_RANGE : MDB_FIRST);
+             !rc && key.mv_size >= prefix.len &&
+             (!prefix.len || !memcmp(key.mv_data, prefix.at, prefix.len));
+             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
+            each(arg, (struct mg_bytes){key.mv_data, key.mv_size},
+                 (struct mg_bytes){value.mv_data, value.mv_size});
+        mdb_cursor_close(cursor);
+    }
+    gw_engine_read_end(store, txn);
+    return rc && rc != MDB_NOTFOUND ? -EIO : 0;
+}

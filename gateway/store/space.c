@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Space: how full the store is, room kept on the disk for settlements, memory given back. */
+#include "store/internal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum { RESERVE_LEAST = 4 << 20, RESERVE_MOST = 64 << 20, TRIM_EVERY = 64 << 20 };
+
+uint64_t gw_engine_used_bytes(struct gw_store *store)
+{
+    MDB_envinfo info;
+    if (!store->env || mdb_env_info(store->env, &info))
+        return 0;
+    return ((uint64_t)info.me_last_pgno + 1) * store->page_bytes;
+}
+
+/* Pages of the file that a later transaction can use again: LMDB's list of them is database 0,
+ * whose values begin with how many page numbers follow. */
+static uint64_t free_bytes(struct gw_store *store)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    uint64_t pages = 0;
+    if (gw_engine_read_begin(store, &txn))
+        return 0;
+    if (!mdb_cursor_open(txn, 0, &cursor)) {
+        while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+            size_t count;
+            memcpy(&count, value.mv_data, sizeof count);
+            pages += count;
+        }
+        mdb_cursor_close(cursor);
+    }
+    gw_engine_read_end(store, txn);
+    return pages * store->page_bytes;
+}
+
+/* Keeps space behind the file's end allocated, so that a disk that becomes full stops what comes in
+ * while settlements still have room. */
+static bool reserve(struct gw_store *store, uint64_t end)
+{
+    uint64_t step = store->limit_bytes / 8;
+    step = step < RESERVE_LEAST ? RESERVE_LEAST : step > RESERVE_MOST ? RESERVE_MOST : step;
+    if (end + RESERVE_LEAST <= store->reserved_bytes)
+        return true;
+    uint64_t from = end > store->reserved_bytes ? end : store->reserved_bytes;
+    for (; step >= RESERVE_LEAST; step = step > RESERVE_LEAST ? RESERVE_LEAST : 0) {
+        if (!fallocate(store->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)step)) {
+            store->reserved_bytes = from + step;
+            return true;
+        }
+        if (errno == EOPNOTSUPP || errno == ENOSYS) {
+            store->reserved_bytes = UINT64_MAX / 2; /* then the writes themselves will say */
+            return true;
+        }
+    }
+    return errno != ENOSPC && errno != EDQUOT;
+}
+
+void gw_engine_look_for_room(struct gw_store *store)
+{
+    uint64_t used = gw_engine_used_bytes(store);
+    /* Once full, a little more has to be free before anything comes in again. */
+    uint64_t most = store->limit_bytes / 100 * (store->full ? 88 : 90);
+    store->full_why = NULL;
+    if (used > most && used - free_bytes(store) > most)
+        store->full_why = "it has reached its size";
+    else if (!reserve(store, used))
+        store->full_why = "the disk is full";
+    if (store->full && !store->full_why)
+        store->retry_held = true;
+    store->full = store->full_why != NULL;
+}
+
+/* ---- the map --------------------------------------------------------------------------------- */
+
+static char *find_map(struct gw_store *store)
+{
+    char line[512];
+    struct stat st;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char *found = NULL;
+    bool known = maps && !fstat(store->data_fd, &st);
+    while (known && !found && fgets(line, sizeof line, maps)) {
+        unsigned long from, to, offset, inode;
+        unsigned major_of, minor_of;
+        if (sscanf(line, "%lx-%lx %*s %lx %x:%x %lu", &from, &to, &offset, &major_of, &minor_of,
+                   &inode) == 6 &&
+            inode == st.st_ino && offset == 0 && to - from >= store->map_bytes / 2)
+            found = (char *)from;
+    }
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+uint64_t gw_engine_offset(struct gw_store *store, const void *at)
+{
+    uintptr_t base = (uintptr_t)find_map(store), value = (uintptr_t)at;
+    if (!base || value < base || value - base >= store->map_bytes)
+        return UINT64_MAX; /* a page of the open transaction, not the file's */
+    return value - base;
+}
+
+/* A shared map's pages count as the process's memory once they are touched; given back, they stay
+ * in the kernel's cache. */
+void gw_engine_trim(struct gw_store *store)
+{
+    store->trimmed_bytes += store->batch_bytes + store->batch_count * 64;
+    if (store->trimmed_bytes < TRIM_EVERY)
+        return;
+    store->trimmed_bytes = 0;
+    if (!store->map_at)
+        store->map_at = find_map(store);
+    if (store->map_at)
+        madvise(store->map_at, store->map_bytes, MADV_DONTNEED);
+}

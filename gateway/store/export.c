@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes every row of a store as a line of JSON, all as of one commit. */
 #include "store/internal.h"
+#include "store/record_json.h"
 #include "store/transfer.h"
 #include "store/transfer_rows.h"
 #include <errno.h>

@@ -443,9 +443,9 @@ static int put_ledger(struct gw_salvage_work *work, const struct log *log)
         if (work->carriers[i].log == log->number)
             carriers = work->carriers[i].count;
     ledger.ended[GW_TERM_DISCARDED] += log->lost;
-    if (ledger.ended[GW_TERM_DEAD_LETTERED] > carriers)
-        ledger.ended[GW_TERM_DISCARDED] += ledger.ended[GW_TERM_DEAD_LETTERED] - carriers;
-    ledger.ended[GW_TERM_DEAD_LETTERED] = carriers;
+    /* Each of them takes its count along when it leaves. */
+    if (ledger.ended[GW_TERM_DEAD_LETTERED] < carriers)
+        ledger.ended[GW_TERM_DEAD_LETTERED] = carriers;
     uint64_t received = log->stored;
     for (size_t i = 0; i < GW_TERMS; i++)
         received += ledger.ended[i];

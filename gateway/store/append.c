@@ -44,6 +44,7 @@ int gw_log_put(struct gw_store_log *log, const void *bytes, size_t length, const
             sink->count++;
             sink->bytes += length;
         } else if (sink->first == sequence) {
+            sink->first++;
             rc = gw_sink_advance(log, sink);
         } else {
             rc = gw_places_set(&sink->settled, sequence, sink->first);

@@ -222,8 +222,20 @@ static void put_next_dead(struct export *x, struct gw_store *store)
     line(x, "dead_letters", json_pack("{s:o}", "next", gw_json_unsigned(next)));
 }
 
+/* The log with the lowest number above that one; NULL: none.  Always the same order, so that two
+ * exports can be compared. */
+static const struct gw_store_log *next_log(const struct gw_store *store, uint32_t number)
+{
+    const struct gw_store_log *next = NULL;
+    for (size_t i = 0; i < store->log_count; i++)
+        if (store->logs[i]->number > number && (!next || store->logs[i]->number < next->number))
+            next = store->logs[i];
+    return next;
+}
+
 static void put_all(struct export *x, struct gw_store *store)
 {
+    const struct gw_store_log *log;
     static const struct {
         int db;
         const char *database;
@@ -232,13 +244,13 @@ static void put_all(struct export *x, struct gw_store *store)
     line(x, "meshgate_store",
          json_pack("{s:i, s:I, s:s}", "format", GW_STORE_FORMAT, "exported_us",
                    (json_int_t)store->wall_us(), "by", MESHGATE_VERSION));
-    for (size_t i = 0; i < store->log_count; i++)
-        put_log_entry(x, store->logs[i]);
+    for (uint32_t number = 0; (log = next_log(store, number)); number = log->number)
+        put_log_entry(x, log);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         put_table(x,
                   &(struct table){store->dbs[plain[i].db], 0, kind_of(plain[i].database), NULL, 0});
-    for (size_t i = 0; i < store->log_count; i++)
-        put_log(x, store->logs[i]);
+    for (uint32_t number = 0; (log = next_log(store, number)); number = log->number)
+        put_log(x, log);
     put_next_dead(x, store);
     put_table(x, &(struct table){.dbi = store->dbs[DB_DEAD], .name = "dead", .head = GW_HEAD_DEAD});
     put_table(x, &(struct table){.dbi = store->dbs[DB_STATE]});

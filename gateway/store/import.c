@@ -68,8 +68,12 @@ static int put_log(struct import *x, struct gw_disk_log *entry, struct mg_str na
     parts[0] = gw_hash64(entry, sizeof *entry);
     parts[1] = gw_hash64(tail, length);
     entry->sum = gw_hash64(parts, sizeof parts);
-    return put(x, "logs", false, bytes(name.at, name.len), bytes(entry, sizeof *entry),
-               bytes(tail, length));
+    char database[32];
+    snprintf(database, sizeof database, "log.%" PRIu32, entry->number);
+    int error = gw_rebuild_make(x->rebuild, database, true);
+    return error ? error
+                 : put(x, "logs", false, bytes(name.at, name.len), bytes(entry, sizeof *entry),
+                       bytes(tail, length));
 }
 
 static int take_log(struct import *x, json_t *json)

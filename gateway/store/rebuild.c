@@ -70,6 +70,20 @@ static int open_env(struct gw_rebuild *r)
     return rc ? error_of(rc) : begin(r, 0);
 }
 
+static int make_all(struct gw_rebuild *r)
+{
+    static const struct {
+        const char *name;
+        bool integer_key;
+    } all[] = {{"meta", false},   {"logs", false},   {"cursors", false}, {"done", false},
+               {"marks", false},  {"groups", false}, {"ledger", true},   {"dead", true},
+               {"leases", false}, {"state", false}};
+    int error = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all && !error; i++)
+        error = gw_rebuild_make(r, all[i].name, all[i].integer_key);
+    return error;
+}
+
 int gw_rebuild_begin(const char *folder, struct gw_rebuild **ret)
 {
     struct gw_rebuild *r = calloc(1, sizeof *r);
@@ -85,6 +99,8 @@ int gw_rebuild_begin(const char *folder, struct gw_rebuild **ret)
         error = -errno;
     else
         error = open_env(r);
+    if (!error)
+        error = make_all(r);
     if (error)
         gw_rebuild_end(r, false);
     else
@@ -112,6 +128,12 @@ static int find(struct gw_rebuild *r, const char *name, unsigned flags, MDB_dbi 
     snprintf(more[r->count].name, sizeof more->name, "%s", name);
     more[r->count++].dbi = *ret;
     return 0;
+}
+
+int gw_rebuild_make(struct gw_rebuild *r, const char *database, bool integer_key)
+{
+    MDB_dbi dbi;
+    return find(r, database, MDB_CREATE | (integer_key ? MDB_INTEGERKEY : 0), &dbi);
 }
 
 int gw_rebuild_put(struct gw_rebuild *r, const char *database, bool integer_key,

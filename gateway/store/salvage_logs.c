@@ -324,7 +324,7 @@ static int put_records(struct gw_salvage_work *work, struct log *log)
 {
     char name[32];
     snprintf(name, sizeof name, "log.%" PRIu32, log->number);
-    int error = 0;
+    int error = gw_rebuild_make(work->rebuild, name, true);
     for (size_t i = 0; i < log->count && !error; i++) {
         const struct kept *k = &log->kept[i];
         struct gw_disk_head head = k->record->head;

@@ -74,7 +74,7 @@ static uint8_t *compose(const struct gw_store_log *log, const char *sink,
 static int bury_steps(struct gw_store *store, struct gw_store_bury *op)
 {
     struct gw_store_log *log = op->log;
-    struct gw_disk_head head = {.log = log->number, .reserved = DEAD_CARRIES};
+    struct gw_disk_head head = {.log = log->number, .flags = DEAD_CARRIES};
     size_t length;
     uint8_t *bytes = compose(log, "", op, op->record, op->record_length, &length);
     int rc = bytes ? next_id(store, &head.sequence) : ENOMEM;
@@ -110,7 +110,7 @@ int gw_log_bury(struct gw_store_log *log, struct gw_store_sink *sink, uint64_t s
     if (!rc)
         rc = gw_log_settle(log, sink, sequence, GW_TERM_DEAD_LETTERED);
     log->burying = 0;
-    head.reserved = log->ended_event ? DEAD_CARRIES : 0;
+    head.flags = log->ended_event ? DEAD_CARRIES : 0;
     head.group_index = (uint32_t)sequence;
     head.group_count = (uint32_t)(sequence >> 32);
     if (!rc)
@@ -208,7 +208,7 @@ static int retry(struct gw_store_log *log, const struct gw_dead_entry *entry, in
     int rc = 0;
     if (renumber(record, entry->record_length, from, sink->number)) {
         *ret_result = 0;
-        if (entry->head.reserved & DEAD_CARRIES)
+        if (entry->head.flags & DEAD_CARRIES)
             log->ledger.ended[GW_TERM_DEAD_LETTERED]--;
         else
             log->ledger.received++;
@@ -222,7 +222,7 @@ static int retry(struct gw_store_log *log, const struct gw_dead_entry *entry, in
 
 static void move_count(struct gw_store_log *log, const struct gw_dead_entry *entry, uint32_t action)
 {
-    if (!log || !(entry->head.reserved & DEAD_CARRIES))
+    if (!log || !(entry->head.flags & DEAD_CARRIES))
         return;
     log->ledger.ended[GW_TERM_DEAD_LETTERED]--;
     if (action == GW_DEAD_DROP)
@@ -236,7 +236,7 @@ static void move_count(struct gw_store_log *log, const struct gw_dead_entry *ent
 static int leave_event(struct gw_store_log *log, const struct gw_dead_entry *entry, uint32_t action)
 {
     uint64_t sequence = buried_sequence(entry);
-    if (!log || entry->head.reserved & DEAD_CARRIES || !sequence)
+    if (!log || entry->head.flags & DEAD_CARRIES || !sequence)
         return 0;
     int rc = gw_log_partial_undo(log, sequence, (uint32_t)entry->head.sequence);
     if (!rc && action == GW_DEAD_DROP)

@@ -3,7 +3,7 @@
 #pragma once
 #include "store/internal.h"
 
-/* In the head's `reserved`: the ledger's count of its event goes where this letter goes. */
+/* In the head's flags: the ledger's count of its event goes where this letter goes. */
 enum { DEAD_CARRIES = 1 };
 
 struct gw_dead_entry {

@@ -132,7 +132,9 @@ static int open_all_handles(struct gw_store *store)
         gw_engine_abort(store);
         return rc;
     }
-    return gw_engine_commit(store);
+    rc = mdb_txn_commit(store->txn);
+    store->txn = NULL;
+    return rc;
 }
 
 void gw_engine_lock_map(struct gw_store *store)
@@ -149,6 +151,7 @@ void gw_engine_unlock_map(struct gw_store *store)
 
 int gw_engine_reopen(struct gw_store *store)
 {
+    gw_sync_release(store);
     gw_engine_lock_map(store);
     if (store->env)
         mdb_env_close(store->env);
@@ -156,6 +159,12 @@ int gw_engine_reopen(struct gw_store *store)
     int rc = open_env(store);
     if (!rc)
         rc = open_all_handles(store);
+    int sync_rc = gw_sync_again(store);
+    rc = rc ? rc : sync_rc;
+    if (rc && store->env) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
     gw_engine_unlock_map(store);
     return rc;
 }
@@ -198,7 +207,10 @@ int gw_engine_begin(struct gw_store *store)
 
 int gw_engine_commit(struct gw_store *store)
 {
+    pthread_mutex_lock(&store->commit_lock);
     int rc = mdb_txn_commit(store->txn);
+    store->commits += !rc;
+    pthread_mutex_unlock(&store->commit_lock);
     store->txn = NULL;
     return rc;
 }
@@ -221,7 +233,9 @@ bool gw_engine_grow(struct gw_store *store, bool beyond)
         bytes = store->map_bytes + LIMIT_LEAST_BYTES;
     }
     gw_engine_lock_map(store);
+    pthread_mutex_lock(&store->commit_lock);
     int rc = mdb_env_set_mapsize(store->env, bytes);
+    pthread_mutex_unlock(&store->commit_lock);
     store->map_at = NULL;
     gw_engine_unlock_map(store);
     if (rc)

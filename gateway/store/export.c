@@ -70,8 +70,8 @@ static json_t *head_json(const struct gw_disk_head *head)
         ok = !json_object_set_new(
             json, "group",
             json_pack("[I,I]", (json_int_t)head->group_index, (json_int_t)head->group_count));
-    if (ok && head->reserved)
-        ok = !json_object_set_new(json, "reserved", json_integer(head->reserved));
+    if (ok && head->flags)
+        ok = !json_object_set_new(json, "flags", json_integer(head->flags));
     if (ok)
         return json;
     json_decref(json);

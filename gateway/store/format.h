@@ -5,26 +5,26 @@
  * of the raw bytes finds it.
  *
  * PATH/data.mdb, lock.mdb  LMDB's files, named databases as below
- * PATH/synced              sync: interval: LMDB's meta page as of the last sync, twice, each
- * checked; after a power cut the file is taken back to it PATH/owner               locked by the
- * process that has the store open PATH/quarantine/         what could not be read, and files that
- * were replaced
+ * PATH/synced              how far data.mdb is known to be on the disk: struct gw_disk_synced
+ * PATH/owner               locked by the process that has the store open
+ * PATH/quarantine/         what could not be read, and files that were replaced
  *
  * database       key                              value
  * meta           text                             "format": uint32; "boot": text; "clean": uint8 …
  * logs           route's name                     struct gw_disk_log, then its sinks' labels
  * log.N          uint64 sequence (INTEGERKEY)     struct gw_disk_head, then a record's bytes
  * cursors        struct gw_disk_sink_key          struct gw_disk_cursor
- * done           struct gw_disk_place_key,        64 bytes: bit i: sequence place * 512 + i is
- * settled place: sequence / 512            (only from the cursor's place on) marks          struct
- * gw_disk_place_key         struct gw_disk_mark groups         log, first sequence struct
- * gw_disk_group (only events of several records) ledger         uint32 log struct gw_disk_ledger
- * dedup.N        uint64, ascending (INTEGERKEY)   struct gw_disk_identity
- * latest.N       sink, key                        uint64 sequence (only GW_FULL_LATEST_PER_KEY)
- * dead           uint64 id (INTEGERKEY)           struct gw_disk_head, struct gw_disk_dead, texts,
- * record archive.N      uint64 sequence (INTEGERKEY)     struct gw_disk_head, then a record's bytes
- * leases         struct gw_disk_place_key         struct gw_disk_lease
- * state          bytes                            bytes
+ * done           struct gw_disk_place_key         64 bytes: bit i: sequence place * 512 + i is
+ * settled (place: sequence / 512)          (only from the cursor's place on) marks          struct
+ * gw_disk_place_key         struct gw_disk_mark (place: the sequence) groups         struct
+ * gw_disk_place_key         struct gw_disk_group (sink 0: an event of several records, place: its
+ * first sequence; sink 1: a record that some sink ended otherwise than delivered, place: its
+ * sequence) ledger         uint32 log (INTEGERKEY)          struct gw_disk_ledger dedup.N uint64,
+ * ascending (INTEGERKEY)   struct gw_disk_identity latest.N       uint32 sink, uint64 key uint64
+ * sequence (only GW_FULL_LATEST_PER_KEY) dead           uint64 id (INTEGERKEY)           struct
+ * gw_disk_head, struct gw_disk_dead, texts, record archive.N      uint64 sequence (INTEGERKEY)
+ * struct gw_disk_head, then a record's bytes leases         struct gw_disk_place_key         struct
+ * gw_disk_lease (place: the sequence) state          bytes                            bytes
  *
  * Keys of structs are compared as bytes, so their numbers are big-endian. */
 #pragma once
@@ -38,6 +38,23 @@ enum { GW_STORE_FORMAT = 1 };
 
 enum { GW_HEAD_LOG = 1, GW_HEAD_DEAD, GW_HEAD_ARCHIVE }; /* kinds of heads */
 
+#define GW_DISK_SYNCED_MAGIC 0x7345476du /* "mGEs" */
+
+/* PATH/synced: two of these, at 0 and GW_DISK_SYNCED_STEP, written in turn; the one that is whole
+ * and has the higher number counts.  Written after data.mdb is on the disk as of that commit. */
+enum { GW_DISK_SYNCED_STEP = 4096, GW_DISK_META_BYTES = 256 };
+struct gw_disk_synced {
+    uint32_t magic, version;
+    uint64_t number;
+    uint64_t txnid; /* of the commit, as LMDB counts */
+    uint32_t sync;  /* enum gw_store_sync of who wrote it */
+    uint32_t clean; /* 1: closed in an orderly way */
+    uint32_t page_bytes, reserved;
+    char boot[64];
+    uint8_t meta[GW_DISK_META_BYTES]; /* the first bytes of that commit's meta page */
+    uint64_t sum;                     /* of all before it */
+};
+
 /* In front of every record in a log, in the dead letters and in an archive. */
 struct gw_disk_head {
     uint32_t magic;
@@ -47,9 +64,11 @@ struct gw_disk_head {
     uint64_t body_sum; /* of the bytes behind the head */
     uint32_t length;   /* of the bytes behind the head */
     uint16_t kind;     /* GW_HEAD_* */
-    uint16_t reserved;
-    uint32_t group_index, group_count; /* which record of how many of its event */
-    uint64_t head_sum;                 /* of all before it */
+    uint16_t flags;    /* of a dead letter: 1: the ledger's count of its event is its own */
+    /* Which record of how many of its event; of a dead letter: the sequence it had, low and high.
+     */
+    uint32_t group_index, group_count;
+    uint64_t head_sum; /* of all before it */
 };
 
 /* A log's name and sinks; label_bytes of labels follow, each ended by NUL, in the order of sinks'
@@ -83,7 +102,8 @@ struct gw_disk_mark {
     uint32_t attempts, deaths;
 };
 struct gw_disk_group {
-    uint32_t left, worst; /* records not done; the term so far, by weight */
+    uint32_t left;  /* of an event: records not done; of a record: its dead letter's id, or 0 */
+    uint32_t worst; /* enum gw_store_term */
 };
 struct gw_disk_ledger {
     uint64_t received, ended[8], retries;

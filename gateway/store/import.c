@@ -148,7 +148,7 @@ static int take_head(struct import *x, json_t *json, struct gw_disk_head *head)
         head->group_index = (uint32_t)json_integer_value(json_array_get(group, 0));
         head->group_count = (uint32_t)json_integer_value(json_array_get(group, 1));
     }
-    head->reserved = (uint16_t)json_integer_value(json_object_get(json, "reserved"));
+    head->flags = (uint16_t)json_integer_value(json_object_get(json, "flags"));
     for (size_t i = 0; i < json_array_size(targets); i++) {
         json_int_t sink = json_integer_value(json_array_get(targets, i));
         if (!json_is_integer(json_array_get(targets, i)) || sink < 0 || sink >= GW_RECORD_SINKS_MAX)
@@ -235,7 +235,7 @@ static int take_headed(struct import *x, uint16_t kind, json_t *json)
     struct gw_disk_head head = {.kind = kind};
     char *texts = NULL, *body = NULL;
     size_t before = 0, length = 0;
-    size_t members = 4u + !!json_object_get(json, "group") + !!json_object_get(json, "reserved") +
+    size_t members = 4u + !!json_object_get(json, "group") + !!json_object_get(json, "flags") +
                      (kind == GW_HEAD_DEAD ? 6u : 0u);
     int error = json_object_size(json) == members ? take_head(x, json, &head)
                                                   : wrong(x, "a member is missing, or too much");

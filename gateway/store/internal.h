@@ -166,6 +166,9 @@ struct gw_store {
     MDB_txn *txn;
     uint64_t commit_number, dead_next;
     bool was_clean, has_leases;
+    pthread_mutex_t commit_lock; /* of the syncer: no commit goes on, and the map stays */
+    uint64_t commits;
+    atomic_int sync_failed; /* rc of the last sync */
 
     struct gw_store_log **logs; /* changed by the control thread, under turning */
     size_t log_count;
@@ -233,7 +236,9 @@ void gw_engine_read_end(struct gw_store *store, MDB_txn *txn);
 int gw_recover(struct gw_store *store, struct mg_err *reterr);
 
 /* space.c: a file that is mostly free pages, at open. */
-void gw_engine_compact(struct gw_store *store);
+int gw_engine_compact(struct gw_store *store, struct mg_err *reterr);
+/* At the end: space that was kept ready. */
+void gw_engine_give_back(struct gw_store *store);
 
 /* log.c: finding, making, loading and writing logs. */
 int gw_logs_load(struct gw_store *store);  /* rc; all that the file has; inside a transaction */
@@ -316,6 +321,7 @@ int gw_op_state(struct gw_store *store, struct gw_store_state *op);
 int gw_state_put(struct gw_store *store, struct mg_bytes key, struct mg_bytes value);
 bool gw_state_fits(struct mg_bytes key);
 int gw_op_lease(struct gw_store *store, struct gw_store_lease *op);
+int gw_leases_look(struct gw_store *store); /* rc; are there any? */
 int gw_lease_forget(struct gw_store_log *log, struct gw_store_sink *sink, uint64_t sequence);
 int gw_op_extend(struct gw_store *store, struct gw_store_lease_extend *op);
 int gw_dedup_load(struct gw_store_log *log);
@@ -337,10 +343,15 @@ void gw_writer_cancel(struct gw_store *store);
 void *gw_writer_run(void *arg);
 void gw_writer_wake(struct gw_store *store);
 
-/* sync.c: sync: interval. */
-int gw_sync_start(struct gw_store *store); /* rc */
+/* sync.c */
+int gw_sync_start(struct gw_store *store); /* rc; notes that all up to now is on the disk */
 void gw_sync_after_commit(struct gw_store *store);
-void gw_sync_stop(struct gw_store *store, bool finish);
+void gw_sync_try_again(struct gw_store *store); /* by hand, after one that failed */
+void gw_sync_stop(struct gw_store *store);      /* its thread */
+void gw_sync_end(struct gw_store *store, bool clean);
+/* Around closing and opening the environment: no sync goes on in between. */
+void gw_sync_release(struct gw_store *store);
+int gw_sync_again(struct gw_store *store); /* rc */
 
 static inline MDB_val gw_val(const void *at, size_t length)
 {

@@ -53,6 +53,7 @@ static struct gw_store *new_store(const struct gw_store_settings *settings,
     store->batch_cap = 4096;
     pthread_mutex_init(&store->turning, NULL);
     pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->commit_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&store->wake, &monotonic);
@@ -71,6 +72,8 @@ static struct gw_store *new_store(const struct gw_store_settings *settings,
 
 static void destroy(struct gw_store *store)
 {
+    gw_sync_stop(store);
+    gw_sync_end(store, false);
     for (size_t i = 0; i < store->log_count; i++)
         gw_log_free(store->logs[i]);
     free(store->logs);
@@ -82,6 +85,7 @@ static void destroy(struct gw_store *store)
     pthread_rwlock_destroy(&store->map_lock);
     pthread_cond_destroy(&store->wake);
     pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->commit_lock);
     pthread_mutex_destroy(&store->turning);
     free(store->path);
     free(store);
@@ -197,6 +201,8 @@ static int load(struct gw_store *store, struct mg_err *reterr)
         rc = begin_life(store);
     if (!rc)
         rc = gw_logs_load(store);
+    if (!rc)
+        rc = gw_leases_look(store);
     if (!rc && !store->read_only)
         rc = gw_marks_of_crash(store);
     if (!rc && !store->read_only)
@@ -216,7 +222,7 @@ static int start(struct gw_store *store, struct mg_err *reterr)
     int error;
     if (store->read_only)
         return 0;
-    error = store->settings.sync == GW_SYNC_INTERVAL ? gw_sync_start(store) : 0;
+    error = gw_sync_start(store);
     if (!error && !store->manual) {
         error = pthread_create(&store->thread, NULL, gw_writer_run, store);
         store->threaded = !error;
@@ -237,9 +243,9 @@ int gw_store_open(const struct gw_store_settings *settings, const struct gw_stor
     if (!error)
         error = gw_engine_open(store, reterr);
     if (!error && !store->read_only)
-        gw_engine_compact(store);
+        error = gw_engine_compact(store, reterr);
     if (!error)
-        error = store->env ? load(store, reterr) : -EIO;
+        error = load(store, reterr);
     if (!error)
         error = start(store, reterr);
     if (error) {
@@ -264,9 +270,9 @@ void gw_store_close(struct gw_store *store)
     if (!store->read_only) {
         gw_store_turn(store);
         gw_writer_cancel(store);
-        gw_sync_stop(store, true);
-        if (store->env && !end_life(store))
-            mdb_env_sync(store->env, 1);
+        gw_sync_stop(store);
+        gw_sync_end(store, store->env && !end_life(store));
+        gw_engine_give_back(store);
     }
     destroy(store);
 }
@@ -276,6 +282,5 @@ void gw_store_abandon(struct gw_store *store)
     if (!store)
         return;
     gw_writer_cancel(store);
-    gw_sync_stop(store, false);
     destroy(store);
 }

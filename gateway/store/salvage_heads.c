@@ -38,7 +38,7 @@ static int put(struct gw_salvage_work *work, const struct gw_scan_record *record
         return error;
     work->counts->dead++;
     work->next_dead = sequence >= work->next_dead ? sequence + 1 : work->next_dead;
-    return head.reserved ? count_carrier(work, head.log) : 0;
+    return head.flags ? count_carrier(work, head.log) : 0;
 }
 
 static bool is_wanted(const struct gw_scan_record *record, uint16_t kind, uint32_t log)

@@ -10,7 +10,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { RESERVE_LEAST = 4 << 20, RESERVE_MOST = 64 << 20, TRIM_EVERY = 64 << 20 };
+enum {
+    RESERVE_LEAST = 4 << 20,
+    RESERVE_MOST = 64 << 20,
+    TRIM_EVERY = 64 << 20,
+    COMPACT_LEAST = 64 << 20
+};
 
 uint64_t gw_engine_used_bytes(struct gw_store *store)
 {
@@ -121,4 +126,62 @@ void gw_engine_trim(struct gw_store *store)
         store->map_at = find_map(store);
     if (store->map_at)
         madvise(store->map_at, store->map_bytes, MADV_DONTNEED);
+}
+
+/* ---- a file that is mostly free -----------------------------------------------------------------
+ */
+
+static int copy_compact(struct gw_store *store)
+{
+    int fd = openat(store->folder_fd, "compact.tmp", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return errno;
+    int rc = mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT);
+    if (!rc && fsync(fd))
+        rc = errno;
+    close(fd);
+    return rc;
+}
+
+/* The note of the last sync is of the old file: it goes first, and before that all of the old file
+ * is on the disk. */
+static int replace(struct gw_store *store)
+{
+    if (fsync(store->data_fd) || (unlinkat(store->folder_fd, "synced", 0) && errno != ENOENT) ||
+        fsync(store->folder_fd) ||
+        renameat(store->folder_fd, "compact.tmp", store->folder_fd, "data.mdb") ||
+        fsync(store->folder_fd))
+        return errno;
+    return 0;
+}
+
+int gw_engine_compact(struct gw_store *store, struct mg_err *reterr)
+{
+    uint64_t used = gw_engine_used_bytes(store);
+    unlinkat(store->folder_fd, "compact.tmp", 0);
+    if (used < COMPACT_LEAST || free_bytes(store) < used / 100 * 75)
+        return 0;
+    int rc = copy_compact(store);
+    if (!rc) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+        rc = replace(store);
+        gw_engine_close(store);
+        store->map_bytes = 0;
+    }
+    if (rc)
+        gw_store_find(store, MG_WARN, "%s: could not be compacted: %s", store->path,
+                      mdb_strerror(rc));
+    else
+        gw_store_find(store, MG_INFO, "%s: compacted, it was mostly free space", store->path);
+    unlinkat(store->folder_fd, "compact.tmp", 0);
+    return store->env ? 0 : gw_engine_open(store, reterr);
+}
+
+void gw_engine_give_back(struct gw_store *store)
+{
+    struct stat st;
+    /* Cutting a file to its own length frees what is allocated behind its end. */
+    if (!fstat(store->data_fd, &st) && ftruncate(store->data_fd, st.st_size))
+        return; /* then it stays allocated until the next life uses it */
 }

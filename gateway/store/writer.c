@@ -335,6 +335,15 @@ static void take_queue(struct gw_store *store)
 bool gw_writer_pass(struct gw_store *store)
 {
     bool worked = false;
+    if (atomic_load(&store->sync_failed))
+        gw_sync_try_again(store);
+    if (atomic_load(&store->sync_failed)) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "the disk does not take what was written: %s",
+                 strerror(atomic_load(&store->sync_failed)));
+        say(store, reason);
+        return false;
+    }
     if (store->stale && (store->stale = gw_logs_reload_dirty(store) != 0))
         return false;
     do {
@@ -378,8 +387,8 @@ static void wait_for_work(struct gw_store *store)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&store->lock);
-    while (!store->stopping &&
-           (store->failures || (!store->queue.first && !atomic_load(&store->wishes)))) {
+    while (!store->stopping && (store->failures || atomic_load(&store->sync_failed) ||
+                                (!store->queue.first && !atomic_load(&store->wishes)))) {
         if (ms < 0) {
             pthread_cond_wait(&store->wake, &store->lock);
         } else if (pthread_cond_timedwait(&store->wake, &store->lock, &until)) {

@@ -221,7 +221,8 @@ static ssize_t end_write(size_t event, ssize_t result)
         pthread_mutex_lock(&lock);
         if (result < 0 || (size_t)result != disk.events[event].length)
             disk.events[event].length = result < 0 ? 0 : (size_t)result;
-        disk.events[event].end = add_event((struct disk_event){.kind = DISK_END});
+        size_t end = add_event((struct disk_event){.kind = DISK_END}); /* may move the events */
+        disk.events[event].end = end;
         pthread_mutex_unlock(&lock);
     }
     errno = error;
@@ -284,13 +285,19 @@ SEEN int ftruncate64(int fd, off64_t length)
     return ftruncate(fd, length);
 }
 
+static bool is_folder(int fd)
+{
+    struct stat this, ours;
+    return fstat(fd, &this) == 0 && stat(folder, &ours) == 0 && this.st_ino == ours.st_ino &&
+           this.st_dev == ours.st_dev;
+}
+
 /* A sync of the folder is one of all names. */
 static int sync_by(int fd, int (*call)(int fd))
 {
-    struct stat stat;
     pthread_mutex_lock(&lock);
     size_t file = file_of(fd);
-    bool names = disk.on && file == DISK_NO_FILE && fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode);
+    bool names = disk.on && file == DISK_NO_FILE && is_folder(fd);
     size_t began = disk.event_count;
     pthread_mutex_unlock(&lock);
     int result = call(fd), error = errno;

@@ -36,6 +36,8 @@ enum { GW_STORE_FORMAT = 1 };
 #define GW_DISK_LOG_MAGIC    0x6c45476du /* "mGEl" */
 #define GW_DISK_CURSOR_MAGIC 0x6345476du /* "mGEc" */
 
+enum { GW_HEAD_LOG = 1, GW_HEAD_DEAD, GW_HEAD_ARCHIVE }; /* kinds of heads */
+
 #define GW_DISK_SYNCED_MAGIC 0x7345476du /* "mGEs" */
 
 /* PATH/synced: two of these, at 0 and GW_DISK_SYNCED_STEP, written in turn; the one that is whole
@@ -61,7 +63,7 @@ struct gw_disk_head {
     uint64_t targets;  /* bit n: the sink with lasting number n is to get it */
     uint64_t body_sum; /* of the bytes behind the head */
     uint32_t length;   /* of the bytes behind the head */
-    uint16_t kind;     /* 1: log, 2: dead letter, 3: archive */
+    uint16_t kind;     /* GW_HEAD_* */
     uint16_t flags;    /* of a dead letter: 1: the ledger's count of its event is its own */
     /* Which record of how many of its event; of a dead letter: the sequence it had, low and high.
      */

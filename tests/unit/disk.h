@@ -41,7 +41,3 @@ size_t disk_synced(size_t events, const char *name);
 
 /* The notes among the first `events` events, in order; position begins as 0.  false: no more. */
 bool disk_next_note(size_t events, size_t *position, uint64_t *ret_what);
-
-/* What /proc/sys/kernel/random/boot_id says from now on, where this process opens it; NULL: as it
- * is. */
-void disk_boot(const char *boot_id);

@@ -120,7 +120,7 @@ static void forget(struct mqtt_link *link, struct mqtt_parked *parked)
 }
 
 static int park(struct mqtt_link *link, struct mqtt_intake *intake,
-                const struct mg_message *message, uint64_t receipt)
+                const struct mg_message *message, uint64_t receipt, const struct mqtt_kept *entry)
 {
     struct mqtt_parked *parked = malloc(sizeof(*parked));
     mg_event *event = parked ? link->host->event_new(message) : NULL;
@@ -133,7 +133,10 @@ static int park(struct mqtt_link *link, struct mqtt_intake *intake,
         .receipt = receipt,
         .bytes = sizeof(*parked) + message->head.address.len + message->payload.len,
         .qos = message->head.qos,
+        .has_entry = entry,
     };
+    if (entry)
+        parked->entry = *entry;
     append(intake, parked);
     link->parked_count++;
     link->parked_bytes += parked->bytes;
@@ -143,14 +146,29 @@ static int park(struct mqtt_link *link, struct mqtt_intake *intake,
     return 0;
 }
 
+/* 0: the event is the core's. */
+static int ingest_parked(struct mqtt_link *link, mg_source *source, struct mqtt_parked *parked)
+{
+    const struct mg_host *host = link->host;
+    uint64_t cookie = cookie_of(parked->receipt, parked->qos);
+    if (!parked->has_entry)
+        return host->ingest_event(link->core, source, parked->event, cookie);
+    struct mg_message message = {.head = *host->event_head(parked->event),
+                                 .payload = host->event_payload(parked->event)};
+    message.properties = host->event_properties(parked->event, &message.property_count);
+    int rc = mqtt_kept_ingest(link, source, &message, cookie, &parked->entry);
+    if (!rc)
+        host->event_unref(parked->event);
+    return rc;
+}
+
 static void unpark(struct mqtt_link *link, struct mqtt_source *source)
 {
     struct mqtt_intake *intake = intake_of(link, source);
     while (intake->first && link->state == LINK_UP) {
         struct mqtt_parked *parked = intake->first;
         intake->first = parked->next;
-        if (link->host->ingest_event(link->core, source ? source->core : NULL, parked->event,
-                                     cookie_of(parked->receipt, parked->qos))) {
+        if (ingest_parked(link, source ? source->core : NULL, parked)) {
             parked->next = intake->first;
             intake->first = parked;
             if (!parked->next)
@@ -278,14 +296,18 @@ static void no_memory(struct mqtt_link *link, uint64_t receipt, uint8_t qos)
 static void ingest_held(struct mqtt_link *link, struct mqtt_source *source,
                         const struct mg_message *message, uint64_t receipt)
 {
+    const struct mqtt_client_ops *ops = link->bridge->client_ops;
     struct mqtt_intake *intake = intake_of(link, source);
-    link->bridge->client_ops->hold(link->client, receipt);
-    if (!intake->first && !link->host->ingest(link->core, source ? source->core : NULL, message,
-                                              cookie_of(receipt, message->head.qos))) {
+    struct mqtt_kept kept;
+    const struct mqtt_kept *entry =
+        link->alone && ops->entry(link->client, receipt, &kept) ? &kept : NULL;
+    ops->hold(link->client, receipt);
+    if (!intake->first && !mqtt_kept_ingest(link, source ? source->core : NULL, message,
+                                            cookie_of(receipt, message->head.qos), entry)) {
         link->received++;
         return;
     }
-    if (!park(link, intake, message, receipt))
+    if (!park(link, intake, message, receipt, entry))
         return;
     no_memory(link, receipt, message->head.qos);
 }
@@ -324,6 +346,28 @@ static int ingest_chain(struct mqtt_link *link, struct mqtt_source *source,
         link->offered_to = *position + 1;
     }
     return 0;
+}
+
+/* Whether one source gets it, so that its exchange can be kept together with its event.  Of several
+ * the first may have it when the last one gives it back; the client then keeps the exchange itself
+ * once all have accepted. */
+static bool for_one(const struct mqtt_link *link, const struct mqtt_publish *publish, bool by_id)
+{
+    size_t takers = 0;
+    if (!link->keeps_entries || publish->qos < 2)
+        return false;
+    if (!by_id && link->source_count > BY_ADDRESS_LEAST && !link->any_shared)
+        return true;
+    for (size_t i = 0; by_id && i < publish->subscription_id_count; i++) {
+        uint32_t id = publish->subscription_ids[i];
+        const struct mqtt_source *source =
+            id && id <= link->sub_count ? link->subs[id - 1].sources : NULL;
+        for (; source; source = source->next_same)
+            takers++;
+    }
+    for (size_t i = 0; !by_id && i < link->source_count; i++)
+        takers += mqtt_filter_matches(link->sources[i]->filter, publish->topic);
+    return takers == 1;
 }
 
 static int ingest_by_id(struct mqtt_link *link, const struct mqtt_publish *publish,
@@ -404,8 +448,10 @@ int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt
         }
         return 0;
     }
-    int rc = ids_fit(link, publish) ? ingest_by_id(link, publish, &message, receipt)
-                                    : ingest_by_filter(link, publish, &message, receipt);
+    bool by_id = ids_fit(link, publish);
+    link->alone = receipt && for_one(link, publish, by_id);
+    int rc = by_id ? ingest_by_id(link, publish, &message, receipt)
+                   : ingest_by_filter(link, publish, &message, receipt);
     link->stalled = rc == -EAGAIN;
     if (!link->stalled)
         link->offered_to = 0;

@@ -130,6 +130,7 @@ static const char *const counters[] = {
     [COUNT_DROPPED_AT_STOP] = "dropped_at_stop",
     [COUNT_CONNECTS] = "connects",
     [COUNT_REJECTED] = "rejected",
+    [COUNT_DOUBTFUL] = "doubtful",
     NULL,
 };
 

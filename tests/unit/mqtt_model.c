@@ -336,6 +336,10 @@ bool model_down(void)
     took(&down, (size_t)taken);
     if (c->session.answered)
         flush(c);
+    if (c->session.starved && mqtt_session_has_room(&c->session)) {
+        c->session.starved = false;
+        c->events->writable(c->arg);
+    }
     return taken > 0;
 }
 

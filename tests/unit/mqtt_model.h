@@ -5,7 +5,7 @@
 #pragma once
 #include "../../bridges/mqtt/native/mqtt_session.h"
 
-enum { MODEL_MOST = 4096, MODEL_TEXT = 16 };
+enum { MODEL_MOST = 4096, MODEL_TEXT = 24 };
 
 extern struct model {
     bool at_release;  /* passes a QoS 2 message on at PUBREL (method B of MQTT 5 §4.3.3) */

@@ -117,10 +117,11 @@ struct mqtt_session {
     /* out: sent[0 … options.in_flight_most - 1] */
     struct mqtt_sent *sent;
     uint32_t first_sent, last_sent;
-    uint32_t resend;     /* the next to be sent again on this connection, or MQTT_NO_ID */
-    uint32_t under_way;  /* QoS 1 and 2 sent on this connection, not confirmed */
-    bool starved;        /* a publish was answered -EAGAIN */
-    uint32_t connection; /* counts them */
+    uint32_t resend;      /* the next to be sent again on this connection, or MQTT_NO_ID */
+    uint32_t under_way;   /* QoS 1 and 2 sent on this connection, not confirmed */
+    bool starved;         /* a publish was answered -EAGAIN */
+    uint32_t stale_count; /* of those with stale_release */
+    uint32_t connection;  /* counts them */
     /* Those that wait for their entries: the packets, and who comes next. */
     struct mqtt_outbox waiting;
     uint32_t ready_first, ready_last;

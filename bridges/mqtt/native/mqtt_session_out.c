@@ -124,7 +124,7 @@ ptrdiff_t mqtt_session_encode(struct mqtt_session *s, struct mqtt_outbox *outbox
 
 bool mqtt_session_has_room(const struct mqtt_session *s)
 {
-    return s->state == SESSION_UP && s->resend == MQTT_NO_ID &&
+    return s->state == SESSION_UP && s->resend == MQTT_NO_ID && !s->stale_count &&
            s->outbox.unwritten < UNWRITTEN_MOST && s->outbox.held + s->waiting.held < HELD_MOST;
 }
 
@@ -264,17 +264,26 @@ int mqtt_session_pump(struct mqtt_session *s)
 
 /* The server may hold QoS 2 identifiers of a process before this one, and would take new messages
  * that use them for repetitions.  Releasing an identifier that it does not know is answered and
- * harmless (MQTT 5 §4.3.3, reason 0x92). */
+ * harmless (MQTT 5 §4.3.3, reason 0x92).  Nothing is published before all of them are answered:
+ * were this connection lost, nobody could say which message an identifier means. */
 static int release_stale(struct mqtt_session *s)
 {
     int rc = 0;
-    for (uint32_t i = 0; i < s->options.in_flight_most && !rc; i++) {
-        if (s->sent[i].kept)
-            continue; /* what the server knows of it is known here, too */
-        s->sent[i].stale_release = true;
-        rc = mqtt_session_answer(s, MQTT_PUBREL, (uint16_t)(i + 1), 0);
+    for (uint32_t i = 0; !s->connected_before && i < s->options.in_flight_most; i++) {
+        s->sent[i].stale_release = !s->sent[i].kept; /* what is kept is known here, too */
+        s->stale_count += s->sent[i].stale_release;
     }
+    for (uint32_t i = 0; s->stale_count && i < s->options.in_flight_most && !rc; i++)
+        if (s->sent[i].stale_release)
+            rc = mqtt_session_answer(s, MQTT_PUBREL, (uint16_t)(i + 1), 0);
     return rc;
+}
+
+static void forget_stale(struct mqtt_session *s)
+{
+    for (uint32_t i = 0; s->stale_count && i < s->options.in_flight_most; i++)
+        s->sent[i].stale_release = false;
+    s->stale_count = 0;
 }
 
 int mqtt_session_resume(struct mqtt_session *s, bool session_present, uint16_t alias_most)
@@ -286,6 +295,7 @@ int mqtt_session_resume(struct mqtt_session *s, bool session_present, uint16_t a
     s->under_way = 0;
     s->connection++;
     if (!session_present) {
+        forget_stale(s);
         s->ready_first = s->ready_last = MQTT_NO_ID;
         while (s->first_sent != MQTT_NO_ID) {
             uint32_t index = s->first_sent;
@@ -296,7 +306,7 @@ int mqtt_session_resume(struct mqtt_session *s, bool session_present, uint16_t a
         forget_aliases(s);
         return 0;
     }
-    if (!s->connected_before && s->options.sends_qos2) {
+    if (s->options.sends_qos2) {
         int rc = release_stale(s);
         if (rc)
             return rc;
@@ -352,6 +362,7 @@ static int completed(struct mqtt_session *s, uint32_t index, const struct mqtt_p
     uint8_t state = sent ? sent->state : FLIGHT_FREE;
     if (sent && sent->stale_release) {
         sent->stale_release = false;
+        s->stale_count--;
         return 0;
     }
     if (state == FLIGHT_RELEASED)

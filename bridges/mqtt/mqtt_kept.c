@@ -163,6 +163,8 @@ static int make_left(struct mqtt_link *link)
     link->left = calloc(link->entry_count + 1, sizeof(*link->left));
     if (!link->left)
         return -ENOMEM;
+    if (!link->entry_count)
+        return 0;
     qsort(link->entries, link->entry_count, sizeof(*link->entries), by_order);
     for (size_t i = 0; i < link->entry_count; i++) {
         const struct mqtt_kept *kept = &link->entries[i];

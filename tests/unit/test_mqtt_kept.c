@@ -684,19 +684,6 @@ static void any_step(size_t *messages, size_t most)
     }
 }
 
-#include "../../bridges/mqtt/mqtt_bridge.h"
-static void show(void)
-{
-    struct mqtt_link *link = kit_connection_context(connection);
-    fprintf(stderr, "state %d starved %d acked %u free %u left_published %u complete %u late %d linked %d waiting %zu held %u messages left %zu\n", link->state, link->starved,
-            link->acknowledged, link->free, link->left_published, link->left_complete, link->left_late, model_linked(), kit_store_waiting(host), model_held(), model_messages_left());
-    for (uint32_t i = 0; i < link->flight_count; i++)
-        if (link->flights[i].busy)
-            fprintf(stderr, "flight %u: listed %d kept %d entering %d left %d token %llu\n", i, link->flights[i].listed, link->flights[i].kept, !!link->flights[i].entering, link->flights[i].left ? (int)link->flights[i].left->state : -1, (unsigned long long)link->flights[i].token);
-    for (size_t i = 0; i < event_count; i++)
-        if (!events[i].done) fprintf(stderr, "event %zu: sent %d outcome %u kept %d\n", i, !!events[i].sent, events[i].sent ? events[i].sent->outcome : 0, events[i].sent ? events[i].sent->kept : 0);
-}
-
 static void once_at_random(uint64_t with, bool v5)
 {
     size_t messages = 0, most = 40;
@@ -725,8 +712,6 @@ static void once_at_random(uint64_t with, bool v5)
         fprintf(stderr, "seed %llu: %zu of %zu out, %zu in, %zu entries\n",
                 (unsigned long long)with, model.published_count, event_count, messages,
                 kit_store_count(host));
-        if (getenv("MQTT_SEED"))
-            show();
         CU_FAIL("not exactly once");
     }
     CU_ASSERT_EQUAL(kit_counter(instance, DOUBTFUL), 0);

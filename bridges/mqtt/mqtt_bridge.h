@@ -174,7 +174,8 @@ struct mqtt_link {
     char *client_id;
     enum mqtt_link_state state;
     bool draining, closing, reported;
-    bool keeps; /* what is not confirmed outlives a connection */
+    bool stores; /* the client acknowledges by itself what has been settled */
+    bool keeps;  /* what is not confirmed outlives a connection */
     bool connected_before;
     bool give_up;    /* an event was given back that only a new connection brings again */
     mg_timer *timer; /* what it is for depends on the state */
@@ -230,6 +231,11 @@ struct mqtt_link {
     bool left_late;                         /* their events have had their time to come */
     mg_timer *left_timer;
     bool doubt_said;
+    struct mqtt_spilled *spilled; /* in order; mqtt_spill.c */
+    uint64_t last_spilled;
+    uint64_t spilling; /* receipt of the one on its way into the store; 0: none */
+    bool spill_busy;
+    mg_timer *let_go_timer;
 };
 
 /* mqtt_link.c */
@@ -280,6 +286,7 @@ void mqtt_sources_stop(struct mqtt_link *link);
 /* mqtt_kept.c */
 /* Reads what an earlier process has left, where this connection keeps its exchanges.  0 or -ENOMEM.
  */
+bool mqtt_source_stored(const struct mqtt_link *link, const struct mqtt_source *source);
 int mqtt_kept_load(struct mqtt_link *link);
 void mqtt_kept_restore(struct mqtt_link *link); /* into the flights, which are there by now */
 void mqtt_kept_loaded(struct mqtt_link *link);  /* the client has it */
@@ -297,6 +304,14 @@ void mqtt_kept_doubt(struct mqtt_link *link); /* an event is sent anew, and may 
 /* ingest, or ingest_state where there is an entry. */
 int mqtt_kept_ingest(struct mqtt_link *link, mg_source *source, const struct mg_message *message,
                      uint64_t cookie, const struct mqtt_kept *entry);
+
+/* mqtt_spill.c */
+bool mqtt_spill_load(struct mqtt_link *link, struct mg_bytes key, struct mg_bytes value);
+/* Keeps a message that no route takes any more: settled as accepted once that is done. */
+void mqtt_spill(struct mqtt_link *link, const struct mqtt_publish *publish, uint64_t receipt);
+void mqtt_spill_offer(struct mqtt_link *link); /* to the sources */
+bool mqtt_spill_settled(struct mqtt_link *link, uint64_t cookie, uint32_t outcome);
+void mqtt_spill_fini(struct mqtt_link *link);
 
 /* mqtt_sink.c */
 int mqtt_flights_init(struct mqtt_link *link);

@@ -81,14 +81,18 @@ struct mqtt_client_options {
     const char *client_id, *user, *password;
     uint32_t session_expiry_s; /* v5 */
     uint16_t keep_alive_s;
-    uint16_t receive_maximum;         /* v5; 0: not said */
-    uint32_t max_packet;              /* v5; 0: not said */
-    uint32_t in_flight_most;          /* publish ids are below it */
-    const struct mqtt_will *will;     /* may be NULL */
-    const struct mqtt_tls *tls;       /* for mqtts and wss */
-    const struct mqtt_auth *auth;     /* v5; may be NULL */
-    uint16_t topic_aliases;           /* v5: most, either way; 0: none */
-    bool sends_qos2;                  /* some publish may be of QoS 2 */
+    uint16_t receive_maximum;     /* v5; 0: not said */
+    uint32_t max_packet;          /* v5; 0: not said */
+    uint32_t in_flight_most;      /* publish ids are below it */
+    const struct mqtt_will *will; /* may be NULL */
+    const struct mqtt_tls *tls;   /* for mqtts and wss */
+    const struct mqtt_auth *auth; /* v5; may be NULL */
+    uint16_t topic_aliases;       /* v5: most, either way; 0: none */
+    bool sends_qos2;              /* some publish may be of QoS 2 */
+    /* A client without defers_ack: receipts are not 0 for QoS 1 and 2 nevertheless, and a message
+     * is acknowledged when its receipt is settled as accepted or rejected; settled otherwise, it is
+     * offered again after a while. */
+    bool stores;
     const struct mqtt_keeper *keeper; /* NULL: the state of a session ends with the process */
 };
 
@@ -170,6 +174,9 @@ struct mqtt_client_ops {
      * mean that the server has to send it again, which it does on a new connection alone: the
      * bridge, which knows, gives this one up.  The worst of all holders counts. */
     void (*settle)(struct mqtt_client *client, uint64_t receipt, uint32_t outcome);
+    /* With `stores`: acknowledges what is not settled, since the end cannot wait any longer.  NULL:
+     * nothing to do. */
+    void (*let_go)(struct mqtt_client *client);
     void (*flush)(struct mqtt_client *client); /* writes what was published and acknowledged */
     void (*resume)(struct mqtt_client *client);
     /* Forgets what was published and not confirmed; no `confirmed` or `returned` for it. */

@@ -128,6 +128,8 @@ static void on_entry(void *arg, struct mg_bytes key, struct mg_bytes value)
     struct loading *loading = arg;
     struct mqtt_link *link = loading->link;
     struct mqtt_kept kept;
+    if (mqtt_spill_load(link, key, value))
+        return;
     if (!link->keeps_entries || !from_bytes(key, value, &kept)) {
         note_strange(loading, key);
         return;
@@ -182,8 +184,13 @@ static int make_left(struct mqtt_link *link)
 
 static bool has_store(const struct mg_host *host)
 {
-    return host->size >= offsetof(struct mg_host, ingest_state) + sizeof(host->ingest_state) &&
-           host->state_put && host->state_each && host->ingest_state;
+    return host->size >= offsetof(struct mg_host, source_stored) + sizeof(host->source_stored) &&
+           host->state_put && host->state_each && host->ingest_state && host->source_stored;
+}
+
+bool mqtt_source_stored(const struct mqtt_link *link, const struct mqtt_source *source)
+{
+    return has_store(link->host) && link->host->source_stored(source->core);
 }
 
 int mqtt_kept_load(struct mqtt_link *link)
@@ -245,6 +252,7 @@ void mqtt_kept_fini(struct mqtt_link *link)
 {
     mqtt_kept_loaded(link);
     mqtt_disarm(link, &link->left_timer);
+    mqtt_spill_fini(link);
     free(link->left);
 }
 

@@ -11,6 +11,7 @@
 
 enum {
     CLOSE_WAIT_MS = 1000,    /* for confirmations */
+    LET_GO_MS = 3000,        /* for what a client that acknowledges by itself has in hand */
     STABLE_LEAST_MS = 10000, /* a connection that lived shorter does not reset the delay */
 };
 
@@ -284,6 +285,9 @@ static int create_client(struct mqtt_link *link, struct mg_err *err)
         .sends_qos2 = sends_qos2(link),
         .keeper = link->keeps_entries ? &link->keeper : NULL,
     };
+    for (size_t i = 0; i < link->source_count && !link->bridge->client_ops->defers_ack; i++)
+        options.stores = options.stores || mqtt_source_stored(link, link->sources[i]);
+    link->stores = options.stores;
     int rc = link->bridge->client_ops->create(link->host, link->shard, &options, &events, link,
                                               &link->client, err);
     mqtt_kept_loaded(link);
@@ -367,11 +371,21 @@ void mqtt_drain(void *context)
     mqtt_sources_stop(link);
 }
 
+static void let_go(void *arg)
+{
+    struct mqtt_link *link = arg;
+    mqtt_disarm(link, &link->let_go_timer);
+    if (link->bridge->client_ops->let_go)
+        link->bridge->client_ops->let_go(link->client);
+}
+
 void mqtt_close(void *context)
 {
     struct mqtt_link *link = context;
     mqtt_drain(link);
     link->closing = true;
+    if (link->stores && link->client)
+        mqtt_arm(link, &link->let_go_timer, LET_GO_MS, let_go);
     switch (link->state) {
     case LINK_IDLE:
     case LINK_WAITING:
@@ -400,6 +414,7 @@ void mqtt_destroy(void *context)
     mqtt_disarm(link, &link->timer);
     mqtt_disarm(link, &link->deadline_timer);
     mqtt_disarm(link, &link->stall_timer);
+    mqtt_disarm(link, &link->let_go_timer);
     mqtt_kept_fini(link);
     link->state = LINK_IDLE;
     if (link->flights)

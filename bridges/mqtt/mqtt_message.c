@@ -66,6 +66,10 @@ static uint64_t cookie_of(uint64_t receipt, uint8_t qos)
 static void give_back(struct mqtt_link *link, uint64_t receipt, uint8_t qos)
 {
     const struct mqtt_client_ops *ops = link->bridge->client_ops;
+    if (link->stores) { /* it comes again by itself */
+        ops->settle(link->client, receipt, MG_RELEASED);
+        return;
+    }
     if (link->draining || link->keeps) {
         ops->settle(link->client, receipt, MG_RELEASED);
         /* Of an earlier connection it has come again already, with another receipt. */
@@ -85,6 +89,8 @@ void mqtt_settled(void *context, void *source, uint64_t cookie, uint32_t outcome
     struct mqtt_link *link = context;
     (void)source;
     (void)reason; /* the route has said it */
+    if (mqtt_spill_settled(link, cookie, outcome))
+        return;
     if (outcome == MG_RELEASED || outcome == MG_MODIFIED) {
         give_back(link, cookie >> 1, cookie & 1 ? 2 : 1);
         return;
@@ -165,7 +171,8 @@ static int ingest_parked(struct mqtt_link *link, mg_source *source, struct mqtt_
 static void unpark(struct mqtt_link *link, struct mqtt_source *source)
 {
     struct mqtt_intake *intake = intake_of(link, source);
-    while (intake->first && link->state == LINK_UP) {
+    /* A client that waits for its message ends no connection before. */
+    while (intake->first && (link->state == LINK_UP || link->stores)) {
         struct mqtt_parked *parked = intake->first;
         intake->first = parked->next;
         if (ingest_parked(link, source ? source->core : NULL, parked)) {
@@ -199,6 +206,8 @@ static void drop_parked(struct mqtt_link *link, struct mqtt_intake *intake, uint
             continue;
         }
         link->host->event_unref(parked->event);
+        if (link->stores)
+            give_back(link, parked->receipt, parked->qos);
         forget(link, parked);
     }
 }
@@ -234,7 +243,7 @@ static void go_on(struct mqtt_link *link)
 
 void mqtt_sources_stop(struct mqtt_link *link)
 {
-    if (!mqtt_session_survives(link->bridge->settings))
+    if (!mqtt_session_survives(link->bridge->settings) && !link->stores)
         link->dropped_at_stop += link->parked_count;
     drop_all_parked(link, 2);
     mqtt_disarm(link, &link->stall_timer);
@@ -276,6 +285,7 @@ void mqtt_credit(void *context, void *of, uint32_t more)
     struct mqtt_link *link = context;
     struct mqtt_source *source = of;
     (void)more;
+    mqtt_spill_offer(link);
     intake_of(link, source)->stalled_us = 0;
     unpark(link, source);
     if (!link->parked_count)
@@ -417,8 +427,12 @@ static bool ids_fit(const struct mqtt_link *link, const struct mqtt_publish *pub
 
 /* What comes while the gateway stops is not taken.  With a receipt it stays the server's, which
  * sends it again where it keeps the session. */
-static int leave(struct mqtt_link *link, uint64_t receipt)
+static int leave(struct mqtt_link *link, const struct mqtt_publish *publish, uint64_t receipt)
 {
+    if (receipt && link->stores) {
+        mqtt_spill(link, publish, receipt);
+        return 0;
+    }
     if (receipt)
         link->bridge->client_ops->hold(link->client, receipt);
     if (!receipt || !mqtt_session_survives(link->bridge->settings))
@@ -431,7 +445,7 @@ int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt
     struct mqtt_link *link = arg;
     struct mg_message message;
     if (link->draining)
-        return leave(link, receipt);
+        return leave(link, publish, receipt);
     if (receipt && !link->first_receipt)
         link->first_receipt = receipt;
     if (receipt && (link->parked_count >= PARKED_MOST || link->parked_bytes >= PARKED_BYTES_MOST)) {

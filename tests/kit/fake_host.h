@@ -165,6 +165,8 @@ bool kit_is_sendable(void *sink); /* done: a call came after the last -EAGAIN of
  * What the module puts, ingests with state and settles is on its way, by turns of the loop, until
  * it is committed. */
 void kit_store_open(struct kit_host *host);
+/* Before begin: a stored route takes events of this source. */
+void kit_source_stored(mg_source *source);
 /* Commits the oldest `turns` turns (0: all there are), done callbacks included; events of
  * ingest_state are `kept` then, and so are settlements.  false: there was nothing.  An event of
  * ingest_state that is settled as accepted is committed first, with all before it. */

@@ -69,6 +69,7 @@ struct mg_source {
     char *address;
     void *object;     /* the module's */
     uint32_t in_hand; /* under the host's lock */
+    bool stored;
 };
 
 struct mg_sink {

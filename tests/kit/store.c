@@ -273,8 +273,19 @@ bool kit_store_turn(struct kit_host *host)
     return host->store.automatic && kit_store_commit(host, 0);
 }
 
+static bool source_stored(const mg_source *source)
+{
+    return source->stored;
+}
+
+void kit_source_stored(mg_source *source)
+{
+    source->stored = true;
+}
+
 void kit_store_fill(struct mg_host *table)
 {
+    table->source_stored = source_stored;
     table->state_put = state_put;
     table->state_each = state_each;
     table->ingest_state = ingest_state;

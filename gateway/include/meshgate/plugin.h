@@ -340,6 +340,8 @@ struct mg_host {
      * the event where one stored route takes it. */
     int (*ingest_state)(mg_connection *, mg_source *, const struct mg_message *, uint64_t cookie,
                         struct mg_bytes key, struct mg_bytes value); /* SHARD */
+    /* Whether some stored route takes events of this source: known from begin on, and for good. */
+    bool (*source_stored)(const mg_source *); /* ANY */
 };
 
 /* ---- what a module declares ----------------------------------------------------------------- */

@@ -62,12 +62,14 @@ static void kept(void *arg)
 void mqtt_spill(struct mqtt_link *link, const struct mqtt_publish *publish, uint64_t receipt)
 {
     const struct mqtt_client_ops *ops = link->bridge->client_ops;
+    struct mqtt_publish plain = *publish;
+    plain.subscription_id_count = 0; /* they mean nothing to another process */
     uint8_t key[KEY_BYTES];
-    size_t most = (size_t)mqtt_publish_size(publish, true) + TIME_BYTES;
+    size_t most = (size_t)mqtt_publish_size(&plain, true) + TIME_BYTES;
     uint8_t *value = malloc(most);
     ops->hold(link->client, receipt);
     size_t length =
-        value ? mqtt_publish_encode(publish, 1, 0, true, value + TIME_BYTES, most - TIME_BYTES) : 0;
+        value ? mqtt_publish_encode(&plain, 1, 0, true, value + TIME_BYTES, most - TIME_BYTES) : 0;
     if (!length || length > most - TIME_BYTES) {
         free(value);
         failed(link, receipt);

@@ -136,6 +136,7 @@ void kit_settle_when(struct kit_host *host, enum kit_settle_when when, uint32_t 
 void kit_settle(struct kit_host *host, size_t index, uint32_t outcome, const char *reason);
 /* Further ingests answer this negative errno and take nothing; 0: normal again. */
 void kit_ingest_answer(struct kit_host *host, int answer);
+size_t kit_refused_count(struct kit_host *host); /* ingests that took nothing */
 
 /* One send; the settlement is found under the token.  token 0 in: best effort. */
 struct kit_sent {

@@ -177,6 +177,7 @@ struct kit_host {
     enum kit_settle_when settle_when;
     uint32_t settle_outcome;
     int ingest_answer;
+    size_t refused;
 
     struct kit_store store;
 

@@ -35,6 +35,7 @@ static int take_event(mg_connection *connection, mg_source *source, mg_event *ev
         *host->ingested_last = entry;
         host->ingested_last = &entry->next;
     }
+    host->refused += answer != 0;
     pthread_mutex_unlock(&host->lock);
     if (answer) {
         free(entry);
@@ -178,6 +179,14 @@ void kit_settle(struct kit_host *host, size_t index, uint32_t outcome, const cha
         settle_entry(host, entry, outcome, reason);
     else
         kit_fault(host, "(test) kit_settle: no event %zu", index);
+}
+
+size_t kit_refused_count(struct kit_host *host)
+{
+    pthread_mutex_lock(&host->lock);
+    size_t count = host->refused;
+    pthread_mutex_unlock(&host->lock);
+    return count;
 }
 
 void kit_ingest_answer(struct kit_host *host, int answer)

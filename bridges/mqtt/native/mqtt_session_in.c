@@ -24,18 +24,100 @@ static uint8_t worse(uint8_t a, uint32_t b)
     return weight[a] >= weight[b] ? a : (uint8_t)b;
 }
 
-static bool is_received(const struct mqtt_session *s, uint16_t id)
+static bool is_marked(const uint64_t *bits, uint16_t id)
 {
-    return s->received && s->received[id >> 6] >> (id & 63) & 1;
+    return bits && bits[id >> 6] >> (id & 63) & 1;
 }
 
-static void mark_received(struct mqtt_session *s, uint16_t id, bool received)
+static void mark(uint64_t *bits, uint16_t id, bool set)
 {
     uint64_t bit = UINT64_C(1) << (id & 63);
-    if (received)
-        s->received[id >> 6] |= bit;
-    else if (s->received)
-        s->received[id >> 6] &= ~bit;
+    if (set)
+        bits[id >> 6] |= bit;
+    else if (bits)
+        bits[id >> 6] &= ~bit;
+}
+
+/* ---- entries, with a keeper ----------------------------------------------------------------- */
+
+static bool has_entries(const struct mqtt_session *s, uint8_t qos)
+{
+    return s->options.keeper && qos == 2;
+}
+
+static struct mqtt_kept entry_of(const struct mqtt_receipt *receipt)
+{
+    return (struct mqtt_kept){
+        .id = receipt->id, .phase = MQTT_KEPT_RECEIVED, .what = receipt->hash};
+}
+
+static int remove_entry(struct mqtt_session *s, uint16_t id,
+                        void (*then)(struct mqtt_session *s, const struct mqtt_keeping *keeping),
+                        uint64_t number)
+{
+    const struct mqtt_kept kept = {.id = id, .phase = MQTT_KEPT_RECEIVED};
+    int rc = mqtt_session_keep(s, &kept, true, then, number, s->connection);
+    if (!rc && !then)
+        mark(s->entered, id, false);
+    return rc;
+}
+
+static int acknowledge_settled(struct mqtt_session *s);
+
+static void on_entry_kept(struct mqtt_session *s, const struct mqtt_keeping *keeping)
+{
+    uint64_t number = keeping->number;
+    if (number >= s->receipt_first && number < s->receipt_next) {
+        receipt_at(s, number)->entry = ENTRY_DONE;
+        acknowledge_settled(s); /* without memory it goes with the next one */
+        return;
+    }
+    for (size_t i = 0; i < s->carried_count; i++)
+        if (s->carried[i].receipt == number)
+            s->carried[i].what.entry = ENTRY_DONE;
+}
+
+/* A refusal ends the exchange (MQTT 5 §4.3.3); 3.1.1 cannot say one. */
+static bool is_refusal(const struct mqtt_session *s, const struct mqtt_receipt *receipt)
+{
+    return receipt->outcome == MG_REJECTED && s->options.v5;
+}
+
+/* All have let it go: its entry follows.  What cannot be written for want of memory is tried again
+ * when its turn to be acknowledged comes. */
+static void settle_entry(struct mqtt_session *s, struct mqtt_receipt *receipt, uint64_t number)
+{
+    if (!has_entries(s, receipt->qos) || receipt->entry >= ENTRY_WAITS)
+        return;
+    const struct mqtt_kept kept = entry_of(receipt);
+    bool with_event = receipt->entry == ENTRY_WITH_EVENT;
+    if (receipt->outcome >= MG_RELEASED) {
+        if (with_event && !remove_entry(s, receipt->id, NULL, 0))
+            receipt->entry = ENTRY_NONE;
+    } else if (is_refusal(s, receipt)) {
+        if (!with_event)
+            receipt->entry = ENTRY_DONE;
+        else if (!remove_entry(s, receipt->id, on_entry_kept, number))
+            receipt->entry = ENTRY_WAITS;
+    } else if (with_event && receipt->outcome == MG_ACCEPTED) {
+        receipt->entry = ENTRY_DONE;
+    } else if (!mqtt_session_keep(s, &kept, false, on_entry_kept, number, 0)) {
+        receipt->entry = ENTRY_WAITS;
+        mark(s->entered, receipt->id, true);
+    }
+}
+
+bool mqtt_session_entry(struct mqtt_session *s, uint64_t number, struct mqtt_kept *ret_kept)
+{
+    if (number < s->receipt_first || number >= s->receipt_next)
+        return false;
+    struct mqtt_receipt *receipt = receipt_at(s, number);
+    if (!has_entries(s, receipt->qos))
+        return false;
+    receipt->entry = ENTRY_WITH_EVENT;
+    mark(s->entered, receipt->id, true);
+    *ret_kept = entry_of(receipt);
+    return true;
 }
 
 /* ---- acknowledging -------------------------------------------------------------------------- */
@@ -45,8 +127,9 @@ static int acknowledge(struct mqtt_session *s, const struct mqtt_receipt *receip
     uint8_t reason = receipt->outcome == MG_REJECTED ? REASON_NOT_TAKEN : 0;
     if (receipt->qos == 1)
         return mqtt_session_answer(s, MQTT_PUBACK, receipt->id, reason);
-    /* A PUBREC with an error ends the exchange (MQTT 5 §4.3.3); 3.1.1 cannot say one. */
-    mark_received(s, receipt->id, !reason || !s->options.v5);
+    mark(s->received, receipt->id, !is_refusal(s, receipt));
+    if (is_refusal(s, receipt))
+        mark(s->entered, receipt->id, false);
     return mqtt_session_answer(s, MQTT_PUBREC, receipt->id, reason);
 }
 
@@ -54,8 +137,11 @@ static int acknowledge(struct mqtt_session *s, const struct mqtt_receipt *receip
 static int acknowledge_settled(struct mqtt_session *s)
 {
     while (s->state == SESSION_UP && s->receipt_first < s->receipt_next) {
-        const struct mqtt_receipt *first = receipt_at(s, s->receipt_first);
+        struct mqtt_receipt *first = receipt_at(s, s->receipt_first);
         if (first->holds || first->outcome >= MG_RELEASED)
+            return 0;
+        settle_entry(s, first, s->receipt_first);
+        if (has_entries(s, first->qos) && first->entry != ENTRY_DONE)
             return 0;
         int rc = acknowledge(s, first);
         if (rc)
@@ -75,8 +161,19 @@ static void let_go(struct mqtt_session *s, uint64_t number, uint32_t outcome)
 {
     struct mqtt_receipt *receipt = receipt_at(s, number);
     receipt->outcome = worse(receipt->outcome, outcome);
-    if (receipt->holds && --receipt->holds == 0 && number == s->receipt_first)
+    if (!receipt->holds || --receipt->holds)
+        return;
+    settle_entry(s, receipt, number);
+    if (number == s->receipt_first)
         acknowledge_settled(s); /* without memory it stays, and goes with the next one */
+}
+
+/* An exchange that the server has forgotten: what was kept with the event goes, unless another one
+ * uses the identifier by now. */
+static void settle_void(struct mqtt_session *s, const struct mqtt_receipt *receipt)
+{
+    if (!is_marked(s->entered, receipt->id))
+        remove_entry(s, receipt->id, NULL, 0);
 }
 
 static void settle_carried(struct mqtt_session *s, uint64_t number, uint32_t outcome)
@@ -90,7 +187,12 @@ static void settle_carried(struct mqtt_session *s, uint64_t number, uint32_t out
             return;
         uint64_t now = carried->now;
         uint8_t worst = carried->what.outcome;
-        if (now || worst >= MG_RELEASED) /* to be taken anew when it is repeated */
+        bool is_void = carried->is_void;
+        if (is_void)
+            settle_void(s, &carried->what);
+        else if (!now && carried->what.entry == ENTRY_WITH_EVENT)
+            settle_entry(s, &carried->what, number);
+        if (now || is_void || worst >= MG_RELEASED) /* to be taken anew when it is repeated */
             *carried = s->carried[--s->carried_count];
         if (now)
             let_go(s, now, worst);
@@ -145,22 +247,25 @@ static int new_receipt(struct mqtt_session *s, const struct mqtt_packet *packet,
 static int repeated(struct mqtt_session *s, const struct mqtt_packet *packet, uint64_t hash)
 {
     uint64_t number = s->receipt_next;
-    if (is_received(s, packet->id)) {
+    if (is_marked(s->received, packet->id)) {
         int rc = new_receipt(s, packet, hash);
         if (rc)
             return rc;
+        receipt_at(s, number)->entry = ENTRY_DONE;
         let_go(s, number, MG_ACCEPTED);
         return 1;
     }
     for (size_t i = 0; i < s->carried_count; i++) {
         struct mqtt_carried *carried = &s->carried[i];
-        if (carried->now || carried->what.id != packet->id || carried->what.hash != hash ||
-            !packet->publish.dup)
+        if (carried->now || carried->is_void || carried->what.id != packet->id ||
+            carried->what.hash != hash || !packet->publish.dup)
             continue;
         int rc = new_receipt(s, packet, hash);
         if (rc)
             return rc;
         carried->now = number;
+        if (carried->what.entry != ENTRY_WAITS) /* else it is written once more */
+            receipt_at(s, number)->entry = carried->what.entry;
         if (!carried->what.holds) {
             uint8_t outcome = carried->what.outcome;
             *carried = s->carried[--s->carried_count];
@@ -169,6 +274,14 @@ static int repeated(struct mqtt_session *s, const struct mqtt_packet *packet, ui
         return 1;
     }
     return 0;
+}
+
+/* What is here of that identifier and waits for nothing but its repetition does not come again. */
+static void forget_carried(struct mqtt_session *s, uint16_t id)
+{
+    for (size_t i = s->carried_count; i-- > 0;)
+        if (s->carried[i].what.id == id && !s->carried[i].what.holds && !s->carried[i].now)
+            s->carried[i] = s->carried[--s->carried_count];
 }
 
 /* ---- topic aliases of the server ------------------------------------------------------------ */
@@ -230,6 +343,10 @@ static int receive_qos2(struct mqtt_session *s, const struct mqtt_packet *packet
         s->received = calloc(65536 / 64, sizeof(*s->received));
     if (!s->received)
         return -ENOMEM;
+    if (s->options.keeper && !s->entered)
+        s->entered = calloc(65536 / 64, sizeof(*s->entered));
+    if (s->options.keeper && !s->entered)
+        return -ENOMEM;
     *ret_hash = mqtt_hash(mqtt_hash(1, publish->topic.at, publish->topic.len), publish->payload.at,
                           publish->payload.len) |
                 1;
@@ -249,26 +366,77 @@ int mqtt_session_message(struct mqtt_session *s, struct mqtt_packet *packet)
     rc = packet->publish.qos == 2 ? receive_qos2(s, packet, &hash) : 0;
     if (rc)
         return rc > 0 ? 0 : rc;
+    if (hash && s->carried_count)
+        forget_carried(s, packet->id); /* the server uses the identifier anew */
     rc = new_receipt(s, packet, hash);
     return rc ? rc : offer(s, packet, s->receipt_next - 1);
 }
 
+static void on_entry_removed(struct mqtt_session *s, const struct mqtt_keeping *keeping)
+{
+    uint16_t id = (uint16_t)keeping->number;
+    mark(s->entered, id, false);
+    if (s->state == SESSION_UP && s->connection == keeping->life)
+        mqtt_session_answer(s, MQTT_PUBCOMP, id, 0); /* without memory: when PUBREL is repeated */
+}
+
 int mqtt_session_release(struct mqtt_session *s, const struct mqtt_packet *packet)
 {
-    bool known = is_received(s, packet->id);
-    mark_received(s, packet->id, false);
+    bool known = is_marked(s->received, packet->id);
+    forget_carried(s, packet->id);
+    if (is_marked(s->entered, packet->id)) {
+        int rc = remove_entry(s, packet->id, on_entry_removed, packet->id);
+        if (!rc)
+            mark(s->received, packet->id, false);
+        return rc;
+    }
+    mark(s->received, packet->id, false);
     return mqtt_session_answer(s, MQTT_PUBCOMP, packet->id, known ? 0 : 0x92);
 }
 
-/* ---- between connections -------------------------------------------------------------------- */
+/* ---- between connections and processes ------------------------------------------------------ */
+
+int mqtt_session_restore_in(struct mqtt_session *s, const struct mqtt_kept *kept)
+{
+    if (!s->entered)
+        s->entered = calloc(65536 / 64, sizeof(*s->entered));
+    struct mqtt_carried *grown = realloc(s->carried, (s->carried_count + 1) * sizeof(*s->carried));
+    if (grown)
+        s->carried = grown;
+    if (!grown || !s->entered)
+        return -ENOMEM;
+    s->carried_capacity = s->carried_count + 1;
+    s->carried[s->carried_count++] = (struct mqtt_carried){.what = {.id = kept->id,
+                                                                    .qos = 2,
+                                                                    .outcome = MG_ACCEPTED,
+                                                                    .entry = ENTRY_DONE,
+                                                                    .hash = kept->what}};
+    mark(s->entered, kept->id, true);
+    return 0;
+}
+
+/* The server has forgotten the session: so are its identifiers here.  What is in hand goes on. */
+static void forget_all(struct mqtt_session *s)
+{
+    size_t left = 0;
+    for (uint32_t id = 0; s->entered && id < 65536; id++)
+        if (is_marked(s->entered, (uint16_t)id))
+            remove_entry(s, (uint16_t)id, NULL, 0);
+    for (size_t i = 0; i < s->carried_count; i++) {
+        struct mqtt_carried *carried = &s->carried[i];
+        carried->is_void = true;
+        if (carried->what.holds && carried->what.entry == ENTRY_WITH_EVENT)
+            s->carried[left++] = *carried;
+    }
+    s->carried_count = left;
+    free(s->received);
+    s->received = NULL;
+}
 
 void mqtt_session_in_resume(struct mqtt_session *s, bool session_present)
 {
-    if (session_present)
-        return;
-    s->carried_count = 0;
-    free(s->received);
-    s->received = NULL;
+    if (!session_present)
+        forget_all(s);
 }
 
 static void carry(struct mqtt_session *s, uint64_t number)
@@ -294,7 +462,7 @@ void mqtt_session_in_end(struct mqtt_session *s)
         receipt_at(s, s->receipt_next - 1)->outcome = MG_RELEASED; /* perhaps half delivered */
     for (uint64_t i = s->receipt_first; mqtt_session_kept(s) && i < s->receipt_next; i++) {
         const struct mqtt_receipt *receipt = receipt_at(s, i);
-        bool is_known = is_received(s, receipt->id) && receipt->qos == 2;
+        bool is_known = is_marked(s->received, receipt->id) && receipt->qos == 2;
         for (size_t c = 0; c < before && !is_known; c++)
             is_known = s->carried[c].now == i;
         if (receipt->qos == 2 && !is_known && receipt->outcome < MG_RELEASED)
@@ -315,5 +483,6 @@ void mqtt_session_in_fini(struct mqtt_session *s)
     free(s->topics);
     free(s->receipts);
     free(s->received);
+    free(s->entered);
     free(s->carried);
 }

@@ -25,6 +25,7 @@ int gw_gateway_create(const struct gw_model *model, struct gw_gateway **ret_gate
     if (!g)
         return -ENOMEM;
     g->model = model;
+    g->lane_most = GW_LANE_MOST;
     gw_host_fill(&g->host);
     running = g;
     int error = gw_build(g, reterr);
@@ -254,6 +255,7 @@ static void release_shard(mg_shard *shard, void *arg)
     struct counting *n = arg;
     for (size_t r = 0; r < n->gateway->model->route_count; r++) {
         struct gw_part *part = &n->gateway->routes[r].parts[shard->index];
+        part->releasing = true;
         for (; part->oldest; n->in_hand++)
             gw_passage_release_shard(part->oldest, "drain", "the gateway stops");
     }

@@ -52,6 +52,7 @@ struct gw_part {
     struct gw_ledger ledger;
     struct gw_passage *oldest, *newest;        /* alive, in order of arrival */
     struct gw_passage *first_step, *last_step; /* in steps: they leave in this order */
+    bool releasing; /* all of them go back: none may overtake one that went back before it */
     void **step_contexts;                      /* one for each step */
     uint64_t matched;                          /* number of the arrival that met this route last */
     int64_t log_second_us;
@@ -356,7 +357,10 @@ struct gw_gateway {
     struct gw_store *store;       /* NULL: none */
     struct gw_poison *poison;     /* events that were in a step when the process died; NULL: none */
     size_t poison_count;
+    uint32_t lane_most; /* legs of one stored lane in memory; the rest stays in the store */
 };
+
+enum { GW_LANE_MOST = 4096 };
 
 /* build.c */
 int gw_build(struct gw_gateway *gateway, struct mg_err *err);

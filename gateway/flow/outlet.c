@@ -94,8 +94,13 @@ void gw_outlet_take_shard(struct mg_sink *k, struct gw_leg *leg, bool again)
 void gw_outlet_offer_shard(struct mg_sink *k, struct gw_leg *leg)
 {
     struct gw_outlet *o = k->outlet;
-    if (leg->sequence == o->next && !o->reading && !o->draining && o->in_hand < GW_IN_HAND_MOST &&
-        o->bytes < GW_BYTES_MOST) {
+    if (leg->state == GW_LEG_DONE) {
+        o->next += leg->sequence == o->next && !o->reading; /* else the read passes over it */
+        gw_passage_unref(leg->passage);
+        return;
+    }
+    if (leg->sequence == o->next && !o->reading && !o->draining &&
+        o->in_hand < k->route->gateway->lane_most && o->bytes < GW_BYTES_MOST) {
         o->next++;
         gw_outlet_take_shard(k, leg, false);
         return;

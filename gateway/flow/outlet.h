@@ -3,8 +3,9 @@
 #pragma once
 #include "flow/internal.h"
 
-/* Legs of one lane that are in memory, whichever is reached first: the rest waits in the store. */
-enum { GW_IN_HAND_MOST = 4096, GW_BYTES_MOST = 8 << 20 };
+/* Of one lane's legs in memory; how many legs, says gw_gateway.lane_most.  Whichever is reached first:
+ * the rest waits in the store. */
+enum { GW_BYTES_MOST = 8 << 20 };
 
 /* outlet.c */
 void gw_outlet_take_shard(struct mg_sink *sink, struct gw_leg *leg, bool again);

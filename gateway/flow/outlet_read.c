@@ -66,7 +66,6 @@ static void reading_done(void *arg)
     struct gw_reading *r = arg;
     struct mg_sink *k = r->sink;
     struct gw_outlet *o = k->outlet;
-    o->reading = false;
     note_progress(o, r);
     for (struct gw_leg *leg = r->first, *next; leg; leg = next) {
         next = leg->next;
@@ -76,6 +75,9 @@ static void reading_done(void *arg)
         else
             gw_outlet_take_shard(k, leg, r->key != 0);
     }
+    /* Not before: a leg that leaves at once would begin the next read while this one's are not
+     * counted yet. */
+    o->reading = false;
     int error = r->error;
     free(r);
     if (error)
@@ -103,7 +105,7 @@ static void start_reading(struct mg_sink *k, uint64_t from, uint64_t end, uint64
                              .end = end,
                              .next = from,
                              .key = key,
-                             .most = GW_IN_HAND_MOST - o->in_hand,
+                             .most = k->route->gateway->lane_most - o->in_hand,
                              .most_bytes = GW_BYTES_MOST - o->bytes};
     r->last = &r->first;
     o->reading = true;
@@ -122,15 +124,20 @@ static struct gw_spilled *readable_key(const struct gw_outlet *o)
     return s;
 }
 
+static bool half_full(const struct gw_outlet *o)
+{
+    return o->in_hand > o->sink->route->gateway->lane_most / 2 || o->bytes > GW_BYTES_MOST / 2;
+}
+
 void gw_outlet_read_shard(struct mg_sink *k)
 {
     struct gw_outlet *o = k->outlet;
     if (o->reading || o->draining)
         return;
-    bool full = o->in_hand > GW_IN_HAND_MOST / 2 || o->bytes > GW_BYTES_MOST / 2;
+    bool full = half_full(o);
     if (full && o->held && !k->first_waiting && !k->sent) {
         gw_keys_spill_held(o); /* nothing moves but what is held */
-        full = o->in_hand > GW_IN_HAND_MOST / 2 || o->bytes > GW_BYTES_MOST / 2;
+        full = half_full(o);
     }
     if (full)
         return;

@@ -21,7 +21,7 @@ static void enter_queue(struct gw_passage *p)
 
 static void stage_ready(struct gw_part *part)
 {
-    while (part->first_step && part->first_step->stage == GW_STEPPED) {
+    while (part->first_step && part->first_step->stage == GW_STEPPED && !part->releasing) {
         struct gw_passage *p = part->first_step;
         gw_passage_hold_shard(p);
         part->first_step = p->after;

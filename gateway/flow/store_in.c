@@ -234,8 +234,31 @@ static void offer_legs(struct gw_passage *p)
     for (size_t i = 0; i < p->leg_count; i++) {
         struct gw_leg *leg = &p->legs[i];
         leg->sequence = p->staging.append.first_sequence + i / sinks;
+        if (p->staging.append.refused >> (i % sinks) & 1)
+            leg->state = GW_LEG_DONE; /* a full backlog did not let it in */
         gw_passage_ref(p);
         gw_shard_post(leg->sink->connection->shard, &leg->task);
+    }
+}
+
+/* The store has answered for a passage that is still in hand. */
+static void answered(struct gw_passage *p)
+{
+    struct gw_staging *s = &p->staging;
+    struct gw_arrival_state *state = p->arrival->state;
+    if (s->append.op.error) {
+        gw_passage_release_shard(p, "stage", "the store was closed before it had the event");
+    } else if (s->append.duplicate) {
+        if (state)
+            state->handed = false; /* nothing was kept */
+        gw_route_log_shard(p->route, p->shard, MG_DEBUG, "duplicate, not sent again", p->events[0],
+                           p->event_id, "stage", NULL);
+        gw_passage_moved_shard(p);
+    } else {
+        if (state)
+            state->kept = state->handed;
+        offer_legs(p);
+        gw_passage_moved_shard(p);
     }
 }
 
@@ -243,26 +266,14 @@ static void run_kept(mg_shard *shard, struct gw_task *task)
 {
     (void)shard;
     struct gw_passage *p = passage_of(task);
-    struct gw_staging *s = &p->staging;
     gw_staging_free(p);
-    gw_passage_hold_shard(p);
-    if (p->ended) {
-        /* Given back at the end of a drain: it may come again, and the log has it all the same. */
-    } else if (s->append.op.error) {
-        gw_passage_release_shard(p, "stage", "the store was closed before it had the event");
-    } else if (s->append.duplicate) {
-        if (p->arrival->state)
-            p->arrival->state->handed = false; /* nothing was kept */
-        gw_route_log_shard(p->route, p->shard, MG_DEBUG, "duplicate, not sent again", p->events[0],
-                           p->event_id, "stage", NULL);
-        gw_passage_moved_shard(p);
-    } else {
-        if (p->arrival->state)
-            p->arrival->state->kept = p->arrival->state->handed;
-        offer_legs(p);
-        gw_passage_moved_shard(p);
+    /* Else it was given back at the end of a drain, and its holds are gone: it may come again, and
+     * the log has it all the same. */
+    if (!p->ended) {
+        gw_passage_hold_shard(p);
+        answered(p);
+        gw_passage_drop_shard(p);
     }
-    gw_passage_drop_shard(p);
     gw_passage_unref(p); /* the store's */
 }
 
@@ -318,14 +329,12 @@ static void run_buried(mg_shard *shard, struct gw_task *task)
     free((char *)(uintptr_t)s->bury.step);
     int error = s->bury.op.error;
     gw_staging_free(p);
-    gw_passage_hold_shard(p);
     if (!p->ended && error)
         gw_passage_end_shard(p, GW_RETURNED, MG_RELEASED, "stage",
                              "the store was closed before it had the dead letter");
     else if (!p->ended)
         gw_passage_moved_shard(p);
-    gw_passage_drop_shard(p);
-    gw_passage_unref(p);
+    gw_passage_unref(p); /* the store's */
 }
 
 bool gw_passage_bury_shard(struct gw_passage *p, const char *step, const char *reason)

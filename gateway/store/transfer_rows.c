@@ -41,7 +41,6 @@ static const struct gw_row_field ledger[] = {
 static const struct gw_row_field cursor[] = {
     SINK_KEY,
     {"first", GW_ROW_U64, false, offsetof(struct gw_disk_cursor, first)},
-    {"loaded", GW_ROW_U64, false, offsetof(struct gw_disk_cursor, loaded)},
     {"count", GW_ROW_U64, false, offsetof(struct gw_disk_cursor, count)},
     {"bytes", GW_ROW_U64, false, offsetof(struct gw_disk_cursor, bytes)},
     {"commit", GW_ROW_U64, false, offsetof(struct gw_disk_cursor, commit)},

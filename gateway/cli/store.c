@@ -183,7 +183,7 @@ static int compact(const char *folder)
 {
     struct mg_err err = {{0}, NULL};
     uint64_t before = 0, after = 0;
-    int error = gw_store_compact(folder, &before, &after, &err);
+    int error = gw_store_compact(folder, gw_cli_store_found, NULL, &before, &after, &err);
     if (error)
         return failed("compact", error, &err);
     printf("%s: %" PRIu64 " bytes, now %" PRIu64 "\n", folder, before, after);

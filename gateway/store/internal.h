@@ -237,7 +237,7 @@ void gw_engine_read_end(struct gw_store *store, MDB_txn *txn);
 int gw_recover(struct gw_store *store, struct mg_err *reterr);
 
 /* space.c: a file that is mostly free pages, at open. */
-int gw_engine_compact(struct gw_store *store, struct mg_err *reterr);
+int gw_engine_compact(struct gw_store *store, bool always, struct mg_err *reterr);
 /* At the end: space that was kept ready. */
 void gw_engine_give_back(struct gw_store *store);
 

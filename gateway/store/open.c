@@ -249,7 +249,7 @@ int gw_store_open(const struct gw_store_settings *settings, const struct gw_stor
     if (!error)
         error = gw_engine_open(store, reterr);
     if (!error && !store->read_only)
-        error = gw_engine_compact(store, reterr);
+        error = gw_engine_compact(store, options && options->compact, reterr);
     if (!error)
         error = load(store, reterr);
     if (!error)

@@ -34,6 +34,7 @@ struct gw_store_settings {
 struct gw_store_options {
     bool manual; /* no thread: operations are run by gw_store_turn (simulation, tests, the CLI) */
     bool read_only;           /* verify and export of a store that nobody runs */
+    bool compact;             /* written anew without its free pages, however few they are */
     int64_t (*wall_us)(void); /* NULL: the clock of the machine */
     const char *boot_id;      /* NULL: the kernel's; another one than before means a power cut */
 };

@@ -114,6 +114,42 @@ static bool is_empty(const char *folder)
     return empty && access(path, F_OK) < 0;
 }
 
+static void a_compacted_store_is_smaller_and_the_same(void)
+{
+    struct rig rig;
+    struct kit_random random;
+    struct world_missing before, after;
+    struct mg_err err = {{0}, NULL};
+    uint64_t large = 0, small = 0, again = 0;
+    kit_random_seed(&random, 2);
+    rig_init(&rig);
+    world_make(&rig, &random, 700);
+    for (uint64_t sequence = 1; sequence <= 600; sequence++)
+        for (uint32_t sink = 0; sink < WORLD_SINKS; sink++)
+            rig_settle(&rig, WORLD_LOGS - 1, sink, sequence, GW_TERM_DELIVERED);
+    world_look(&rig, &before);
+    CU_ASSERT_EQUAL(gw_store_compact(rig.path, NULL, NULL, &large, &small, &err), -EBUSY);
+    rig_close(&rig);
+    CU_ASSERT_EQUAL(gw_store_compact(rig.path, NULL, NULL, &large, &small, &err), 0);
+    CU_ASSERT(small < large);
+    verify(rig.path);
+    CU_ASSERT_EQUAL(findings, 0);
+    world_open(&rig);
+    world_look(&rig, &after);
+    CU_ASSERT_EQUAL(world_lost(&before, &after), 0);
+    CU_ASSERT_EQUAL(world_lost(&after, &before), 0);
+    CU_ASSERT_EQUAL(after.dead, before.dead);
+    CU_ASSERT_EQUAL(after.archived, before.archived);
+    CU_ASSERT_EQUAL(after.states, before.states);
+    CU_ASSERT_EQUAL(after.doubtful, before.doubtful);
+    for (uint32_t i = 0; i < WORLD_LOGS; i++)
+        CU_ASSERT(rig_balances(&rig, i));
+    world_missing_fini(&before);
+    world_missing_fini(&after);
+    rig_remove(&rig);
+    CU_ASSERT_EQUAL(gw_store_compact(rig.path, NULL, NULL, &large, &again, &err), -ENOENT);
+}
+
 static void wrong_lines_are_refused_by_number(void)
 {
     static const char head[] =
@@ -231,6 +267,7 @@ int main(void)
 {
     return kit_main("store_transfer",
                     (const struct kit_test[]){{KIT_TEST(an_export_imported_is_the_same_store)},
+                                              {KIT_TEST(a_compacted_store_is_smaller_and_the_same)},
                                               {KIT_TEST(wrong_lines_are_refused_by_number)},
                                               {KIT_TEST(an_import_leaves_a_store_alone)},
                                               {KIT_TEST(verify_finds_flipped_bits)},

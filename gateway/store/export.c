@@ -2,6 +2,7 @@
 /* Writes every row of a store as a line of JSON, all as of one commit. */
 #include "store/internal.h"
 #include "store/record_json.h"
+#include "store/rows.h"
 #include "store/transfer.h"
 #include "store/transfer_rows.h"
 #include <errno.h>
@@ -140,9 +141,14 @@ struct table {
 
 static void put_state(struct export *x, MDB_val key, MDB_val value)
 {
+    struct mg_bytes name = {key.mv_data, key.mv_size}, content;
+    if (!gw_rows_read_state(name, (struct mg_bytes){value.mv_data, value.mv_size}, &content)) {
+        x->damaged++;
+        return;
+    }
     line(x, "state",
-         json_pack("{s:o, s:o}", "key", gw_json_text(key.mv_data, key.mv_size), "value",
-                   gw_json_base64(value.mv_data, value.mv_size)));
+         json_pack("{s:o, s:o}", "key", gw_json_text(name.at, name.len), "value",
+                   gw_json_base64(content.at, content.len)));
 }
 
 static void put_row(struct export *x, const struct table *table, MDB_val key, MDB_val value)

@@ -5,6 +5,7 @@
 #include "store/format.h"
 #include "store/rebuild.h"
 #include "store/record_json.h"
+#include "store/rows.h"
 #include "store/salvage_scan.h"
 #include "store/transfer.h"
 #include "store/transfer_rows.h"
@@ -123,8 +124,10 @@ static int take_state(struct import *x, json_t *json)
          gw_json_take_text(&reader, json_object_get(json, "key"), &key) ||
          gw_json_take_bytes(&reader, NULL, json_object_get(json, "value"), false, &value)))
         error = wrong(x, "a state has a key, and a value in base64");
-    if (!error)
-        error = put(x, "state", false, bytes(key.at, key.len), value, bytes(NULL, 0));
+    if (!error) {
+        uint64_t sum = gw_rows_state_sum(bytes(key.at, key.len), value);
+        error = put(x, "state", false, bytes(key.at, key.len), bytes(&sum, sizeof sum), value);
+    }
     x->counts->states += !error;
     gw_arena_destroy(reader.arena);
     return error;

@@ -70,6 +70,7 @@ static int go_back(struct gw_store *store, struct mg_err *reterr)
         return 0;
     if (rc)
         return gw_store_fail(reterr, -rc, "%s/data.mdb: %s", store->path, strerror(rc));
+    store->went_back = true;
     gw_store_find(store, MG_WARN,
                   "%s: the machine went down while the store was open; it is as of its last sync "
                   "(commit %llu), later ones are lost",

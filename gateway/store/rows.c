@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of databases, keys, settled places. */
 #include "store/rows.h"
+#include "base/hash.h"
 #include <string.h>
 
 bool gw_rows_is(struct mg_str database, const char *name)
@@ -31,15 +32,46 @@ uint64_t gw_rows_big(const uint8_t *at, size_t length)
     return number;
 }
 
+uint64_t gw_rows_place_sum(const struct gw_disk_place_key *key,
+                           const uint64_t bits[GW_ROWS_PLACE_BITS / 64])
+{
+    struct {
+        struct gw_disk_place_key key;
+        uint64_t bits[GW_ROWS_PLACE_BITS / 64];
+    } all = {.key = *key};
+    memcpy(all.bits, bits, sizeof all.bits);
+    return gw_hash64(&all, sizeof all);
+}
+
+uint64_t gw_rows_state_sum(struct mg_bytes key, struct mg_bytes value)
+{
+    uint64_t parts[2] = {gw_hash64(key.at, key.len), gw_hash64(value.at, value.len)};
+    return gw_hash64(parts, sizeof parts);
+}
+
+bool gw_rows_read_state(struct mg_bytes key, struct mg_bytes row, struct mg_bytes *ret_value)
+{
+    uint64_t sum;
+    if (row.len < sizeof sum)
+        return false;
+    memcpy(&sum, row.at, sizeof sum);
+    *ret_value = (struct mg_bytes){(const char *)row.at + sizeof sum, row.len - sizeof sum};
+    return sum == gw_rows_state_sum(key, *ret_value);
+}
+
 bool gw_rows_read_place(const struct gw_walk_entry *entry, struct gw_rows_place *ret)
 {
     const struct gw_disk_place_key *key = entry->key.at;
-    if (!entry->value || entry->key.len != sizeof *key || entry->length != sizeof ret->bits)
+    struct gw_disk_place place;
+    if (!entry->value || entry->key.len != sizeof *key || entry->length != sizeof place)
+        return false;
+    memcpy(&place, entry->value, sizeof place);
+    if (place.sum != gw_rows_place_sum(key, place.bits))
         return false;
     ret->log = (uint32_t)gw_rows_big(key->log, sizeof key->log);
     ret->sink = (uint32_t)gw_rows_big(key->sink, sizeof key->sink);
     ret->place = gw_rows_big(key->place, sizeof key->place);
-    memcpy(ret->bits, entry->value, sizeof ret->bits);
+    memcpy(ret->bits, place.bits, sizeof ret->bits);
     return true;
 }
 

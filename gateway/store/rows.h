@@ -18,7 +18,13 @@ struct gw_rows_place {
     uint64_t place;
     uint64_t bits[GW_ROWS_PLACE_BITS / 64];
 };
+/* false: damaged. */
 bool gw_rows_read_place(const struct gw_walk_entry *entry, struct gw_rows_place *ret);
+uint64_t gw_rows_place_sum(const struct gw_disk_place_key *key,
+                           const uint64_t bits[GW_ROWS_PLACE_BITS / 64]);
+uint64_t gw_rows_state_sum(struct mg_bytes key, struct mg_bytes value);
+/* The value of a row of `state`; false: damaged. */
+bool gw_rows_read_state(struct mg_bytes key, struct mg_bytes row, struct mg_bytes *ret_value);
 /* places: in the order of a walk. */
 bool gw_rows_place_has(const struct gw_rows_place *places, size_t count, uint32_t log,
                        uint32_t sink, uint64_t sequence);

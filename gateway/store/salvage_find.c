@@ -67,8 +67,12 @@ static bool grow(struct gw_salvage_work *work, void **items, size_t count, size_
 static void take_place(struct gw_salvage_work *work, const struct gw_walk_entry *e)
 {
     struct gw_rows_place place;
-    if (!gw_rows_read_place(e, &place) ||
-        !grow(work, (void **)&work->places, work->place_count, &work->place_capacity, sizeof place))
+    if (!gw_rows_read_place(e, &place)) {
+        work->done_sound = false;
+        gw_salvage_say(work, MG_WARN, "byte %" PRIu64 ": what was settled is damaged", e->offset);
+        return;
+    }
+    if (!grow(work, (void **)&work->places, work->place_count, &work->place_capacity, sizeof place))
         return;
     work->places[work->place_count++] = place;
 }
@@ -107,9 +111,17 @@ static void copy_row(struct gw_salvage_work *work, const struct gw_walk_entry *e
             return;
         }
     }
-    work->error = gw_rebuild_put(work->rebuild, name, integer_key, e->key,
-                                 (struct mg_bytes){e->value ? e->value : far, e->length},
-                                 (struct mg_bytes){0});
+    struct mg_bytes value = {e->value ? e->value : far, e->length}, content;
+    bool state = gw_rows_is(e->database, "state");
+    if (state && !gw_rows_read_state(e->key, value, &content)) {
+        work->counts->damaged++;
+        gw_salvage_say(work, MG_WARN, "byte %" PRIu64 ": an entry of a bridge's state is damaged",
+                       e->offset);
+    } else {
+        work->error =
+            gw_rebuild_put(work->rebuild, name, integer_key, e->key, value, (struct mg_bytes){0});
+        work->counts->states += state;
+    }
     free(far);
 }
 
@@ -184,10 +196,9 @@ static bool entry(void *arg, const struct gw_walk_entry *e)
         take_record(work, e, GW_HEAD_ARCHIVE, gw_rows_number(e->database, "archive."));
     else if (gw_rows_begins(e->database, "latest."))
         take_latest(work, e);
-    else if (gw_rows_is(e->database, "state")) {
+    else if (gw_rows_is(e->database, "state"))
         copy_row(work, e, false);
-        work->counts->states++;
-    } else if (gw_rows_begins(e->database, "dedup."))
+    else if (gw_rows_begins(e->database, "dedup."))
         copy_row(work, e, true);
     else if (gw_rows_is(e->database, "marks"))
         copy_row(work, e, false);

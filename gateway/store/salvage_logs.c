@@ -147,7 +147,7 @@ static bool is_settled(const struct gw_salvage_work *work, const struct log *log
     const struct sink *s = &log->sinks[sink];
     if (s->known && sequence < s->cursor.first)
         return true;
-    return work->done_sound && s->known &&
+    return s->known &&
            gw_rows_place_has(work->places, work->place_count, log->number, sink, sequence);
 }
 
@@ -380,12 +380,13 @@ static int put_partial(struct gw_salvage_work *work, const struct log *log)
 static int put_places(struct gw_salvage_work *work, const struct log *log, uint32_t number,
                       uint64_t first)
 {
-    uint64_t bits[PLACE / 64], mine = UINT64_C(1) << number;
+    struct gw_disk_place row;
+    uint64_t *bits = row.bits, mine = UINT64_C(1) << number;
     size_t k = 0;
     int error = 0;
     for (uint64_t place = first / PLACE; place * PLACE < log->end && !error; place++) {
         bool any = false;
-        memset(bits, 0, sizeof bits);
+        memset(&row, 0, sizeof row);
         for (uint64_t s = place * PLACE; s < (place + 1) * PLACE && s < log->end; s++) {
             while (k < log->count && log->kept[k].sequence < s)
                 k++;
@@ -397,8 +398,9 @@ static int put_places(struct gw_salvage_work *work, const struct log *log, uint3
             any = true;
         }
         struct gw_disk_place_key key = place_key(log->number, number, place);
+        row.sum = gw_rows_place_sum(&key, row.bits);
         if (any)
-            error = put(work, "done", gw_salvage_bytes(&key, sizeof key), bits, sizeof bits);
+            error = put(work, "done", gw_salvage_bytes(&key, sizeof key), &row, sizeof row);
     }
     return error;
 }

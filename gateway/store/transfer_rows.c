@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "store/format.h"
+#include "store/rows.h"
 #include "store/store.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -61,6 +62,12 @@ static void seal_cursor(void *value, const void *key)
 static const struct gw_row_field settled[] = {
     PLACE_KEY("place"), {"bits", GW_ROW_PLACE, false, 0}, {0}};
 
+static void seal_settled(void *value, const void *key)
+{
+    struct gw_disk_place *place = value;
+    place->sum = gw_rows_place_sum(key, place->bits);
+}
+
 static const struct gw_row_field mark[] = {
     PLACE_KEY("sequence"),
     {"attempts", GW_ROW_U32, false, offsetof(struct gw_disk_mark, attempts)},
@@ -101,7 +108,8 @@ const struct gw_row_kind gw_row_kinds[] = {
     {"ledger", "ledger", false, true, 4, sizeof(struct gw_disk_ledger), ledger, NULL},
     {"cursor", "cursors", false, false, sizeof(struct gw_disk_sink_key),
      sizeof(struct gw_disk_cursor), cursor, seal_cursor},
-    {"settled", "done", false, false, PLACE_KEY_BYTES, 64, settled, NULL},
+    {"settled", "done", false, false, PLACE_KEY_BYTES, sizeof(struct gw_disk_place), settled,
+     seal_settled},
     {"mark", "marks", false, false, PLACE_KEY_BYTES, sizeof(struct gw_disk_mark), mark, NULL},
     {"group", "groups", false, false, PLACE_KEY_BYTES, sizeof(struct gw_disk_group), group, NULL},
     {"lease", "leases", false, false, PLACE_KEY_BYTES, sizeof(struct gw_disk_lease), lease, NULL},

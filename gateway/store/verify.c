@@ -238,6 +238,14 @@ static void take_log(struct verify *v, const struct gw_walk_entry *e)
              (const char *)e->key.at);
 }
 
+static void take_state(struct verify *v, const struct gw_walk_entry *e)
+{
+    struct mg_bytes content;
+    const char *value = value_of(v, e);
+    if (value && !gw_rows_read_state(e->key, (struct mg_bytes){value, e->length}, &content))
+        find(v, e->offset, "an entry of a bridge's state is damaged");
+}
+
 static bool entry(void *arg, const struct gw_walk_entry *e)
 {
     struct verify *v = arg;
@@ -252,6 +260,8 @@ static bool entry(void *arg, const struct gw_walk_entry *e)
         take_ledger(v, e);
     else if (gw_rows_is(e->database, "logs"))
         take_log(v, e);
+    else if (gw_rows_is(e->database, "state"))
+        take_state(v, e);
     else if (gw_rows_is(e->database, "meta"))
         take_format(v, e);
     else if (gw_rows_is(e->database, "dead"))

@@ -172,7 +172,7 @@ static struct gw_store *open_store(const char *path, uint32_t sync, const char *
                                    uint32_t *said)
 {
     struct gw_store_settings settings = {
-        .path = path, .sync = sync, .sync_every_ms = 5, .size_bytes = 64 << 20};
+        .path = path, .sync = sync, .sync_every_ms = 2, .size_bytes = 64 << 20};
     struct gw_store_options options = {.boot_id = boot};
     struct gw_store *store = NULL;
     struct mg_err err = {{0}};
@@ -314,13 +314,14 @@ static void flip_bits(struct kit_random *random, const char *path)
     close(fd);
 }
 
-/* Events of the disk's record before which everything is there for sure, beside what `always`
- * promises. */
+/* Events of the disk's record before which everything that was confirmed is to be there.  Under
+ * interval a sync takes a commit, waits for the file and then writes a note of it; what was
+ * confirmed before the note before was written, the last note's commit has. */
 static size_t sure_until(size_t cut, uint32_t sync)
 {
     if (sync == GW_SYNC_ALWAYS)
         return cut;
-    return disk_synced(disk_synced(cut, "synced"), "data.mdb");
+    return disk_sync_end(disk_sync_end(cut, "synced"), "synced");
 }
 
 static void one_image(struct kit_random *random, uint32_t sync, enum disk_variant variant,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bridge module of the simulation: what the core calls, handed on to links, sources and sinks. */
+/* The bridge module of the simulation: what the core calls, handed on to links, sources and sinks.
+ */
 #include "sim.h"
 #include <errno.h>
 #include <stdio.h>
@@ -27,8 +28,8 @@ static int end(const void *settings, uint32_t direction, const char *address,
                const void *end_settings, struct mg_end *ret_end, struct mg_err *err)
 {
     (void)settings, (void)direction, (void)address, (void)end_settings, (void)err;
-    ret_end->abilities = MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_FILTERS | MG_NO_ECHO |
-                         MG_DEFERS_ACK | MG_ORDERED;
+    ret_end->abilities =
+        MG_SOURCE | MG_SINK | MG_CONFIRMS | MG_FILTERS | MG_NO_ECHO | MG_DEFERS_ACK | MG_ORDERED;
     ret_end->carries = MG_CARRIES_PROPERTIES | MG_CARRIES_TYPES | MG_CARRIES_MESSAGE_ID |
                        MG_CARRIES_EXPIRY | MG_CARRIES_BINARY | MG_CARRIES_ADDRESS;
     return 0;

@@ -8,7 +8,8 @@
 static struct gw_arena *arena;
 static struct gw_registry *registry;
 
-/* ---- shards without threads --------------------------------------------------------------------- */
+/* ---- shards without threads ---------------------------------------------------------------------
+ */
 
 int __wrap_gw_shard_run(struct mg_shard *shard);
 int __wrap_gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg),
@@ -36,7 +37,8 @@ int __wrap_gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, v
     return 0;
 }
 
-/* ---- the configuration ---------------------------------------------------------------------------- */
+/* ---- the configuration
+ * ---------------------------------------------------------------------------- */
 
 bool sim_life_prepare(const char *yaml)
 {
@@ -65,7 +67,8 @@ void sim_life_unprepare(void)
     sim.model = NULL;
 }
 
-/* ---- life and death ------------------------------------------------------------------------------- */
+/* ---- life and death
+ * ------------------------------------------------------------------------------- */
 
 bool sim_life_begin(void)
 {

@@ -75,9 +75,8 @@ static struct mg_timer *next_timer(void)
 {
     struct mg_timer *first = NULL;
     for (struct mg_timer *t = timers; t; t = t->next)
-        if (t->due_us != INT64_MAX &&
-            (!first || t->due_us < first->due_us ||
-             (t->due_us == first->due_us && t->order < first->order)))
+        if (t->due_us != INT64_MAX && (!first || t->due_us < first->due_us ||
+                                       (t->due_us == first->due_us && t->order < first->order)))
             first = t;
     return first;
 }
@@ -229,8 +228,8 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *rest);
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *ret)
 {
-    int64_t us = id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE ? gw_wall_us(NULL)
-                                                                      : gw_now_us(NULL);
+    int64_t us =
+        id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE ? gw_wall_us(NULL) : gw_now_us(NULL);
     *ret = (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
     return 0;
 }

@@ -11,13 +11,15 @@
 enum { SEED_SECONDS = 60 };
 
 static uint64_t current;
+static bool aloud;
 
 /* A crash of the product, or a loop without end: say which seed it was, and what came before. */
 static void on_signal(int number)
 {
     printf("seed %" PRIu64 ": %s\n", current,
            number == SIGALRM ? "it does not end" : strsignal(number));
-    sim_trace_print();
+    if (!aloud)
+        sim_trace_print();
     printf("sim: 0 passed, 1 failed\n");
     fflush(stdout);
     signal(SIGABRT, SIG_DFL);
@@ -44,7 +46,7 @@ int main(int argc, char **argv)
         } else if (!strcmp(argv[i], "--from") && has_number) {
             first = strtoull(argv[++i], NULL, 10);
         } else if (!strcmp(argv[i], "--verbose")) {
-            options.aloud = true;
+            options.aloud = aloud = true;
         } else {
             return usage();
         }

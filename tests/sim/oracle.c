@@ -13,7 +13,8 @@ bool sim_dedups_all(uint32_t route)
            p->dedup_window_ms >= 86400000;
 }
 
-/* ---- the sinks' side -------------------------------------------------------------------------- */
+/* ---- the sinks' side --------------------------------------------------------------------------
+ */
 
 static struct sim_leg *leg_of(const struct sim_sink *k, uint64_t sequence)
 {
@@ -133,7 +134,8 @@ void sim_saw_end(bool killed)
     }
 }
 
-/* ---- the sources' side ------------------------------------------------------------------------ */
+/* ---- the sources' side ------------------------------------------------------------------------
+ */
 
 static bool may_be_refused(uint32_t route, const struct sim_message *m)
 {
@@ -176,11 +178,11 @@ void sim_saw_ack(uint32_t copy, uint32_t outcome)
         sim_fail("copy %u (m%u) is given back: outcome %u", copy, m->ident, outcome);
 }
 
-/* ---- the ledger ------------------------------------------------------------------------------- */
+/* ---- the ledger -------------------------------------------------------------------------------
+ */
 
-static const char *const term_names[GW_TERMS] = {"delivered", "dropped",    "expired",
-                                                 "discarded", "returned",   "duplicates",
-                                                 "dead letters"};
+static const char *const term_names[GW_TERMS] = {
+    "delivered", "dropped", "expired", "discarded", "returned", "duplicates", "dead letters"};
 
 /* What a full backlog drops while the lane has it is discarded, and delivered all the same. */
 static bool blurred(uint32_t route, uint32_t term)
@@ -194,8 +196,8 @@ static void compare_ledger(uint32_t route, const struct gw_store_ledger *is)
     const struct gw_store_ledger *own = &sim.books[route].ledger;
     for (uint32_t t = 0; t < GW_TERMS; t++)
         if (is->ended[t] != own->ended[t] && !blurred(route, t))
-            sim_fail("r%u: the store counts %llu %s, and there were %llu", route,
-                     U64(is->ended[t]), term_names[t], U64(own->ended[t]));
+            sim_fail("r%u: the store counts %llu %s, and there were %llu", route, U64(is->ended[t]),
+                     term_names[t], U64(own->ended[t]));
     if (is->received != own->received || is->stored != own->stored || is->retries != own->retries)
         sim_fail("r%u: received %llu stored %llu retries %llu, and there were %llu %llu %llu",
                  route, U64(is->received), U64(is->stored), U64(is->retries), U64(own->received),
@@ -234,7 +236,8 @@ void sim_check_balance(void)
     }
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------
+ */
 
 static void check_record(uint32_t route, uint64_t sequence)
 {

@@ -84,7 +84,8 @@ void sim_plan_make(struct sim_plan *ret_plan, uint64_t seed)
     *ret_plan = p;
 }
 
-/* ---- as YAML ---------------------------------------------------------------------------------- */
+/* ---- as YAML ----------------------------------------------------------------------------------
+ */
 
 struct text {
     char *at;
@@ -120,7 +121,8 @@ static void put_delivery(struct text *t, const struct sim_route_plan *p)
 {
     static const char *const errors[] = {"retry", "discard", "pause"};
     static const char *const fulls[] = {"block", "drop-newest", "drop-oldest", "latest-per-key"};
-    static const char *const dedups[] = {"off", "auto", "cloudevent", "message-id", "field", "hash"};
+    static const char *const dedups[] = {"off",        "auto",  "cloudevent",
+                                         "message-id", "field", "hash"};
     put(t, "    delivery:\n      guarantee: stored\n      require: %s\n      window: %d\n",
         p->any ? "any" : "all", (int)p->window);
     put(t, "      retry: { first: 2ms, most: 200ms, max_attempts: %d }\n", (int)p->max_attempts);

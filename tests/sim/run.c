@@ -15,7 +15,8 @@ static int remove_entry(const char *path, const struct stat *s, int flag, struct
     return remove(path);
 }
 
-/* ---- faults ----------------------------------------------------------------------------------- */
+/* ---- faults -----------------------------------------------------------------------------------
+ */
 
 enum fault { KILL, STOP, LOSS, PAUSE, JUMP, FAULTS };
 
@@ -82,7 +83,8 @@ static void maybe_fault(struct faults *f)
         jump();
 }
 
-/* ---- the two halves --------------------------------------------------------------------------- */
+/* ---- the two halves ---------------------------------------------------------------------------
+ */
 
 static void one_step(void)
 {
@@ -204,7 +206,8 @@ static void epilogue(void)
         sim_check_end();
 }
 
-/* ---- one seed --------------------------------------------------------------------------------- */
+/* ---- one seed ---------------------------------------------------------------------------------
+ */
 
 static void set_up(uint64_t seed, const struct sim_options *options)
 {
@@ -257,10 +260,10 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
         if (!sim.over)
             epilogue();
     }
-    if (sim.over)
+    if (sim.over && !options->aloud && !options->quiet) {
         sim_trace_print();
-    if (sim.over && !options->aloud)
         puts(yaml);
+    }
     bool was_over = sim.over;
     if (sim.gateway)
         sim_life_kill();

@@ -29,7 +29,8 @@ bool sim_chance(struct sim_random *random, uint32_t percent);
 /* low … high, both included */
 int64_t sim_between(struct sim_random *random, int64_t low, int64_t high);
 
-/* ---- the plan: what a seed stands for (plan.c) ------------------------------------------------ */
+/* ---- the plan: what a seed stands for (plan.c) ------------------------------------------------
+ */
 
 struct sim_route_plan {
     uint32_t source, sinks;
@@ -62,19 +63,20 @@ struct sim_plan {
 void sim_plan_make(struct sim_plan *ret_plan, uint64_t seed);
 void sim_plan_yaml(const struct sim_plan *plan, const char *folder, char *buffer, size_t size);
 
-/* ---- messages and who sends them (source.c) --------------------------------------------------- */
+/* ---- messages and who sends them (source.c) ---------------------------------------------------
+ */
 
 enum sim_state { SIM_NEW, SIM_SENT, SIM_ACKED, SIM_REFUSED };
 
 struct sim_message {
     uint32_t source, key;
-    uint32_t ident;       /* the message that it repeats, or itself */
-    uint32_t parts;       /* that a splitting step makes of it */
-    bool drops, rejects;  /* by a filter */
-    bool waits, retries;  /* in an enricher */
-    uint32_t refused_by;  /* bit: sink that rejects it, whatever the route */
-    uint32_t huge_for;    /* the same: send answers -EMSGSIZE */
-    int64_t expires_us;   /* wall clock, its own; 0: never */
+    uint32_t ident;      /* the message that it repeats, or itself */
+    uint32_t parts;      /* that a splitting step makes of it */
+    bool drops, rejects; /* by a filter */
+    bool waits, retries; /* in an enricher */
+    uint32_t refused_by; /* bit: sink that rejects it, whatever the route */
+    uint32_t huge_for;   /* the same: send answers -EMSGSIZE */
+    int64_t expires_us;  /* wall clock, its own; 0: never */
     enum sim_state state;
     uint32_t offers; /* times that a gateway got it */
     bool returned;   /* the gateway gave it back by itself: it may come late */
@@ -84,11 +86,12 @@ struct sim_source {
     struct sim_link *link;
     mg_source *handle;
     uint32_t number, credit;
-    uint32_t epoch;    /* cookies of earlier connections mean nothing */
+    uint32_t epoch; /* cookies of earlier connections mean nothing */
     bool pump_planned;
 };
 
-/* ---- the network (link.c, sink.c) -------------------------------------------------------------- */
+/* ---- the network (link.c, sink.c) --------------------------------------------------------------
+ */
 
 /* One delivery that has not been answered yet. */
 struct sim_parcel {
@@ -151,13 +154,14 @@ uint32_t sim_copy_of(const mg_event *event); /* the message itself, where it is 
 extern const struct mg_module sim_bridge_module, sim_filter_module, sim_split_module,
     sim_wait_step_module;
 
-/* ---- what has been seen (watch.c, oracle.c) ---------------------------------------------------- */
+/* ---- what has been seen (watch.c, oracle.c) ----------------------------------------------------
+ */
 
 /* What is known of one record for one sink. */
 struct sim_leg {
     uint32_t sends, takes, accepts, rejects, modifies;
     uint32_t kills, stops; /* ends of the gateway with it in this sink's hand */
-    uint32_t notes; /* as noted in the store */
+    uint32_t notes;        /* as noted in the store */
     uint32_t send_life;
     bool out, in_hand, settled;
     bool loose; /* given back by itself, and late from then on */
@@ -176,10 +180,10 @@ struct sim_book {
     struct sim_record *records; /* by sequence */
     uint64_t end, capacity;
     struct gw_store_log *log;
-    uint8_t known[SIM_MESSAGES]; /* SIM_KEPT … by copy */
-    bool identified[SIM_MESSAGES]; /* by message: some copy of it was kept */
+    uint8_t known[SIM_MESSAGES];      /* SIM_KEPT … by copy */
+    bool identified[SIM_MESSAGES];    /* by message: some copy of it was kept */
     uint32_t newest[SIM_SOURCES][64]; /* copy that was kept last, and 1 */
-    struct gw_store_ledger ledger; /* as the store's should be */
+    struct gw_store_ledger ledger;    /* as the store's should be */
 };
 enum { SIM_DEATHS_EXACT = 1 };
 enum { SIM_KEPT = 1, SIM_DUPLICATE = 2, SIM_BURIED = 4 };
@@ -204,22 +208,24 @@ void sim_saw_take(struct sim_sink *sink, const struct sim_parcel *parcel);
 void sim_saw_refusal(struct sim_sink *sink, const struct sim_parcel *parcel);
 void sim_saw_answer(struct sim_sink *sink, const struct sim_parcel *parcel, uint32_t outcome);
 void sim_saw_ack(uint32_t copy, uint32_t outcome);
-void sim_saw_end(bool killed); /* of this gateway's life */
+void sim_saw_end(bool killed);       /* of this gateway's life */
 bool sim_dedups_all(uint32_t route); /* and forgets nothing during the run */
 void sim_check_balance(void);
 void sim_check_end(void);
 
-/* ---- the world (world.c, loop.c, life.c) -------------------------------------------------------- */
+/* ---- the world (world.c, loop.c, life.c) --------------------------------------------------------
+ */
 
 struct sim {
     struct sim_plan plan;
     struct sim_random chance, jitter; /* the world's; gw_random's */
     int64_t now_us, wall_offset_us;
     uint64_t steps;
-    bool over;  /* something failed: nothing counts any more */
-    bool dead;  /* the gateway is being taken apart as if it had never been told */
-    bool calm;  /* nothing bad happens any more */
+    bool over; /* something failed: nothing counts any more */
+    bool dead; /* the gateway is being taken apart as if it had never been told */
+    bool calm; /* nothing bad happens any more */
     bool drains;
+    bool disk_full;
     uint32_t life;
 
     struct gw_gateway *gateway;
@@ -263,18 +269,21 @@ void sim_life_stop(void);
 bool sim_life_prepare(const char *yaml);
 void sim_life_unprepare(void);
 
-/* ---- the trace (trace.c) ------------------------------------------------------------------------ */
+/* ---- the trace (trace.c) ------------------------------------------------------------------------
+ */
 
 void sim_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void sim_trace_begin(bool aloud);
 void sim_trace_print(void);
 
-/* ---- one run (run.c) ---------------------------------------------------------------------------- */
+/* ---- one run (run.c) ----------------------------------------------------------------------------
+ */
 
 struct sim_options {
     enum sim_lie lie;
-    bool aloud;
+    bool aloud; /* the trace as it goes; else the end of it where something fails */
+    bool quiet; /* not even that */
 };
 struct sim_result {
     bool failed;

@@ -44,8 +44,10 @@ static uint32_t judge(const struct sim_parcel *p)
         return MG_REJECTED;
     if (k->mood != SIM_FLAKY || sim.calm)
         return MG_ACCEPTED;
-    return drawn < 20 ? MG_RELEASED : drawn < 40 ? MG_MODIFIED : drawn < 43 ? MG_REJECTED
-                                                                            : MG_ACCEPTED;
+    return drawn < 20   ? MG_RELEASED
+           : drawn < 40 ? MG_MODIFIED
+           : drawn < 43 ? MG_REJECTED
+                        : MG_ACCEPTED;
 }
 
 static void arrive(struct sim_parcel *p)
@@ -212,7 +214,8 @@ void sim_sink_lose(struct sim_link *link, bool tell)
 {
     bool arrives_still = true;
     for (struct sim_parcel *p = link->first; p; p = p->next) {
-        arrives_still = arrives_still && (p->arrived || (p->flushed && sim_chance(&sim.chance, 70)));
+        arrives_still =
+            arrives_still && (p->arrived || (p->flushed && sim_chance(&sim.chance, 70)));
         if (arrives_still && !p->arrived)
             arrive(p);
     }

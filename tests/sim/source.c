@@ -190,6 +190,9 @@ void sim_source_answer(struct sim_source *s, uint64_t cookie, uint32_t outcome)
     uint32_t number = (uint32_t)cookie - 1;
     sim_note("source %u hears of copy %u: %u", s->number, number, outcome);
     sim_saw_ack(number, outcome);
+    /* At the end of a drain everything goes back, and keeps its order. */
+    if (outcome != MG_ACCEPTED && (outcome == MG_REJECTED || !sim.drains))
+        sim.messages[number].returned = true;
     if (cookie >> 32 != s->epoch)
         return; /* of a connection that is no more */
     struct sim_ack *ack = malloc(sizeof *ack);
@@ -210,7 +213,6 @@ static void take_first_ack(struct sim_link *link, bool arrives)
     if (arrives && m->state == SIM_SENT) {
         bool back = ack->outcome == MG_RELEASED || ack->outcome == MG_MODIFIED;
         m->state = ack->outcome == MG_ACCEPTED ? SIM_ACKED : back ? SIM_NEW : SIM_REFUSED;
-        m->returned = m->returned || back;
         if (back)
             sim_source_pump_soon(&sim.sources[m->source]);
     }

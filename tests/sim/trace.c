@@ -53,8 +53,6 @@ void sim_fail(const char *format, ...)
 
 void sim_trace_print(void)
 {
-    if (aloud)
-        return; /* it has been */
     for (uint64_t i = line_count > LINES ? line_count - LINES : 0; i < line_count; i++)
         puts(lines[i % LINES]);
 }

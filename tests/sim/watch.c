@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- operations on their way ------------------------------------------------------------------ */
+/* ---- operations on their way ------------------------------------------------------------------
+ */
 
 enum { BUCKETS = 512 };
 
@@ -85,7 +86,8 @@ bool sim_store_turn(void)
     return worked;
 }
 
-/* ---- opening and closing ---------------------------------------------------------------------- */
+/* ---- opening and closing ----------------------------------------------------------------------
+ */
 
 static int64_t wall_us(void)
 {
@@ -151,7 +153,8 @@ int __wrap_gw_store_log_open(struct gw_store *store, const struct gw_store_log_s
     return error;
 }
 
-/* ---- what a dead gateway asks ------------------------------------------------------------------ */
+/* ---- what a dead gateway asks ------------------------------------------------------------------
+ */
 
 void __real_gw_store_log_backlog(struct gw_store_log *log, uint32_t sink,
                                  struct gw_store_backlog *ret);
@@ -192,7 +195,8 @@ void __wrap_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t
         __real_gw_store_step(store, shard, identity);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------
+ */
 
 struct reading {
     uint32_t route, sink;

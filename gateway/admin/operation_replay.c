@@ -102,10 +102,15 @@ static bool was_replayed(const struct gw_record *record)
     return false;
 }
 
-/* What was replayed before is in the archive twice: only the first is meant. */
-static bool is_meant(const struct replay *r, const struct gw_record *record)
+/* What was replayed before is in the archive twice: only the first is meant.  Through the steps as
+ * they are now goes what came in, else what they made of it then. */
+static bool is_meant(const struct gw_operation_run *run, const struct gw_record *record)
 {
+    const struct replay *r = run->state;
+    const struct arguments *a = run->arguments;
     struct mg_str values[GW_CAPTURES_MAX];
+    if (record->flags & (a->as_of_now ? GW_RECORD_STEPPED : GW_RECORD_ORIGINAL))
+        return false;
     if (record->arrived_us < r->from_us || record->arrived_us > r->to_us || was_replayed(record))
         return false;
     return !r->pattern || gw_pattern_match(r->pattern, record->origin, values);
@@ -130,7 +135,7 @@ static bool count_visit(void *arg, const struct gw_record *record)
     const struct arguments *a = run->arguments;
     struct replay *r = run->state;
     r->after = record->sequence;
-    if (is_meant(r, record)) {
+    if (is_meant(run, record)) {
         r->last = record->sequence;
         run->counts.matched++;
     }
@@ -194,7 +199,7 @@ static bool replay_visit(void *arg, const struct gw_record *record)
         r->finished = true;
         return false;
     }
-    if (is_meant(r, record)) {
+    if (is_meant(run, record)) {
         if (!gw_pace_may(&r->pace, run->now_us, &run->wait_ms)) {
             r->error = -EAGAIN;
             return false;

@@ -144,6 +144,9 @@ struct gw_store_append {
     void *const *records; /* bytes of gw_record_encode, good until done; not changed */
     const size_t *lengths;
     size_t count;
+    /* For the archive, where steps have changed the event; NULL: nothing. */
+    const void *original;
+    size_t original_length;
     bool identified;
     uint64_t identity[2]; /* for dedup */
     /* State of a bridge that has to be kept with the event; at NULL: none. */

@@ -206,6 +206,19 @@ def replayed(rig, how):
 
 
 @test
+def replayed_through_steps(rig):
+    """As it was: what the steps made of it then.  As of now: what came in, once more through the steps."""
+    w = World(rig, steps="steps: [ translate: { type: map, fields: { t: temperature } } ]",
+              refuses=lambda body: False)
+    w.offer(b'{"temperature": 20}', b'{"temperature": 21}')
+    w.rest(delivered=2)
+    for how in ((), ("--as-of-now",)):
+        require("2 of 2 replayed" in w.run("replay", "--route", "r", "--from", "1h", *how).stdout, f"{how}")
+    w.rest(delivered=6)
+    require([json.loads(b) for b in w.bodies()] == [{"t": 20}, {"t": 21}] * 3, f"{w.bodies()}")
+
+
+@test
 def paused_and_resumed(rig):
     w = World(rig, refuses=lambda body: False)
     w.run("pause", "r", "--reason", "the sink is being moved")

@@ -125,7 +125,7 @@ static void *read_events(void *arg)
             CU_FAIL("a ledger that does not balance was seen");
         gw_store_read(shared->rig.logs[0], 1, 0, look, &before, &next);
         gw_store_log_backlog(shared->rig.logs[0], 1, &backlog);
-        gw_store_log_loaded(shared->rig.logs[0], 1, next);
+        gw_store_log_sent(shared->rig.logs[0], 1, next);
         json_decref(gw_store_report(shared->rig.store));
     }
     return NULL;

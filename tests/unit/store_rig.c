@@ -28,7 +28,7 @@ static void found(void *arg, uint32_t level, const char *text)
 void rig_init(struct rig *rig)
 {
     *rig = (struct rig){0};
-    strcpy(rig->path, "/tmp/mg-store-XXXXXX");
+    snprintf(rig->path, sizeof rig->path, "/tmp/mg-store-XXXXXX");
     if (!mkdtemp(rig->path))
         abort();
     rig->settings = (struct gw_store_settings){

@@ -213,6 +213,33 @@ static void verify_finds_flipped_bits(void)
     rig_remove(&rig);
 }
 
+static void a_compacted_store_is_the_same_and_smaller(void)
+{
+    struct rig rig;
+    struct kit_random random;
+    struct world_missing before, after;
+    struct mg_err err = {{0}};
+    uint64_t old_size, new_size;
+    kit_random_seed(&random, 5);
+    rig_init(&rig);
+    CU_ASSERT_EQUAL(gw_store_compact(rig.path, &old_size, &new_size, &err), -ENOENT);
+    world_make(&rig, &random, 500);
+    world_look(&rig, &before);
+    CU_ASSERT_EQUAL(gw_store_compact(rig.path, &old_size, &new_size, &err), -EBUSY);
+    rig_close(&rig);
+    CU_ASSERT_EQUAL(gw_store_compact(rig.path, &old_size, &new_size, &err), 0);
+    CU_ASSERT(new_size < old_size && new_size > 100000);
+    verify(rig.path);
+    CU_ASSERT_EQUAL(findings, 0);
+    world_open(&rig);
+    world_look(&rig, &after);
+    CU_ASSERT_EQUAL(world_lost(&before, &after) + world_lost(&after, &before), 0);
+    CU_ASSERT_EQUAL(rig.found, 0);
+    world_missing_fini(&before);
+    world_missing_fini(&after);
+    rig_remove(&rig);
+}
+
 static void verify_needs_a_store_that_nobody_has_open(void)
 {
     struct rig rig;
@@ -234,6 +261,7 @@ int main(void)
                                               {KIT_TEST(wrong_lines_are_refused_by_number)},
                                               {KIT_TEST(an_import_leaves_a_store_alone)},
                                               {KIT_TEST(verify_finds_flipped_bits)},
+                                              {KIT_TEST(a_compacted_store_is_the_same_and_smaller)},
                                               {KIT_TEST(verify_needs_a_store_that_nobody_has_open)},
                                               {0}});
 }

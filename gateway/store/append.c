@@ -38,7 +38,7 @@ int gw_log_put(struct gw_store_log *log, const void *bytes, size_t length, const
             continue;
         sink->dirty = true;
         /* A lane that has everything is handed this one right after the commit. */
-        if (sink->loaded == sequence)
+        if (sink->loaded == sequence && !sink->pulled)
             sink->loaded = log->end;
         if (how->targets >> i & 1) {
             sink->count++;

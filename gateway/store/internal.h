@@ -98,6 +98,7 @@ struct gw_store_sink {
     int64_t oldest_us;
     struct gw_places settled;
     bool dirty;
+    bool pulled;                 /* by leases; no lane is handed what comes */
     atomic_uint_fast64_t wished; /* what the lane said it has loaded; 0: nothing new */
     uint64_t said;               /* what of it this transaction took */
 };

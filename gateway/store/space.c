@@ -13,7 +13,7 @@
 enum {
     RESERVE_LEAST = 4 << 20,
     RESERVE_MOST = 64 << 20,
-    TRIM_EVERY = 64 << 20,
+    TRIM_EVERY = 16 << 20,
     COMPACT_LEAST = 64 << 20
 };
 

@@ -61,12 +61,6 @@ int gw_op_lease(struct gw_store *store, struct gw_store_lease *op)
     op->count = 0;
     if (!sink)
         return 0;
-    /* Nothing is handed to one who pulls, so a crash says nothing of what it had. */
-    if (!sink->pulled && sink->loaded != sink->first) {
-        sink->loaded = sink->drop_from = sink->first;
-        gw_sink_touch(sink, log);
-    }
-    sink->pulled = true;
     for (uint64_t s = gw_places_next_clear(&sink->settled, sink->first, log->end);
          s < log->end && op->count < op->most;
          s = gw_places_next_clear(&sink->settled, s + 1, log->end)) {

@@ -250,8 +250,9 @@ void mqtt_flush(void *context);
 void mqtt_arm(struct mqtt_link *link, mg_timer **timer, int64_t after_ms, void (*fired)(void *arg));
 void mqtt_disarm(struct mqtt_link *link, mg_timer **timer);
 void mqtt_link_fail(struct mqtt_link *link,
-                    const char *why);           /* gives the connection up, tries anew */
-void mqtt_link_settled(struct mqtt_link *link); /* subscriptions or flights have changed */
+                    const char *why);             /* gives the connection up, tries anew */
+void mqtt_subscribe_wait(struct mqtt_link *link); /* for the answer, from now on */
+void mqtt_link_settled(struct mqtt_link *link);   /* subscriptions or flights have changed */
 
 /* mqtt_auth.c */
 const struct mqtt_auth *mqtt_auth_of(struct mqtt_link *link); /* NULL: none is configured */
@@ -313,11 +314,14 @@ void mqtt_spill_offer(struct mqtt_link *link); /* to the sources */
 bool mqtt_spill_settled(struct mqtt_link *link, uint64_t cookie, uint32_t outcome);
 void mqtt_spill_fini(struct mqtt_link *link);
 
-/* mqtt_sink.c */
+/* mqtt_flight.c */
+enum { MQTT_UNACKNOWLEDGED_MOST = 1000 }; /* QoS 0 that is not written yet */
 int mqtt_flights_init(struct mqtt_link *link);
 void mqtt_flight_free(struct mqtt_link *link, uint32_t id);
 void mqtt_flight_unlist(struct mqtt_link *link, uint32_t id);
-void mqtt_flight_list(struct mqtt_link *link, uint32_t id);
+void mqtt_flight_list(struct mqtt_link *link, uint32_t id); /* its time begins */
+
+/* mqtt_sink.c */
 void mqtt_flights_fewer(struct mqtt_link *link); /* one has ended */
 void mqtt_entered(void *arg, uint32_t id);
 void mqtt_sink_room(struct mqtt_link *link); /* an event that found none may find some */

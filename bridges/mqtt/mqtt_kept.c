@@ -65,10 +65,11 @@ static int put(void *arg, const struct mqtt_kept *kept, bool remove, void (*done
 {
     struct mqtt_link *link = arg;
     const struct bytes_of_entry bytes = to_bytes(kept);
-    return link->host->state_put(link->core, (struct mg_bytes){bytes.key, KEY_BYTES},
-                                 remove ? (struct mg_bytes){NULL, 0}
-                                        : (struct mg_bytes){bytes.value, VALUE_BYTES},
-                                 done, done_arg);
+    int rc = link->host->state_put(link->core, (struct mg_bytes){bytes.key, KEY_BYTES},
+                                   remove ? (struct mg_bytes){NULL, 0}
+                                          : (struct mg_bytes){bytes.value, VALUE_BYTES},
+                                   done, done_arg);
+    return rc ? -ENOMEM : 0; /* whatever it is, it passes or keeps the event waiting */
 }
 
 void mqtt_kept_remove(struct mqtt_link *link, uint32_t flight)

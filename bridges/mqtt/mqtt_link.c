@@ -148,6 +148,11 @@ static void subscribe_late(void *arg)
     mqtt_link_fail(arg, "no answer to SUBSCRIBE in time");
 }
 
+void mqtt_subscribe_wait(struct mqtt_link *link)
+{
+    mqtt_arm(link, &link->timer, link->bridge->settings->confirm_timeout_ms, subscribe_late);
+}
+
 static void close_now(void *arg)
 {
     struct mqtt_link *link = arg;
@@ -209,7 +214,7 @@ static void on_connected(void *arg, const struct mqtt_connack *connack)
         mqtt_link_fail(link, err.text);
         return;
     } else if (link->sub_count) {
-        mqtt_arm(link, &link->timer, settings->confirm_timeout_ms, subscribe_late);
+        mqtt_subscribe_wait(link);
         if (mqtt_subs_send(link))
             mqtt_link_fail(link, "out of memory");
     } else {

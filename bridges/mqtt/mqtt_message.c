@@ -448,6 +448,8 @@ int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt
         return leave(link, publish, receipt);
     if (receipt && !link->first_receipt)
         link->first_receipt = receipt;
+    if (link->stores && link->subs_pending && link->state == LINK_UP)
+        mqtt_subscribe_wait(link); /* Paho asks when it has a moment without a message */
     if (receipt && (link->parked_count >= PARKED_MOST || link->parked_bytes >= PARKED_BYTES_MOST)) {
         link->stalled = true;
         return -EAGAIN;

@@ -8,32 +8,10 @@
 #include <string.h>
 
 enum {
-    UNACKNOWLEDGED_MOST = 1000, /* QoS 0 that is not written yet */
     /* MQTT 3.1.1 has no Receive Maximum, but Mosquitto 2.0 ends the connection of whoever has more
      * than 20 QoS 2 messages under way (its default of max_inflight_messages). */
     QOS2_MOST_311 = 20,
 };
-
-int mqtt_flights_init(struct mqtt_link *link)
-{
-    link->flight_count =
-        (uint32_t)link->bridge->settings->max_inflight + (uint32_t)link->left_count;
-    if (!link->bridge->client_ops->takes_no_id)
-        link->flight_count += UNACKNOWLEDGED_MOST;
-    for (size_t i = 0; i < link->left_count; i++) /* identifiers are what they were */
-        if (link->left[i].flight >= link->flight_count)
-            link->flight_count = link->left[i].flight + 1;
-    link->flights = calloc(link->flight_count, sizeof(*link->flights));
-    if (!link->flights)
-        return -ENOMEM;
-    link->first = link->last = link->free = link->last_free = MQTT_NO_FLIGHT;
-    for (size_t i = 0; i < link->left_count; i++)
-        link->flights[link->left[i].flight].busy = true;
-    for (uint32_t i = 0; i < link->flight_count; i++)
-        if (!link->flights[i].busy)
-            mqtt_flight_free(link, i);
-    return 0;
-}
 
 int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void *settings,
                    void **ret_sink, struct mg_err *reterr)
@@ -61,47 +39,6 @@ static uint32_t acknowledged_most(const struct mqtt_link *link, uint8_t qos)
     if (qos == 2 && link->bridge->settings->version == MQTT_VERSION_311 && most > QOS2_MOST_311)
         most = QOS2_MOST_311;
     return link->connack.receive_maximum < most ? link->connack.receive_maximum : (uint32_t)most;
-}
-
-void mqtt_flight_list(struct mqtt_link *link, uint32_t id)
-{
-    struct mqtt_flight *flight = &link->flights[id];
-    flight->deadline_us =
-        link->host->now_us(link->shard) + link->bridge->settings->confirm_timeout_ms * 1000;
-    flight->next = MQTT_NO_FLIGHT;
-    flight->previous = link->last;
-    flight->listed = true;
-    if (link->last == MQTT_NO_FLIGHT)
-        link->first = id;
-    else
-        link->flights[link->last].next = id;
-    link->last = id;
-}
-
-void mqtt_flight_unlist(struct mqtt_link *link, uint32_t id)
-{
-    struct mqtt_flight *flight = &link->flights[id];
-    if (!flight->listed)
-        return;
-    flight->listed = false;
-    if (flight->previous == MQTT_NO_FLIGHT)
-        link->first = flight->next;
-    else
-        link->flights[flight->previous].next = flight->next;
-    if (flight->next == MQTT_NO_FLIGHT)
-        link->last = flight->previous;
-    else
-        link->flights[flight->next].previous = flight->previous;
-}
-
-void mqtt_flight_free(struct mqtt_link *link, uint32_t id)
-{
-    struct mqtt_flight *flight = &link->flights[id];
-    flight->busy = false;
-    /* Used again as late as possible: aedes says PUBCOMP before it has forgotten the identifier. */
-    flight->next = MQTT_NO_FLIGHT;
-    *(link->last_free == MQTT_NO_FLIGHT ? &link->free : &link->flights[link->last_free].next) = id;
-    link->last_free = id;
 }
 
 static uint32_t flight_begin(struct mqtt_link *link, mg_token token, bool acknowledged)
@@ -380,7 +317,7 @@ int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struc
         return full(link, 0);
     if (link->bridge->client_ops->takes_no_id)
         return send_away(link, &publish, delivery->token, reterr);
-    if (link->unacknowledged >= UNACKNOWLEDGED_MOST)
+    if (link->unacknowledged >= MQTT_UNACKNOWLEDGED_MOST)
         return full(link, 0);
     rc = link->bridge->client_ops->publish(link->client, &publish, link->free);
     if (rc)
@@ -442,7 +379,7 @@ void mqtt_flights_fewer(struct mqtt_link *link)
 {
     if (link->starved && link->state == LINK_UP && !link->closing &&
         link->acknowledged <= acknowledged_most(link, link->starved_qos) * 3 / 4 &&
-        link->unacknowledged <= UNACKNOWLEDGED_MOST * 3 / 4)
+        link->unacknowledged <= MQTT_UNACKNOWLEDGED_MOST * 3 / 4)
         mqtt_sink_room(link);
     mqtt_link_settled(link);
 }

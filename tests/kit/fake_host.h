@@ -161,7 +161,8 @@ bool kit_is_sendable(void *sink); /* done: a call came after the last -EAGAIN of
 
 /* ---- a store -------------------------------------------------------------------------------- */
 
-/* Without kit_store_open there is none, and its services answer -ENOTSUP.  Entries belong to the
+/* Without kit_store_open there is none: its services answer -ENOTSUP, and ingest_state is ingest.
+ * Entries belong to the
  * connection's instance name and index, and outlive both, so that a test can start a module again.
  * What the module puts, ingests with state and settles is on its way, by turns of the loop, until
  * it is committed. */

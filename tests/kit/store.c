@@ -135,7 +135,7 @@ static int ingest_state(mg_connection *connection, mg_source *source,
 {
     struct kit_host *host = connection->instance->host;
     if (!host->store.open)
-        return -ENOTSUP;
+        return host->table.ingest(connection, source, message, cookie);
     struct kit_ingested_entry *entry;
     int rc = kit_ingest_later(connection, source, message, cookie, &entry);
     if (rc || connection->crashed)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages from the server, and when they are acknowledged: in the order in which they came, each
  * once all who hold it have let it go (MQTT 5 §4.4, §4.6). */
-#include "mqtt_session.h"
+#include "mqtt_session_in.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,112 +12,11 @@ enum {
     REASON_NOT_TAKEN = 0x83, /* implementation specific error: the routes refused it */
 };
 
-static struct mqtt_receipt *receipt_at(struct mqtt_session *s, uint64_t number)
-{
-    return &s->receipts[number & (s->receipt_capacity - 1)];
-}
-
 /* A release outweighs a rejection, and that an acceptance: what has to come again must. */
 static uint8_t worse(uint8_t a, uint32_t b)
 {
     static const uint8_t weight[] = {0, 1, 2, 3, 3};
     return weight[a] >= weight[b] ? a : (uint8_t)b;
-}
-
-static bool is_marked(const uint64_t *bits, uint16_t id)
-{
-    return bits && bits[id >> 6] >> (id & 63) & 1;
-}
-
-static void mark(uint64_t *bits, uint16_t id, bool set)
-{
-    uint64_t bit = UINT64_C(1) << (id & 63);
-    if (set)
-        bits[id >> 6] |= bit;
-    else if (bits)
-        bits[id >> 6] &= ~bit;
-}
-
-/* ---- entries, with a keeper ----------------------------------------------------------------- */
-
-static bool has_entries(const struct mqtt_session *s, uint8_t qos)
-{
-    return s->options.keeper && qos == 2;
-}
-
-static struct mqtt_kept entry_of(const struct mqtt_receipt *receipt)
-{
-    return (struct mqtt_kept){
-        .id = receipt->id, .phase = MQTT_KEPT_RECEIVED, .what = receipt->hash};
-}
-
-static int remove_entry(struct mqtt_session *s, uint16_t id,
-                        void (*then)(struct mqtt_session *s, const struct mqtt_keeping *keeping),
-                        uint64_t number)
-{
-    const struct mqtt_kept kept = {.id = id, .phase = MQTT_KEPT_RECEIVED};
-    int rc = mqtt_session_keep(s, &kept, true, then, number, s->connection);
-    if (!rc && !then)
-        mark(s->entered, id, false);
-    return rc;
-}
-
-static int acknowledge_settled(struct mqtt_session *s);
-
-static void on_entry_kept(struct mqtt_session *s, const struct mqtt_keeping *keeping)
-{
-    uint64_t number = keeping->number;
-    if (number >= s->receipt_first && number < s->receipt_next) {
-        receipt_at(s, number)->entry = ENTRY_DONE;
-        acknowledge_settled(s); /* without memory it goes with the next one */
-        return;
-    }
-    for (size_t i = 0; i < s->carried_count; i++)
-        if (s->carried[i].receipt == number)
-            s->carried[i].what.entry = ENTRY_DONE;
-}
-
-/* A refusal ends the exchange (MQTT 5 §4.3.3); 3.1.1 cannot say one. */
-static bool is_refusal(const struct mqtt_session *s, const struct mqtt_receipt *receipt)
-{
-    return receipt->outcome == MG_REJECTED && s->options.v5;
-}
-
-/* All have let it go: its entry follows.  What cannot be written for want of memory is tried again
- * when its turn to be acknowledged comes. */
-static void settle_entry(struct mqtt_session *s, struct mqtt_receipt *receipt, uint64_t number)
-{
-    if (!has_entries(s, receipt->qos) || receipt->entry >= ENTRY_WAITS)
-        return;
-    const struct mqtt_kept kept = entry_of(receipt);
-    bool with_event = receipt->entry == ENTRY_WITH_EVENT;
-    if (receipt->outcome >= MG_RELEASED) {
-        if (with_event && !remove_entry(s, receipt->id, NULL, 0))
-            receipt->entry = ENTRY_NONE;
-    } else if (is_refusal(s, receipt)) {
-        if (!with_event)
-            receipt->entry = ENTRY_DONE;
-        else if (!remove_entry(s, receipt->id, on_entry_kept, number))
-            receipt->entry = ENTRY_WAITS;
-    } else if (with_event && receipt->outcome == MG_ACCEPTED) {
-        receipt->entry = ENTRY_DONE;
-    } else if (!mqtt_session_keep(s, &kept, false, on_entry_kept, number, 0)) {
-        receipt->entry = ENTRY_WAITS;
-        mark(s->entered, receipt->id, true);
-    }
-}
-
-bool mqtt_session_entry(struct mqtt_session *s, uint64_t number, struct mqtt_kept *ret_kept)
-{
-    if (number < s->receipt_first || number >= s->receipt_next)
-        return false;
-    struct mqtt_receipt *receipt = receipt_at(s, number);
-    if (!has_entries(s, receipt->qos))
-        return false;
-    receipt->entry = ENTRY_WITH_EVENT;
-    mark(s->entered, receipt->id, true);
-    *ret_kept = entry_of(receipt);
-    return true;
 }
 
 /* ---- acknowledging -------------------------------------------------------------------------- */
@@ -127,21 +26,21 @@ static int acknowledge(struct mqtt_session *s, const struct mqtt_receipt *receip
     uint8_t reason = receipt->outcome == MG_REJECTED ? REASON_NOT_TAKEN : 0;
     if (receipt->qos == 1)
         return mqtt_session_answer(s, MQTT_PUBACK, receipt->id, reason);
-    mark(s->received, receipt->id, !is_refusal(s, receipt));
-    if (is_refusal(s, receipt))
-        mark(s->entered, receipt->id, false);
+    mqtt_mark(s->received, receipt->id, !mqtt_in_is_refusal(s, receipt));
+    if (mqtt_in_is_refusal(s, receipt))
+        mqtt_mark(s->entered, receipt->id, false);
     return mqtt_session_answer(s, MQTT_PUBREC, receipt->id, reason);
 }
 
 /* What is settled at the front of the queue goes out; what has to come again stops it. */
-static int acknowledge_settled(struct mqtt_session *s)
+int mqtt_in_acknowledge(struct mqtt_session *s)
 {
     while (s->state == SESSION_UP && s->receipt_first < s->receipt_next) {
-        struct mqtt_receipt *first = receipt_at(s, s->receipt_first);
+        struct mqtt_receipt *first = mqtt_receipt_at(s, s->receipt_first);
         if (first->holds || first->outcome >= MG_RELEASED)
             return 0;
-        settle_entry(s, first, s->receipt_first);
-        if (has_entries(s, first->qos) && first->entry != ENTRY_DONE)
+        mqtt_in_settle_entry(s, first, s->receipt_first);
+        if (mqtt_in_has_entries(s, first->qos) && first->entry != ENTRY_DONE)
             return 0;
         int rc = acknowledge(s, first);
         if (rc)
@@ -154,26 +53,18 @@ static int acknowledge_settled(struct mqtt_session *s)
 void mqtt_session_hold(struct mqtt_session *s, uint64_t number)
 {
     if (number >= s->receipt_first && number < s->receipt_next)
-        receipt_at(s, number)->holds++;
+        mqtt_receipt_at(s, number)->holds++;
 }
 
 static void let_go(struct mqtt_session *s, uint64_t number, uint32_t outcome)
 {
-    struct mqtt_receipt *receipt = receipt_at(s, number);
+    struct mqtt_receipt *receipt = mqtt_receipt_at(s, number);
     receipt->outcome = worse(receipt->outcome, outcome);
     if (!receipt->holds || --receipt->holds)
         return;
-    settle_entry(s, receipt, number);
+    mqtt_in_settle_entry(s, receipt, number);
     if (number == s->receipt_first)
-        acknowledge_settled(s); /* without memory it stays, and goes with the next one */
-}
-
-/* An exchange that the server has forgotten: what was kept with the event goes, unless another one
- * uses the identifier by now. */
-static void settle_void(struct mqtt_session *s, const struct mqtt_receipt *receipt)
-{
-    if (!is_marked(s->entered, receipt->id))
-        remove_entry(s, receipt->id, NULL, 0);
+        mqtt_in_acknowledge(s); /* without memory it stays, and goes with the next one */
 }
 
 static void settle_carried(struct mqtt_session *s, uint64_t number, uint32_t outcome)
@@ -189,9 +80,9 @@ static void settle_carried(struct mqtt_session *s, uint64_t number, uint32_t out
         uint8_t worst = carried->what.outcome;
         bool is_void = carried->is_void;
         if (is_void)
-            settle_void(s, &carried->what);
+            mqtt_in_settle_void(s, &carried->what);
         else if (!now && carried->what.entry == ENTRY_WITH_EVENT)
-            settle_entry(s, &carried->what, number);
+            mqtt_in_settle_entry(s, &carried->what, number);
         if (now || is_void || worst >= MG_RELEASED) /* to be taken anew when it is repeated */
             *carried = s->carried[--s->carried_count];
         if (now)
@@ -217,7 +108,7 @@ static int grow(struct mqtt_session *s)
     if (!receipts)
         return -ENOMEM;
     for (uint64_t i = s->receipt_first; i < s->receipt_next; i++)
-        receipts[i & (capacity - 1)] = *receipt_at(s, i);
+        receipts[i & (capacity - 1)] = *mqtt_receipt_at(s, i);
     free(s->receipts);
     s->receipts = receipts;
     s->receipt_capacity = capacity;
@@ -238,7 +129,7 @@ static int new_receipt(struct mqtt_session *s, const struct mqtt_packet *packet,
         if (rc)
             return rc;
     }
-    *receipt_at(s, s->receipt_next++) = (struct mqtt_receipt){
+    *mqtt_receipt_at(s, s->receipt_next++) = (struct mqtt_receipt){
         .id = packet->id, .qos = packet->publish.qos, .holds = 1, .hash = hash};
     return 0;
 }
@@ -247,11 +138,11 @@ static int new_receipt(struct mqtt_session *s, const struct mqtt_packet *packet,
 static int repeated(struct mqtt_session *s, const struct mqtt_packet *packet, uint64_t hash)
 {
     uint64_t number = s->receipt_next;
-    if (is_marked(s->received, packet->id)) {
+    if (mqtt_is_marked(s->received, packet->id)) {
         int rc = new_receipt(s, packet, hash);
         if (rc)
             return rc;
-        receipt_at(s, number)->entry = ENTRY_DONE;
+        mqtt_receipt_at(s, number)->entry = ENTRY_DONE;
         let_go(s, number, MG_ACCEPTED);
         return 1;
     }
@@ -265,7 +156,7 @@ static int repeated(struct mqtt_session *s, const struct mqtt_packet *packet, ui
             return rc;
         carried->now = number;
         if (carried->what.entry != ENTRY_WAITS) /* else it is written once more */
-            receipt_at(s, number)->entry = carried->what.entry;
+            mqtt_receipt_at(s, number)->entry = carried->what.entry;
         if (!carried->what.holds) {
             uint8_t outcome = carried->what.outcome;
             *carried = s->carried[--s->carried_count];
@@ -372,76 +263,31 @@ int mqtt_session_message(struct mqtt_session *s, struct mqtt_packet *packet)
     return rc ? rc : offer(s, packet, s->receipt_next - 1);
 }
 
-static void on_entry_removed(struct mqtt_session *s, const struct mqtt_keeping *keeping)
-{
-    uint16_t id = (uint16_t)keeping->number;
-    mark(s->entered, id, false);
-    if (s->state == SESSION_UP && s->connection == keeping->life)
-        mqtt_session_answer(s, MQTT_PUBCOMP, id, 0); /* without memory: when PUBREL is repeated */
-}
-
 int mqtt_session_release(struct mqtt_session *s, const struct mqtt_packet *packet)
 {
-    bool known = is_marked(s->received, packet->id);
+    bool known = mqtt_is_marked(s->received, packet->id);
     forget_carried(s, packet->id);
-    if (is_marked(s->entered, packet->id)) {
-        int rc = remove_entry(s, packet->id, on_entry_removed, packet->id);
+    if (mqtt_is_marked(s->entered, packet->id)) {
+        int rc = mqtt_in_release_entry(s, packet->id);
         if (!rc)
-            mark(s->received, packet->id, false);
+            mqtt_mark(s->received, packet->id, false);
         return rc;
     }
-    mark(s->received, packet->id, false);
+    mqtt_mark(s->received, packet->id, false);
     return mqtt_session_answer(s, MQTT_PUBCOMP, packet->id, known ? 0 : 0x92);
 }
 
 /* ---- between connections and processes ------------------------------------------------------ */
 
-int mqtt_session_restore_in(struct mqtt_session *s, const struct mqtt_kept *kept)
-{
-    if (!s->entered)
-        s->entered = calloc(65536 / 64, sizeof(*s->entered));
-    struct mqtt_carried *grown = realloc(s->carried, (s->carried_count + 1) * sizeof(*s->carried));
-    if (grown)
-        s->carried = grown;
-    if (!grown || !s->entered)
-        return -ENOMEM;
-    s->carried_capacity = s->carried_count + 1;
-    s->carried[s->carried_count++] = (struct mqtt_carried){.what = {.id = kept->id,
-                                                                    .qos = 2,
-                                                                    .outcome = MG_ACCEPTED,
-                                                                    .entry = ENTRY_DONE,
-                                                                    .hash = kept->what}};
-    mark(s->entered, kept->id, true);
-    return 0;
-}
-
-/* The server has forgotten the session: so are its identifiers here.  What is in hand goes on. */
-static void forget_all(struct mqtt_session *s)
-{
-    size_t left = 0;
-    for (uint32_t id = 0; s->entered && id < 65536; id++)
-        if (is_marked(s->entered, (uint16_t)id))
-            remove_entry(s, (uint16_t)id, NULL, 0);
-    for (size_t i = 0; i < s->carried_count; i++) {
-        struct mqtt_carried *carried = &s->carried[i];
-        carried->is_void = true;
-        if (carried->what.holds && carried->what.entry == ENTRY_WITH_EVENT)
-            s->carried[left++] = *carried;
-    }
-    s->carried_count = left;
-    free(s->received);
-    s->received = NULL;
-}
-
 void mqtt_session_in_resume(struct mqtt_session *s, bool session_present)
 {
     if (!session_present)
-        forget_all(s);
+        mqtt_in_forget_all(s);
 }
 
 static void carry(struct mqtt_session *s, uint64_t number)
 {
-    const struct mqtt_receipt *receipt = receipt_at(s, number);
+    const struct mqtt_receipt *receipt = mqtt_receipt_at(s, number);
     if (s->carried_count == s->carried_capacity) {
         size_t capacity = s->carried_capacity * 2 + 16;
         struct mqtt_carried *grown = realloc(s->carried, capacity * sizeof(*grown));
@@ -459,10 +305,10 @@ void mqtt_session_in_end(struct mqtt_session *s)
 {
     size_t before = s->carried_count;
     if (s->stalled && s->receipt_next > s->receipt_first)
-        receipt_at(s, s->receipt_next - 1)->outcome = MG_RELEASED; /* perhaps half delivered */
+        mqtt_receipt_at(s, s->receipt_next - 1)->outcome = MG_RELEASED; /* perhaps half delivered */
     for (uint64_t i = s->receipt_first; mqtt_session_kept(s) && i < s->receipt_next; i++) {
-        const struct mqtt_receipt *receipt = receipt_at(s, i);
-        bool is_known = is_marked(s->received, receipt->id) && receipt->qos == 2;
+        const struct mqtt_receipt *receipt = mqtt_receipt_at(s, i);
+        bool is_known = mqtt_is_marked(s->received, receipt->id) && receipt->qos == 2;
         for (size_t c = 0; c < before && !is_known; c++)
             is_known = s->carried[c].now == i;
         if (receipt->qos == 2 && !is_known && receipt->outcome < MG_RELEASED)

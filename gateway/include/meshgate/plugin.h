@@ -337,7 +337,7 @@ struct mg_host {
                       void (*each)(void *arg, struct mg_bytes key, struct mg_bytes value),
                       void *arg);
     /* As ingest, with an entry that is kept no later than settled says accepted, and together with
-     * the event where one stored route takes it. */
+     * the event where one stored route takes it.  Without a store it is ingest. */
     int (*ingest_state)(mg_connection *, mg_source *, const struct mg_message *, uint64_t cookie,
                         struct mg_bytes key, struct mg_bytes value); /* SHARD */
     /* Whether some stored route takes events of this source: known from begin on, and for good. */

@@ -14,7 +14,12 @@ static const struct {
     {"check", gw_cli_check, "check a configuration and say what its routes cannot carry"},
     {"explain", gw_cli_explain, "say which routes an address would take, step by step"},
     {"status", gw_cli_status, "ask a running gateway how it does; exit 0 when all is well"},
-    {"ledger", gw_cli_ledger, "print a running gateway's ledger; --check fails on an imbalance"},
+    {"ledger", gw_cli_ledger, "print a gateway's ledger; --check fails on an imbalance"},
+    {"dlq", gw_cli_dlq, "list, show, edit, retry and drop dead letters"},
+    {"replay", gw_cli_replay, "send again what a route's archive has of some time"},
+    {"pause", gw_cli_pause, "stop sending what a stored route has"},
+    {"resume", gw_cli_resume, "let a paused route send again"},
+    {"store", gw_cli_store, "verify, compact, export and import the store, or say how it is"},
     {"plugins", gw_cli_plugins, "list the modules, or describe one"},
     {"schema", gw_cli_schema, "print the JSON Schema of the configuration, for editors"},
 };

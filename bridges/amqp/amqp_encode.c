@@ -63,11 +63,12 @@ static void put_header(struct amqp_encoder *e)
     uint32_t ttl_ms;
     bool durable, clamped, has_durable = amqp_durable_of(e, &durable) != AMQP_DURABLE_UNSAID;
     bool has_ttl = amqp_ttl_of(e, &ttl_ms, &clamped), has_priority = h->present & MG_HAS_PRIORITY;
-    if (!has_durable && !has_ttl && !has_priority)
+    uint32_t delivery_count = e->to->delivery_count;
+    if (!has_durable && !has_ttl && !has_priority && !delivery_count)
         return;
     amqp_put_descriptor(e->out, 0x70);
     amqp_open_list(e->out, &list);
-    list.count = has_ttl ? 3 : has_priority ? 2 : 1;
+    list.count = delivery_count ? 5 : has_ttl ? 3 : has_priority ? 2 : 1;
     if (has_durable)
         amqp_put_bool(e->out, durable);
     else
@@ -78,6 +79,12 @@ static void put_header(struct amqp_encoder *e)
         amqp_put_null(e->out);
     if (has_ttl)
         amqp_put_uint(e->out, ttl_ms);
+    else if (list.count > 2)
+        amqp_put_null(e->out);
+    if (delivery_count) {
+        amqp_put_null(e->out); /* first-acquirer */
+        amqp_put_uint(e->out, delivery_count);
+    }
     amqp_close(e->out, &list);
 }
 

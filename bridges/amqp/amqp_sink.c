@@ -93,6 +93,7 @@ static int transfer(struct amqp_sink *s, struct sender *sender, const struct mg_
      * this turn's beginning would give it a moment more than it had. */
     if (message.head.present & MG_HAS_EXPIRY)
         course->departure.wall_us = host->wall_us(s->c->shard);
+    course->departure.delivery_count = delivery->attempt > 1 ? delivery->attempt - 1 : 0;
     amqp_buffer_reset(&s->out, KEEP_BYTES);
     s->out.limit = (size_t)(most && most < own ? most : own);
     struct mg_bytes rest;

@@ -76,6 +76,7 @@ enum {
     COUNT_DROPPED_AT_STOP,
     COUNT_CONNECTS,
     COUNT_REJECTED,
+    COUNT_DOUBTFUL,
 };
 
 struct mqtt_bridge {
@@ -100,6 +101,8 @@ struct mqtt_parked {
     uint64_t receipt;
     size_t bytes;
     uint8_t qos;
+    bool has_entry;
+    struct mqtt_kept entry; /* to be kept together with the event */
 };
 
 /* The way into one source, or into the core's own search by address. */
@@ -123,6 +126,7 @@ struct mqtt_sink {
     struct mqtt_sink *next;
     mg_sink *core;
     const struct mqtt_sink_settings *settings;
+    uint32_t entering; /* publishes that wait for their entry in the store */
 };
 
 /* GRANT_NEVER: the server has said that it has no such subscriptions. */
@@ -136,10 +140,27 @@ struct mqtt_sub {
 struct mqtt_flight {
     mg_token token;
     int64_t deadline_us;
-    uint32_t next, previous; /* index, or MQTT_NO_FLIGHT; next also chains the free ones */
-    bool busy, acknowledged; /* acknowledged: QoS 1 or 2 */
+    uint32_t next, previous;    /* index, or MQTT_NO_FLIGHT; next also chains the free ones */
+    bool busy, acknowledged;    /* acknowledged: QoS 1 or 2 */
+    bool listed;                /* it is in the order of sending */
+    bool kept;                  /* its exchange has an entry in the store */
+    struct mqtt_sink *entering; /* NULL: its entry is written, or it has none */
+    struct mqtt_left *left;     /* of an earlier process, while its event has not come again */
 };
 #define MQTT_NO_FLIGHT UINT32_MAX
+
+/* An exchange of an earlier process that waits for its event to be sent again. */
+enum mqtt_left_state {
+    LEFT_PUBLISHED, /* its PUBLISH is repeated with the event */
+    LEFT_RELEASED,  /* its PUBREL is repeated without */
+    LEFT_COMPLETE,  /* the server has said PUBCOMP: the event is accepted when it comes */
+    LEFT_NOT        /* its event has come, or never will */
+};
+struct mqtt_left {
+    uint64_t delivery, order;
+    uint32_t flight;
+    enum mqtt_left_state state;
+};
 
 enum mqtt_link_state { LINK_IDLE, LINK_WAITING, LINK_CONNECTING, LINK_UP, LINK_ENDING };
 
@@ -153,7 +174,8 @@ struct mqtt_link {
     char *client_id;
     enum mqtt_link_state state;
     bool draining, closing, reported;
-    bool keeps; /* what is not confirmed outlives a connection */
+    bool stores; /* the client acknowledges by itself what has been settled */
+    bool keeps;  /* what is not confirmed outlives a connection */
     bool connected_before;
     bool give_up;    /* an event was given back that only a new connection brings again */
     mg_timer *timer; /* what it is for depends on the state */
@@ -177,6 +199,7 @@ struct mqtt_link {
     uint32_t sub_count, subs_pending, subs_refused, subs_never;
     bool by_id;        /* messages carry the identifiers of their subscriptions */
     bool old_ids;      /* … perhaps given by a process before this one */
+    bool alone;        /* the message being offered is for one source */
     size_t offered_to; /* of the message being offered: ends that have it already */
     struct mqtt_intake by_address;
     bool stalled; /* a message was answered -EAGAIN */
@@ -196,6 +219,23 @@ struct mqtt_link {
     uint8_t starved_qos;                   /* … for want of room in this kind */
     mg_timer *deadline_timer;
     struct mqtt_scratch in, out;
+
+    /* what is in the store; mqtt_kept.c */
+    bool keeps_entries;
+    struct mqtt_keeper keeper;
+    struct mqtt_kept *entries; /* as found; until the client has them */
+    size_t entry_count, entry_capacity;
+    struct mqtt_left *left; /* by delivery */
+    size_t left_count;
+    uint32_t left_published, left_complete; /* by state */
+    bool left_late;                         /* their events have had their time to come */
+    mg_timer *left_timer;
+    bool doubt_said;
+    struct mqtt_spilled *spilled; /* in order; mqtt_spill.c */
+    uint64_t last_spilled;
+    uint64_t spilling; /* receipt of the one on its way into the store; 0: none */
+    bool spill_busy;
+    mg_timer *let_go_timer;
 };
 
 /* mqtt_link.c */
@@ -210,8 +250,9 @@ void mqtt_flush(void *context);
 void mqtt_arm(struct mqtt_link *link, mg_timer **timer, int64_t after_ms, void (*fired)(void *arg));
 void mqtt_disarm(struct mqtt_link *link, mg_timer **timer);
 void mqtt_link_fail(struct mqtt_link *link,
-                    const char *why);           /* gives the connection up, tries anew */
-void mqtt_link_settled(struct mqtt_link *link); /* subscriptions or flights have changed */
+                    const char *why);             /* gives the connection up, tries anew */
+void mqtt_subscribe_wait(struct mqtt_link *link); /* for the answer, from now on */
+void mqtt_link_settled(struct mqtt_link *link);   /* subscriptions or flights have changed */
 
 /* mqtt_auth.c */
 const struct mqtt_auth *mqtt_auth_of(struct mqtt_link *link); /* NULL: none is configured */
@@ -243,8 +284,47 @@ void mqtt_parked_resume(struct mqtt_link *link, bool session_present);
 /* Nothing is taken from now on: what is parked is dropped, what comes is left. */
 void mqtt_sources_stop(struct mqtt_link *link);
 
-/* mqtt_sink.c */
+/* mqtt_kept.c */
+/* Reads what an earlier process has left, where this connection keeps its exchanges.  0 or -ENOMEM.
+ */
+bool mqtt_source_stored(const struct mqtt_link *link, const struct mqtt_source *source);
+int mqtt_kept_load(struct mqtt_link *link);
+void mqtt_kept_restore(struct mqtt_link *link); /* into the flights, which are there by now */
+void mqtt_kept_loaded(struct mqtt_link *link);  /* the client has it */
+void mqtt_kept_fini(struct mqtt_link *link);
+void mqtt_kept_remove(struct mqtt_link *link, uint32_t flight);
+struct mqtt_left *mqtt_left_find(struct mqtt_link *link, uint64_t delivery);
+/* The event has come, or the server has forgotten the exchange. */
+void mqtt_left_end(struct mqtt_link *link, struct mqtt_left *left);
+/* PUBCOMP, or a refusal, before the event has come again. */
+void mqtt_left_confirmed(struct mqtt_link *link, struct mqtt_left *left, uint32_t reason);
+void mqtt_left_connected(struct mqtt_link *link); /* the time for events to come begins */
+/* An event finds no room: exchanges whose time is over give theirs. */
+void mqtt_left_make_room(struct mqtt_link *link);
+void mqtt_kept_doubt(struct mqtt_link *link); /* an event is sent anew, and may arrive twice */
+/* ingest, or ingest_state where there is an entry. */
+int mqtt_kept_ingest(struct mqtt_link *link, mg_source *source, const struct mg_message *message,
+                     uint64_t cookie, const struct mqtt_kept *entry);
+
+/* mqtt_spill.c */
+bool mqtt_spill_load(struct mqtt_link *link, struct mg_bytes key, struct mg_bytes value);
+/* Keeps a message that no route takes any more: settled as accepted once that is done. */
+void mqtt_spill(struct mqtt_link *link, const struct mqtt_publish *publish, uint64_t receipt);
+void mqtt_spill_offer(struct mqtt_link *link); /* to the sources */
+bool mqtt_spill_settled(struct mqtt_link *link, uint64_t cookie, uint32_t outcome);
+void mqtt_spill_fini(struct mqtt_link *link);
+
+/* mqtt_flight.c */
+enum { MQTT_UNACKNOWLEDGED_MOST = 1000 }; /* QoS 0 that is not written yet */
 int mqtt_flights_init(struct mqtt_link *link);
+void mqtt_flight_free(struct mqtt_link *link, uint32_t id);
+void mqtt_flight_unlist(struct mqtt_link *link, uint32_t id);
+void mqtt_flight_list(struct mqtt_link *link, uint32_t id); /* its time begins */
+
+/* mqtt_sink.c */
+void mqtt_flights_fewer(struct mqtt_link *link); /* one has ended */
+void mqtt_entered(void *arg, uint32_t id);
+void mqtt_sink_room(struct mqtt_link *link); /* an event that found none may find some */
 int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void *settings,
                    void **ret_sink, struct mg_err *reterr);
 int mqtt_send(void *context, void *sink, const struct mg_delivery *delivery, struct mg_err *reterr);

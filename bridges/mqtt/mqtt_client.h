@@ -47,6 +47,34 @@ struct mqtt_auth {
     void *arg;
 };
 
+/* ---- what outlives the process -------------------------------------------------------------- */
+
+/* One QoS 2 exchange as the gateway's store keeps it (MQTT 5 §4.1, §4.3.3). */
+enum mqtt_kept_phase {
+    MQTT_KEPT_RECEIVED = 1, /* in: PUBLISH has come, its PUBREL has not */
+    MQTT_KEPT_PUBLISHED,    /* out: PUBLISH went out, or is about to; no PUBREC */
+    MQTT_KEPT_RELEASED,     /* out: PUBREC has come */
+};
+struct mqtt_kept {
+    uint16_t id;    /* packet identifier */
+    uint8_t phase;  /* enum mqtt_kept_phase */
+    uint64_t what;  /* out: mg_delivery.id; in: hash of topic and payload */
+    uint64_t order; /* out: of the first sending, growing; in: 0 */
+};
+
+/* Where a client keeps its QoS 2 exchanges.  Lives as long as the client. */
+struct mqtt_keeper {
+    /* Writes the entry of this direction and packet identifier, or removes it.  done runs later,
+     * once that is kept, in the order of the calls; NULL: nobody waits.  0 or -ENOMEM. */
+    int (*put)(void *arg, const struct mqtt_kept *kept, bool remove, void (*done)(void *arg),
+               void *done_arg);
+    void *arg;
+    /* What an earlier process has left, in the order of first sending; good until create returns.
+     */
+    const struct mqtt_kept *entries;
+    size_t entry_count;
+};
+
 /* Lives as long as the client. */
 struct mqtt_client_options {
     bool v5, clean_start;
@@ -61,6 +89,11 @@ struct mqtt_client_options {
     const struct mqtt_auth *auth; /* v5; may be NULL */
     uint16_t topic_aliases;       /* v5: most, either way; 0: none */
     bool sends_qos2;              /* some publish may be of QoS 2 */
+    /* A client without defers_ack: receipts are not 0 for QoS 1 and 2 nevertheless, and a message
+     * is acknowledged when its receipt is settled as accepted or rejected; settled otherwise, it is
+     * offered again after a while. */
+    bool stores;
+    const struct mqtt_keeper *keeper; /* NULL: the state of a session ends with the process */
 };
 
 /* What CONNACK granted; 3.1.1: the defaults of MQTT 5. */
@@ -99,6 +132,8 @@ struct mqtt_client_events {
     /* The session is gone with it: id was perhaps never taken.  In the order of publishing. */
     void (*returned)(void *arg, uint32_t id);
     void (*writable)(void *arg); /* after publish answered -EAGAIN */
+    /* The entry of a publish_kept is there: it goes out in its turn. */
+    void (*entered)(void *arg, uint32_t id);
     /* Messages were dropped since nobody took them. */
     void (*dropped)(void *arg, uint32_t count);
 };
@@ -120,6 +155,18 @@ struct mqtt_client_ops {
                      uint32_t first, uint32_t count);
     /* Copies what it needs.  0; -EAGAIN: not now, `writable` says when; -ENOMEM. */
     int (*publish)(struct mqtt_client *client, const struct mqtt_publish *publish, uint32_t id);
+    /* As publish, of QoS 2, for the delivery of that id; only with a keeper.  Nothing goes out
+     * before its entry is kept.  Where `entries` had one of that identifier in the phase PUBLISHED,
+     * it is that one's repetition.  The bridge removes the entry when it settles the delivery.
+     * NULL: this client keeps nothing. */
+    int (*publish_kept)(struct mqtt_client *client, const struct mqtt_publish *publish, uint32_t id,
+                        uint64_t delivery);
+    /* Ends an exchange of `entries` whose event does not come again: PUBREL.  `confirmed` follows,
+     * with reason 0 where the server had the message, and 0x92 where it had not or does not say. */
+    void (*abandon)(struct mqtt_client *client, uint32_t id);
+    /* The entry that the bridge keeps together with this message's event, so that the client does
+     * not write it; only inside `message`.  false: there is none to keep. */
+    bool (*entry)(struct mqtt_client *client, uint64_t receipt, struct mqtt_kept *ret_kept);
     /* Another one has to settle this receipt; only inside `message`. */
     void (*hold)(struct mqtt_client *client, uint64_t receipt);
     /* Lets one hold go, in any order and at any time; a receipt of a connection that is gone is
@@ -127,6 +174,9 @@ struct mqtt_client_ops {
      * mean that the server has to send it again, which it does on a new connection alone: the
      * bridge, which knows, gives this one up.  The worst of all holders counts. */
     void (*settle)(struct mqtt_client *client, uint64_t receipt, uint32_t outcome);
+    /* With `stores`: acknowledges what is not settled, since the end cannot wait any longer.  NULL:
+     * nothing to do. */
+    void (*let_go)(struct mqtt_client *client);
     void (*flush)(struct mqtt_client *client); /* writes what was published and acknowledged */
     void (*resume)(struct mqtt_client *client);
     /* Forgets what was published and not confirmed; no `confirmed` or `returned` for it. */

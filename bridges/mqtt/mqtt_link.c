@@ -11,6 +11,7 @@
 
 enum {
     CLOSE_WAIT_MS = 1000,    /* for confirmations */
+    LET_GO_MS = 3000,        /* for what a client that acknowledges by itself has in hand */
     STABLE_LEAST_MS = 10000, /* a connection that lived shorter does not reset the delay */
 };
 
@@ -147,6 +148,11 @@ static void subscribe_late(void *arg)
     mqtt_link_fail(arg, "no answer to SUBSCRIBE in time");
 }
 
+void mqtt_subscribe_wait(struct mqtt_link *link)
+{
+    mqtt_arm(link, &link->timer, link->bridge->settings->confirm_timeout_ms, subscribe_late);
+}
+
 static void close_now(void *arg)
 {
     struct mqtt_link *link = arg;
@@ -201,13 +207,14 @@ static void on_connected(void *arg, const struct mqtt_connack *connack)
               connack->session_present ? "an earlier" : "a new");
     mqtt_disarm(link, &link->timer);
     mqtt_flights_begin_anew(link);
+    mqtt_left_connected(link);
     if (link->draining) {
         mqtt_link_settled(link);
     } else if (mqtt_subs_build(link, by_id, &err)) {
         mqtt_link_fail(link, err.text);
         return;
     } else if (link->sub_count) {
-        mqtt_arm(link, &link->timer, settings->confirm_timeout_ms, subscribe_late);
+        mqtt_subscribe_wait(link);
         if (mqtt_subs_send(link))
             mqtt_link_fail(link, "out of memory");
     } else {
@@ -231,6 +238,7 @@ static const struct mqtt_client_events events = {
     .confirmed = mqtt_confirmed,
     .returned = mqtt_returned,
     .writable = mqtt_writable,
+    .entered = mqtt_entered,
     .dropped = mqtt_dropped,
 };
 
@@ -280,9 +288,15 @@ static int create_client(struct mqtt_link *link, struct mg_err *err)
         .auth = mqtt_auth_of(link),
         .topic_aliases = v5 ? (uint16_t)settings->topic_aliases : 0,
         .sends_qos2 = sends_qos2(link),
+        .keeper = link->keeps_entries ? &link->keeper : NULL,
     };
-    return link->bridge->client_ops->create(link->host, link->shard, &options, &events, link,
-                                            &link->client, err);
+    for (size_t i = 0; i < link->source_count && !link->bridge->client_ops->defers_ack; i++)
+        options.stores = options.stores || mqtt_source_stored(link, link->sources[i]);
+    link->stores = options.stores;
+    int rc = link->bridge->client_ops->create(link->host, link->shard, &options, &events, link,
+                                              &link->client, err);
+    mqtt_kept_loaded(link);
+    return rc;
 }
 
 int mqtt_open(void *self, mg_connection *connection, uint32_t index, void **ret_context,
@@ -299,12 +313,16 @@ int mqtt_open(void *self, mg_connection *connection, uint32_t index, void **ret_
         link->client_id = make_client_id(bridge, index);
         link->keeps = bridge->client_ops->keeps_publishes && mqtt_keeps_session(bridge->settings);
     }
-    int rc = link && link->client_id ? mqtt_flights_init(link) : -ENOMEM;
+    int rc = link && link->client_id ? mqtt_kept_load(link) : -ENOMEM;
+    if (!rc)
+        rc = mqtt_flights_init(link);
     if (rc) {
-        snprintf(reterr->text, sizeof(reterr->text), "out of memory");
+        snprintf(reterr->text, sizeof(reterr->text), "%s",
+                 rc == -ENOMEM ? "out of memory" : "the state in the store cannot be read");
         mqtt_destroy(link);
         return rc;
     }
+    mqtt_kept_restore(link);
     *ret_context = link;
     return 0;
 }
@@ -358,11 +376,21 @@ void mqtt_drain(void *context)
     mqtt_sources_stop(link);
 }
 
+static void let_go(void *arg)
+{
+    struct mqtt_link *link = arg;
+    mqtt_disarm(link, &link->let_go_timer);
+    if (link->bridge->client_ops->let_go)
+        link->bridge->client_ops->let_go(link->client);
+}
+
 void mqtt_close(void *context)
 {
     struct mqtt_link *link = context;
     mqtt_drain(link);
     link->closing = true;
+    if (link->stores && link->client)
+        mqtt_arm(link, &link->let_go_timer, LET_GO_MS, let_go);
     switch (link->state) {
     case LINK_IDLE:
     case LINK_WAITING:
@@ -391,6 +419,8 @@ void mqtt_destroy(void *context)
     mqtt_disarm(link, &link->timer);
     mqtt_disarm(link, &link->deadline_timer);
     mqtt_disarm(link, &link->stall_timer);
+    mqtt_disarm(link, &link->let_go_timer);
+    mqtt_kept_fini(link);
     link->state = LINK_IDLE;
     if (link->flights)
         mqtt_release_all(link, "the connection is destroyed");

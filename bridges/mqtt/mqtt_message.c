@@ -66,6 +66,10 @@ static uint64_t cookie_of(uint64_t receipt, uint8_t qos)
 static void give_back(struct mqtt_link *link, uint64_t receipt, uint8_t qos)
 {
     const struct mqtt_client_ops *ops = link->bridge->client_ops;
+    if (link->stores) { /* it comes again by itself */
+        ops->settle(link->client, receipt, MG_RELEASED);
+        return;
+    }
     if (link->draining || link->keeps) {
         ops->settle(link->client, receipt, MG_RELEASED);
         /* Of an earlier connection it has come again already, with another receipt. */
@@ -85,6 +89,8 @@ void mqtt_settled(void *context, void *source, uint64_t cookie, uint32_t outcome
     struct mqtt_link *link = context;
     (void)source;
     (void)reason; /* the route has said it */
+    if (mqtt_spill_settled(link, cookie, outcome))
+        return;
     if (outcome == MG_RELEASED || outcome == MG_MODIFIED) {
         give_back(link, cookie >> 1, cookie & 1 ? 2 : 1);
         return;
@@ -120,7 +126,7 @@ static void forget(struct mqtt_link *link, struct mqtt_parked *parked)
 }
 
 static int park(struct mqtt_link *link, struct mqtt_intake *intake,
-                const struct mg_message *message, uint64_t receipt)
+                const struct mg_message *message, uint64_t receipt, const struct mqtt_kept *entry)
 {
     struct mqtt_parked *parked = malloc(sizeof(*parked));
     mg_event *event = parked ? link->host->event_new(message) : NULL;
@@ -133,7 +139,10 @@ static int park(struct mqtt_link *link, struct mqtt_intake *intake,
         .receipt = receipt,
         .bytes = sizeof(*parked) + message->head.address.len + message->payload.len,
         .qos = message->head.qos,
+        .has_entry = entry,
     };
+    if (entry)
+        parked->entry = *entry;
     append(intake, parked);
     link->parked_count++;
     link->parked_bytes += parked->bytes;
@@ -143,14 +152,30 @@ static int park(struct mqtt_link *link, struct mqtt_intake *intake,
     return 0;
 }
 
+/* 0: the event is the core's. */
+static int ingest_parked(struct mqtt_link *link, mg_source *source, struct mqtt_parked *parked)
+{
+    const struct mg_host *host = link->host;
+    uint64_t cookie = cookie_of(parked->receipt, parked->qos);
+    if (!parked->has_entry)
+        return host->ingest_event(link->core, source, parked->event, cookie);
+    struct mg_message message = {.head = *host->event_head(parked->event),
+                                 .payload = host->event_payload(parked->event)};
+    message.properties = host->event_properties(parked->event, &message.property_count);
+    int rc = mqtt_kept_ingest(link, source, &message, cookie, &parked->entry);
+    if (!rc)
+        host->event_unref(parked->event);
+    return rc;
+}
+
 static void unpark(struct mqtt_link *link, struct mqtt_source *source)
 {
     struct mqtt_intake *intake = intake_of(link, source);
-    while (intake->first && link->state == LINK_UP) {
+    /* A client that waits for its message ends no connection before. */
+    while (intake->first && (link->state == LINK_UP || link->stores)) {
         struct mqtt_parked *parked = intake->first;
         intake->first = parked->next;
-        if (link->host->ingest_event(link->core, source ? source->core : NULL, parked->event,
-                                     cookie_of(parked->receipt, parked->qos))) {
+        if (ingest_parked(link, source ? source->core : NULL, parked)) {
             parked->next = intake->first;
             intake->first = parked;
             if (!parked->next)
@@ -181,6 +206,8 @@ static void drop_parked(struct mqtt_link *link, struct mqtt_intake *intake, uint
             continue;
         }
         link->host->event_unref(parked->event);
+        if (link->stores)
+            give_back(link, parked->receipt, parked->qos);
         forget(link, parked);
     }
 }
@@ -216,7 +243,7 @@ static void go_on(struct mqtt_link *link)
 
 void mqtt_sources_stop(struct mqtt_link *link)
 {
-    if (!mqtt_session_survives(link->bridge->settings))
+    if (!mqtt_session_survives(link->bridge->settings) && !link->stores)
         link->dropped_at_stop += link->parked_count;
     drop_all_parked(link, 2);
     mqtt_disarm(link, &link->stall_timer);
@@ -258,6 +285,7 @@ void mqtt_credit(void *context, void *of, uint32_t more)
     struct mqtt_link *link = context;
     struct mqtt_source *source = of;
     (void)more;
+    mqtt_spill_offer(link);
     intake_of(link, source)->stalled_us = 0;
     unpark(link, source);
     if (!link->parked_count)
@@ -278,14 +306,18 @@ static void no_memory(struct mqtt_link *link, uint64_t receipt, uint8_t qos)
 static void ingest_held(struct mqtt_link *link, struct mqtt_source *source,
                         const struct mg_message *message, uint64_t receipt)
 {
+    const struct mqtt_client_ops *ops = link->bridge->client_ops;
     struct mqtt_intake *intake = intake_of(link, source);
-    link->bridge->client_ops->hold(link->client, receipt);
-    if (!intake->first && !link->host->ingest(link->core, source ? source->core : NULL, message,
-                                              cookie_of(receipt, message->head.qos))) {
+    struct mqtt_kept kept;
+    const struct mqtt_kept *entry =
+        link->alone && ops->entry(link->client, receipt, &kept) ? &kept : NULL;
+    ops->hold(link->client, receipt);
+    if (!intake->first && !mqtt_kept_ingest(link, source ? source->core : NULL, message,
+                                            cookie_of(receipt, message->head.qos), entry)) {
         link->received++;
         return;
     }
-    if (!park(link, intake, message, receipt))
+    if (!park(link, intake, message, receipt, entry))
         return;
     no_memory(link, receipt, message->head.qos);
 }
@@ -324,6 +356,28 @@ static int ingest_chain(struct mqtt_link *link, struct mqtt_source *source,
         link->offered_to = *position + 1;
     }
     return 0;
+}
+
+/* Whether one source gets it, so that its exchange can be kept together with its event.  Of several
+ * the first may have it when the last one gives it back; the client then keeps the exchange itself
+ * once all have accepted. */
+static bool for_one(const struct mqtt_link *link, const struct mqtt_publish *publish, bool by_id)
+{
+    size_t takers = 0;
+    if (!link->keeps_entries || publish->qos < 2)
+        return false;
+    if (!by_id && link->source_count > BY_ADDRESS_LEAST && !link->any_shared)
+        return true;
+    for (size_t i = 0; by_id && i < publish->subscription_id_count; i++) {
+        uint32_t id = publish->subscription_ids[i];
+        const struct mqtt_source *source =
+            id && id <= link->sub_count ? link->subs[id - 1].sources : NULL;
+        for (; source; source = source->next_same)
+            takers++;
+    }
+    for (size_t i = 0; !by_id && i < link->source_count; i++)
+        takers += mqtt_filter_matches(link->sources[i]->filter, publish->topic);
+    return takers == 1;
 }
 
 static int ingest_by_id(struct mqtt_link *link, const struct mqtt_publish *publish,
@@ -373,8 +427,12 @@ static bool ids_fit(const struct mqtt_link *link, const struct mqtt_publish *pub
 
 /* What comes while the gateway stops is not taken.  With a receipt it stays the server's, which
  * sends it again where it keeps the session. */
-static int leave(struct mqtt_link *link, uint64_t receipt)
+static int leave(struct mqtt_link *link, const struct mqtt_publish *publish, uint64_t receipt)
 {
+    if (receipt && link->stores) {
+        mqtt_spill(link, publish, receipt);
+        return 0;
+    }
     if (receipt)
         link->bridge->client_ops->hold(link->client, receipt);
     if (!receipt || !mqtt_session_survives(link->bridge->settings))
@@ -387,9 +445,11 @@ int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt
     struct mqtt_link *link = arg;
     struct mg_message message;
     if (link->draining)
-        return leave(link, receipt);
+        return leave(link, publish, receipt);
     if (receipt && !link->first_receipt)
         link->first_receipt = receipt;
+    if (link->stores && link->subs_pending && link->state == LINK_UP)
+        mqtt_subscribe_wait(link); /* Paho asks when it has a moment without a message */
     if (receipt && (link->parked_count >= PARKED_MOST || link->parked_bytes >= PARKED_BYTES_MOST)) {
         link->stalled = true;
         return -EAGAIN;
@@ -404,8 +464,10 @@ int mqtt_message(void *arg, const struct mqtt_publish *publish, uint64_t receipt
         }
         return 0;
     }
-    int rc = ids_fit(link, publish) ? ingest_by_id(link, publish, &message, receipt)
-                                    : ingest_by_filter(link, publish, &message, receipt);
+    bool by_id = ids_fit(link, publish);
+    link->alone = receipt && for_one(link, publish, by_id);
+    int rc = by_id ? ingest_by_id(link, publish, &message, receipt)
+                   : ingest_by_filter(link, publish, &message, receipt);
     link->stalled = rc == -EAGAIN;
     if (!link->stalled)
         link->offered_to = 0;

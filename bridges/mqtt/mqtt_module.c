@@ -130,6 +130,7 @@ static const char *const counters[] = {
     [COUNT_DROPPED_AT_STOP] = "dropped_at_stop",
     [COUNT_CONNECTS] = "connects",
     [COUNT_REJECTED] = "rejected",
+    [COUNT_DOUBTFUL] = "doubtful",
     NULL,
 };
 
@@ -142,7 +143,7 @@ static const struct mg_life life = {
 static const struct mg_bridge_ops ops = {
     .size = sizeof(ops),
     .abilities = MG_SOURCE | MG_SINK | MG_DEFERS_ACK | MG_CONFIRMS | MG_ORDERED | MG_FILTERS |
-                 MG_NO_ECHO | MG_COMPETES,
+                 MG_NO_ECHO | MG_COMPETES | MG_STORES,
     .end = mqtt_end,
     .open = mqtt_open,
     .open_source = mqtt_open_source,

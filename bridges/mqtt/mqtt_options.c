@@ -307,8 +307,9 @@ static const char *cannot_defer(const struct mqtt_settings *settings,
                                 const struct mqtt_source_settings *source)
 {
     if (settings->client == MQTT_CLIENT_PAHO)
-        return "client: paho acknowledges as soon as it has a message: write client: native, or "
-               "leave it away";
+        return "client: paho acknowledges by itself (it serves stored with clean_start: false and "
+               "session_expiry, at QoS 1, with MQTT 5 also 2): write client: native, or leave it "
+               "away";
     if (!source->qos)
         return "at QoS 0 nothing is acknowledged: write qos: 1";
     if (mqtt_session_survives(settings))
@@ -338,6 +339,10 @@ static int source_end(const struct mqtt_settings *settings, const char *address,
     ret_end->cannot_defer = cannot_defer(settings, source);
     if (!ret_end->cannot_defer)
         ret_end->abilities |= MG_DEFERS_ACK;
+    /* Paho says PUBREC before it hands a message of QoS 2 over, with MQTT 3.1.1. */
+    if (settings->client == MQTT_CLIENT_PAHO && source->qos && (v5 || source->qos == 1) &&
+        mqtt_session_survives(settings))
+        ret_end->abilities |= MG_STORES;
     return 0;
 }
 

@@ -11,6 +11,15 @@ enum { UNCONFIRMED_BYTES_MOST = 32 << 20 };
 /* Messages offered in one turn of the loop, so that others have theirs. */
 enum { OFFERED_MOST = 1024 };
 
+static void free_message(struct paho_message *entry)
+{
+    if (!entry->message)
+        return;
+    MQTTAsync_freeMessage(&entry->message);
+    MQTTAsync_free(entry->topic);
+    *entry = (struct paho_message){NULL, 0, NULL};
+}
+
 static void messages_free(struct paho_messages *messages)
 {
     for (size_t i = messages->next; i < messages->count; i++) {
@@ -30,6 +39,7 @@ static void ops_free(struct paho_op *op)
 
 void paho_client_free(struct mqtt_client *client)
 {
+    free_message(&client->held);
     messages_free(&client->taking);
     messages_free(&client->messages);
     ops_free(client->ops);
@@ -49,7 +59,7 @@ void paho_client_free(struct mqtt_client *client)
 static size_t backlog(struct mqtt_client *client)
 {
     pthread_mutex_lock(&client->lock);
-    size_t count = client->in_hand + client->dropped;
+    size_t count = client->in_hand + client->dropped + (client->held.message != NULL);
     pthread_mutex_unlock(&client->lock);
     return count;
 }
@@ -60,6 +70,8 @@ static void destroy(struct mqtt_client *client)
         return;
     const struct mg_host *host = client->host;
     mg_wake *wake = client->wake;
+    host->timer_stop(client->again);
+    client->again = NULL;
     pthread_mutex_lock(&client->lock);
     client->orphaned = true; /* nobody wakes the shard any more */
     pthread_cond_signal(&client->work);
@@ -72,7 +84,7 @@ static void destroy(struct mqtt_client *client)
 
 static void end_session(struct mqtt_client *client);
 
-static int offer(struct mqtt_client *client, const struct paho_message *entry)
+static int offer(struct mqtt_client *client, const struct paho_message *entry, uint64_t receipt)
 {
     MQTTAsync_message *message = entry->message;
     client->publish = (struct mqtt_publish){
@@ -83,8 +95,73 @@ static int offer(struct mqtt_client *client, const struct paho_message *entry)
         .dup = message->dup,
     };
     int rc = client->options.v5 ? paho_fill_properties(client, message) : 0;
-    return rc ? rc : client->events.message(client->arg, &client->publish, 0);
+    return rc ? rc : client->events.message(client->arg, &client->publish, receipt);
 }
+
+/* ---- a message that its callback waits with ------------------------------------------------- */
+
+enum { AGAIN_MS = 100 };
+
+static void settle(struct mqtt_client *client, uint64_t receipt, uint32_t outcome);
+
+/* 0 or -EAGAIN.  Without memory it is offered again. */
+static int offer_held(struct mqtt_client *client, const struct paho_message *entry)
+{
+    struct paho_message held = *entry;
+    uint64_t receipt = ++client->receipt;
+    client->holds = 1;
+    client->outcome = MG_ACCEPTED;
+    int rc = offer(client, &held, receipt);
+    if (rc == -EAGAIN)
+        return rc;
+    client->held = held;
+    settle(client, receipt, rc ? MG_RELEASED : MG_ACCEPTED);
+    return 0;
+}
+
+static void offer_again(void *arg)
+{
+    struct mqtt_client *client = arg;
+    client->host->timer_stop(client->again);
+    client->again = NULL;
+    if (offer_held(client, &client->held))
+        client->again = client->host->timer_start(client->shard, AGAIN_MS, 0, offer_again, client);
+}
+
+static void hold(struct mqtt_client *client, uint64_t receipt)
+{
+    if (receipt && receipt == client->receipt)
+        client->holds++;
+}
+
+static void settle(struct mqtt_client *client, uint64_t receipt, uint32_t outcome)
+{
+    if (!receipt || receipt != client->receipt || !client->holds)
+        return;
+    if (outcome > client->outcome)
+        client->outcome = outcome;
+    if (--client->holds)
+        return;
+    if (client->outcome >= MG_RELEASED) {
+        client->again = client->host->timer_start(client->shard, AGAIN_MS, 0, offer_again, client);
+        return;
+    }
+    free_message(&client->held);
+    pthread_mutex_lock(&client->lock);
+    client->answered = true;
+    pthread_cond_broadcast(&client->room);
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void let_go(struct mqtt_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    client->let_go = true;
+    pthread_cond_broadcast(&client->room);
+    pthread_mutex_unlock(&client->lock);
+}
+
+/* ---- messages in ---------------------------------------------------------------------------- */
 
 /* Under the lock: what came in since, once the last lot is through. */
 static void swap_messages(struct mqtt_client *client)
@@ -106,15 +183,17 @@ static bool take_messages(struct mqtt_client *client)
     bool more = false;
     while (taking->next < taking->count && !client->paused && offered < OFFERED_MOST) {
         struct paho_message *entry = &taking->items[taking->next];
-        if (offer(client, entry) == -EAGAIN) {
+        bool waits = client->options.stores && entry->message->qos;
+        size_t size = entry->topic_length + (size_t)entry->message->payloadlen;
+        if ((waits ? offer_held(client, entry) : offer(client, entry, 0)) == -EAGAIN) {
             client->paused = true;
             break;
         }
+        if (!waits)
+            free_message(entry);
         taking->next++;
         offered++;
-        bytes += entry->topic_length + (size_t)entry->message->payloadlen;
-        MQTTAsync_freeMessage(&entry->message);
-        MQTTAsync_free(entry->topic);
+        bytes += size;
     }
     pthread_mutex_lock(&client->lock);
     client->in_hand -= offered;
@@ -305,21 +384,7 @@ static void resume(struct mqtt_client *client)
     client->host->wake(client->wake);
 }
 
-/* Paho acknowledges by itself: there are no receipts. */
-static void hold(struct mqtt_client *client, uint64_t receipt)
-{
-    (void)client;
-    (void)receipt;
-}
-
-static void settle(struct mqtt_client *client, uint64_t receipt, uint32_t outcome)
-{
-    (void)client;
-    (void)receipt;
-    (void)outcome;
-}
-
-/* Nor is anything kept that could be forgotten. */
+/* Nothing is kept that could be forgotten. */
 static void forget(struct mqtt_client *client)
 {
     (void)client;
@@ -379,6 +444,7 @@ const struct mqtt_client_ops mqtt_paho_client = {
     .publish = publish,
     .hold = hold,
     .settle = settle,
+    .let_go = let_go,
     .forget = forget,
     .flush = flush,
     .resume = resume,

@@ -86,6 +86,11 @@ struct mqtt_client {
     struct mqtt_user *users;
     uint32_t *subscription_ids;
     size_t user_capacity, id_capacity;
+    /* The message that a callback waits with; one at a time, since it holds Paho's lock. */
+    struct paho_message held;
+    uint64_t receipt; /* of its offering; they grow */
+    uint32_t holds, outcome;
+    mg_timer *again; /* it was given back */
 
     /* under the lock */
     pthread_mutex_t lock;
@@ -97,6 +102,8 @@ struct mqtt_client {
     struct paho_note *notes;
     size_t note_count, note_capacity;
     struct paho_messages messages;
+    bool answered;                 /* the message that a callback waits with is settled */
+    bool let_go;                   /* … and need not be any more */
     size_t in_hand, in_hand_bytes; /* messages that the bridge has not taken yet */
     uint32_t dropped;
     int64_t no_wait_until_ms;

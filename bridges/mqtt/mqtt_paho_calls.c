@@ -119,6 +119,13 @@ int paho_message_arrived(void *context, char *topic, int topic_length, MQTTAsync
     bool first = client->messages.count == 1 || client->dropped == 1;
     if (first && !client->orphaned)
         client->host->wake(client->wake);
+    /* Paho acknowledges when this returns, whatever it returns; and it does not notice meanwhile
+     * that the connection is lost. */
+    if (taken && client->options.stores && message->qos) {
+        client->answered = false;
+        while (!client->answered && !client->let_go && !client->orphaned)
+            pthread_cond_wait(&client->room, &client->lock);
+    }
     pthread_mutex_unlock(&client->lock);
     if (!taken) {
         MQTTAsync_freeMessage(&message);

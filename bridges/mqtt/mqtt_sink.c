@@ -8,27 +8,10 @@
 #include <string.h>
 
 enum {
-    UNACKNOWLEDGED_MOST = 1000, /* QoS 0 that is not written yet */
     /* MQTT 3.1.1 has no Receive Maximum, but Mosquitto 2.0 ends the connection of whoever has more
      * than 20 QoS 2 messages under way (its default of max_inflight_messages). */
     QOS2_MOST_311 = 20,
 };
-
-int mqtt_flights_init(struct mqtt_link *link)
-{
-    link->flight_count = (uint32_t)link->bridge->settings->max_inflight;
-    if (!link->bridge->client_ops->takes_no_id)
-        link->flight_count += UNACKNOWLEDGED_MOST;
-    link->flights = calloc(link->flight_count, sizeof(*link->flights));
-    if (!link->flights)
-        return -ENOMEM;
-    link->first = link->last = MQTT_NO_FLIGHT;
-    for (uint32_t i = 0; i < link->flight_count; i++)
-        link->flights[i].next = i + 1 < link->flight_count ? i + 1 : MQTT_NO_FLIGHT;
-    link->free = 0;
-    link->last_free = link->flight_count - 1;
-    return 0;
-}
 
 int mqtt_open_sink(void *context, mg_sink *core, const char *address, const void *settings,
                    void **ret_sink, struct mg_err *reterr)
@@ -65,20 +48,8 @@ static uint32_t flight_begin(struct mqtt_link *link, mg_token token, bool acknow
     link->free = flight->next;
     if (link->free == MQTT_NO_FLIGHT)
         link->last_free = MQTT_NO_FLIGHT;
-    *flight = (struct mqtt_flight){
-        .token = token,
-        .deadline_us =
-            link->host->now_us(link->shard) + link->bridge->settings->confirm_timeout_ms * 1000,
-        .next = MQTT_NO_FLIGHT,
-        .previous = link->last,
-        .busy = true,
-        .acknowledged = acknowledged,
-    };
-    if (link->last == MQTT_NO_FLIGHT)
-        link->first = id;
-    else
-        link->flights[link->last].next = id;
-    link->last = id;
+    *flight = (struct mqtt_flight){.token = token, .busy = true, .acknowledged = acknowledged};
+    mqtt_flight_list(link, id);
     if (acknowledged)
         link->acknowledged++;
     else
@@ -86,26 +57,25 @@ static uint32_t flight_begin(struct mqtt_link *link, mg_token token, bool acknow
     return id;
 }
 
+static void entered(struct mqtt_link *link, struct mqtt_flight *flight)
+{
+    struct mqtt_sink *sink = flight->entering;
+    flight->entering = NULL;
+    if (!sink || --sink->entering || !link->starved || link->state != LINK_UP || link->closing)
+        return;
+    mqtt_sink_room(link);
+}
+
 static mg_token flight_end(struct mqtt_link *link, uint32_t id)
 {
     struct mqtt_flight *flight = &link->flights[id];
-    if (flight->previous == MQTT_NO_FLIGHT)
-        link->first = flight->next;
-    else
-        link->flights[flight->previous].next = flight->next;
-    if (flight->next == MQTT_NO_FLIGHT)
-        link->last = flight->previous;
-    else
-        link->flights[flight->next].previous = flight->previous;
+    mqtt_flight_unlist(link, id);
     if (flight->acknowledged)
         link->acknowledged--;
     else
         link->unacknowledged--;
-    flight->busy = false;
-    /* Used again as late as possible: aedes says PUBCOMP before it has forgotten the identifier. */
-    flight->next = MQTT_NO_FLIGHT;
-    *(link->last_free == MQTT_NO_FLIGHT ? &link->free : &link->flights[link->last_free].next) = id;
-    link->last_free = id;
+    mqtt_flight_free(link, id);
+    entered(link, flight);
     return flight->token;
 }
 
@@ -131,6 +101,12 @@ void mqtt_returned(void *arg, uint32_t id)
     struct mqtt_link *link = arg;
     if (id >= link->flight_count || !link->flights[id].busy)
         return;
+    if (link->flights[id].kept) {
+        mqtt_kept_doubt(link);
+        mqtt_kept_remove(link, id);
+    }
+    if (link->flights[id].left)
+        mqtt_left_end(link, link->flights[id].left);
     mg_token token = flight_end(link, id);
     if (!token)
         return;
@@ -258,30 +234,109 @@ static int send_away(struct mqtt_link *link, const struct mqtt_publish *publish,
     return 0;
 }
 
-int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struct mg_err *reterr)
+static void begun(struct mqtt_link *link)
 {
-    struct mqtt_link *link = context;
-    struct mqtt_publish publish;
-    if (link->state != LINK_UP || link->closing)
-        return -EAGAIN; /* sendable is called after the next connect */
-    int rc = encode(link, of, delivery, &publish, reterr);
-    if (rc)
-        return rc == -ENOMEM ? full(link, 0) : rc;
-    if (!publish.qos && link->bridge->client_ops->takes_no_id)
-        return send_away(link, &publish, delivery->token, reterr);
-    bool acknowledged = publish.qos > 0;
-    if (acknowledged ? link->acknowledged >= acknowledged_most(link, publish.qos)
-                     : link->unacknowledged >= UNACKNOWLEDGED_MOST)
-        return full(link, publish.qos);
-    rc = link->bridge->client_ops->publish(link->client, &publish, link->free);
-    if (rc)
-        return not_taken(link, &publish, rc, reterr);
-    flight_begin(link, delivery->token, acknowledged);
     if (!link->deadline_timer)
         mqtt_arm(link, &link->deadline_timer, link->bridge->settings->confirm_timeout_ms,
                  deadline_passed);
     link->published++;
+}
+
+/* The event of an exchange that an earlier process has begun. */
+static int go_on(struct mqtt_link *link, struct mqtt_left *left, struct mqtt_publish *publish,
+                 const struct mg_delivery *delivery, struct mg_err *err)
+{
+    struct mqtt_flight *flight = &link->flights[left->flight];
+    if (left->state == LEFT_PUBLISHED) {
+        publish->qos = 2; /* whatever the sink's qos is by now */
+        int rc = link->bridge->client_ops->publish_kept(link->client, publish, left->flight,
+                                                        delivery->id);
+        if (rc)
+            return not_taken(link, publish, rc, err);
+        mqtt_flight_list(link, left->flight);
+        begun(link);
+    }
+    flight->token = delivery->token;
+    if (left->state != LEFT_COMPLETE) {
+        mqtt_left_end(link, left);
+        return 0;
+    }
+    uint32_t id = left->flight;
+    link->confirmed++;
+    if (delivery->token)
+        link->host->settle(delivery->token, MG_ACCEPTED, NULL);
+    mqtt_kept_remove(link, id);
+    mqtt_left_end(link, left);
+    mqtt_flight_free(link, id);
     return 0;
+}
+
+static int send_acknowledged(struct mqtt_link *link, struct mqtt_sink *sink,
+                             const struct mqtt_publish *publish, const struct mg_delivery *delivery,
+                             struct mg_err *err)
+{
+    const struct mqtt_client_ops *ops = link->bridge->client_ops;
+    bool kept = link->keeps_entries && delivery->id && publish->qos == 2;
+    if (link->acknowledged >= acknowledged_most(link, publish->qos)) {
+        mqtt_left_make_room(link);
+        return full(link, publish->qos);
+    }
+    if (sink->entering && !kept)
+        return full(link, publish->qos); /* it would overtake them */
+    int rc = kept ? ops->publish_kept(link->client, publish, link->free, delivery->id)
+                  : ops->publish(link->client, publish, link->free);
+    if (rc)
+        return not_taken(link, publish, rc, err);
+    struct mqtt_flight *flight = &link->flights[flight_begin(link, delivery->token, true)];
+    if (kept) {
+        flight->kept = true;
+        flight->entering = sink;
+        sink->entering++;
+    }
+    begun(link);
+    return 0;
+}
+
+int mqtt_send(void *context, void *of, const struct mg_delivery *delivery, struct mg_err *reterr)
+{
+    struct mqtt_link *link = context;
+    struct mqtt_sink *sink = of;
+    struct mqtt_publish publish;
+    if (link->state != LINK_UP || link->closing)
+        return -EAGAIN; /* sendable is called after the next connect */
+    struct mqtt_left *left = delivery->id ? mqtt_left_find(link, delivery->id) : NULL;
+    int rc =
+        left && left->state != LEFT_PUBLISHED ? 0 : encode(link, sink, delivery, &publish, reterr);
+    if (rc)
+        return rc == -ENOMEM ? full(link, 0) : rc;
+    if (left)
+        return go_on(link, left, &publish, delivery, reterr);
+    if (publish.qos)
+        return send_acknowledged(link, sink, &publish, delivery, reterr);
+    if (sink->entering)
+        return full(link, 0);
+    if (link->bridge->client_ops->takes_no_id)
+        return send_away(link, &publish, delivery->token, reterr);
+    if (link->unacknowledged >= MQTT_UNACKNOWLEDGED_MOST)
+        return full(link, 0);
+    rc = link->bridge->client_ops->publish(link->client, &publish, link->free);
+    if (rc)
+        return not_taken(link, &publish, rc, reterr);
+    flight_begin(link, delivery->token, false);
+    begun(link);
+    return 0;
+}
+
+void mqtt_sink_room(struct mqtt_link *link)
+{
+    link->starved = false;
+    link->host->sendable(link->core, NULL);
+}
+
+void mqtt_entered(void *arg, uint32_t id)
+{
+    struct mqtt_link *link = arg;
+    entered(link, &link->flights[id]);
 }
 
 void mqtt_writable(void *arg)
@@ -289,8 +344,7 @@ void mqtt_writable(void *arg)
     struct mqtt_link *link = arg;
     if (!link->starved || link->state != LINK_UP || link->closing)
         return;
-    link->starved = false;
-    link->host->sendable(link->core, NULL);
+    mqtt_sink_room(link);
 }
 
 void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
@@ -298,7 +352,15 @@ void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
     struct mqtt_link *link = arg;
     if (id >= link->flight_count || !link->flights[id].busy)
         return;
+    if (link->flights[id].left) {
+        mqtt_left_confirmed(link, link->flights[id].left, reason);
+        return;
+    }
     uint32_t outcome = mqtt_reason_outcome(reason);
+    /* In the same turn as the settlement, so that both are kept or neither; and before the
+     * identifier is free. */
+    if (link->flights[id].kept)
+        mqtt_kept_remove(link, id);
     mg_token token = flight_end(link, id);
     if (outcome == MG_ACCEPTED)
         link->confirmed++;
@@ -310,11 +372,14 @@ void mqtt_confirmed(void *arg, uint32_t id, uint32_t reason)
     else if (outcome != MG_ACCEPTED)
         link->host->log(link->bridge->instance, MG_WARN, "an event was refused: %s",
                         mqtt_reason_text(reason));
+    mqtt_flights_fewer(link);
+}
+
+void mqtt_flights_fewer(struct mqtt_link *link)
+{
     if (link->starved && link->state == LINK_UP && !link->closing &&
         link->acknowledged <= acknowledged_most(link, link->starved_qos) * 3 / 4 &&
-        link->unacknowledged <= UNACKNOWLEDGED_MOST * 3 / 4) {
-        link->starved = false;
-        link->host->sendable(link->core, NULL);
-    }
+        link->unacknowledged <= MQTT_UNACKNOWLEDGED_MOST * 3 / 4)
+        mqtt_sink_room(link);
     mqtt_link_settled(link);
 }

@@ -1,39 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both ends of the control socket. */
+/* The gateway's end of the control socket. */
 #include "admin/control.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { CLIENTS_MAX = 16, REQUEST_BYTES_MAX = 256, REQUEST_MS = 5000, ANSWER_BYTES_MAX = 256 << 20 };
+enum {
+    CLIENTS_MAX = 16,
+    REQUEST_MS = 5000,  /* from the connection to the end of the request */
+    STALL_MS = 300000,  /* for a client that reads nothing: somebody may be paging through a list */
+    PROGRESS_MS = 1000, /* well below what a client takes for silence */
+    ROOM_BYTES = 16 << 10
+};
 
 struct gw_control {
     uv_pipe_t listener;
-    struct gw_gateway *gateway;
-    size_t clients;
+    struct gw_operation_target *target;
+    struct client *clients;
+    size_t client_count;
     char *path;
-    bool closing;
+    bool closing, listener_gone;
 };
 
 struct client {
     uv_pipe_t pipe;
-    uv_timer_t deadline;
+    uv_timer_t timer; /* for the request, for the next step, or for the client to read */
+    uv_async_t wake;
     struct gw_control *control;
-    char request[REQUEST_BYTES_MAX];
-    size_t used;
+    struct client *next;
+    char *request;
+    size_t used, capacity;
+    struct gw_operation_run *run;
     uv_write_t write;
-    char *answer;
+    char *kept;       /* what is being written, where it is not the run's text */
+    uint64_t said_ms; /* when something was last written */
+    enum gw_operation_next next_step;
+    bool answering, writing, woken, overlong, closing;
     int open_handles;
 };
 
+static void advance(struct client *c);
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
 static void maybe_free(struct gw_control *control)
 {
-    if (control->closing && !control->clients && uv_is_closing((uv_handle_t *)&control->listener)) {
+    if (control->closing && control->listener_gone && !control->client_count) {
         free(control->path);
         free(control);
     }
@@ -45,77 +60,198 @@ static void client_closed(uv_handle_t *handle)
     if (--c->open_handles)
         return;
     struct gw_control *control = c->control;
-    free(c->answer);
+    struct client **at = &control->clients;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    free(c->request);
+    free(c->kept);
     free(c);
-    control->clients--;
-    if (control->closing)
-        maybe_free(control);
+    control->client_count--;
+    maybe_free(control);
 }
 
 static void end(struct client *c)
 {
-    if (uv_is_closing((uv_handle_t *)&c->pipe))
+    if (c->closing)
         return;
+    c->closing = true;
+    if (c->run && c->writing) {
+        c->kept = c->run->text;
+        c->run->text = NULL;
+    }
+    gw_operation_finish(c->run); /* no wake comes after this */
+    c->run = NULL;
     uv_close((uv_handle_t *)&c->pipe, client_closed);
-    uv_close((uv_handle_t *)&c->deadline, client_closed);
+    uv_close((uv_handle_t *)&c->timer, client_closed);
+    uv_close((uv_handle_t *)&c->wake, client_closed);
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+static void timer_fired(uv_timer_t *timer)
+{
+    struct client *c = timer->data;
+    if (c->answering && !c->writing)
+        advance(c);
+    else
+        end(c); /* the request does not come, or nobody reads the answer */
 }
 
 static void written(uv_write_t *write, int status)
 {
-    (void)status;
-    end(write->data);
-}
-
-static void answer(struct client *c)
-{
-    json_t *reply;
-    if (!strcmp(c->request, "report")) {
-        reply = gw_gateway_report(c->control->gateway);
-    } else {
-        reply = json_object();
-        json_object_set_new(reply, "error",
-                            json_string("unknown request; this gateway knows: report"));
-    }
-    c->answer = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-    json_decref(reply);
-    if (!c->answer) {
+    struct client *c = write->data;
+    c->writing = false;
+    if (c->closing)
+        return;
+    if (status < 0 || !c->run) {
         end(c);
         return;
     }
-    uv_buf_t buffer = uv_buf_init(c->answer, (unsigned)strlen(c->answer));
-    c->write.data = c;
-    if (uv_write(&c->write, (uv_stream_t *)&c->pipe, &buffer, 1, written))
+    c->run->length = 0;
+    uv_timer_stop(&c->timer);
+    if (c->next_step == GW_OPERATION_DONE)
         end(c);
+    else if (c->next_step == GW_OPERATION_MORE || c->woken)
+        advance(c);
+    else
+        uv_timer_start(&c->timer, timer_fired, (uint64_t)c->run->wait_ms, 0);
+}
+
+static void say(struct client *c, char *text, size_t length)
+{
+    uv_buf_t buffer = uv_buf_init(text, (unsigned)length);
+    c->write.data = c;
+    c->writing = true;
+    c->said_ms = uv_now(c->pipe.loop);
+    uv_timer_start(&c->timer, timer_fired, STALL_MS, 0);
+    if (uv_write(&c->write, (uv_stream_t *)&c->pipe, &buffer, 1, written)) {
+        c->writing = false;
+        end(c);
+    }
+}
+
+static void refuse(struct client *c, int error, const struct mg_err *err)
+{
+    json_t *value = gw_operation_error(error, err);
+    c->kept = value ? json_dumps(value, JSON_COMPACT) : NULL;
+    json_decref(value);
+    if (!c->kept) {
+        end(c);
+        return;
+    }
+    size_t length = strlen(c->kept);
+    c->kept[length] = '\n'; /* in place of the NUL */
+    say(c, c->kept, length + 1);
+}
+
+/* One step; then what it emitted is written, or the next one is waited for. */
+static void advance(struct client *c)
+{
+    if (c->closing || c->writing)
+        return;
+    uint64_t now_ms = uv_now(c->pipe.loop);
+    c->woken = false;
+    c->next_step = gw_operation_step(c->run, (int64_t)(uv_hrtime() / 1000));
+    if (!c->run->length && c->next_step != GW_OPERATION_DONE &&
+        now_ms - c->said_ms >= PROGRESS_MS && gw_operation_emit_progress(c->run)) {
+        end(c);
+        return;
+    }
+    if (c->next_step == GW_OPERATION_WAIT && (!c->run->wait_ms || c->run->wait_ms > PROGRESS_MS))
+        c->run->wait_ms = PROGRESS_MS;
+    if (c->run->length)
+        say(c, c->run->text, c->run->length);
+    else if (c->next_step == GW_OPERATION_DONE)
+        end(c);
+    else
+        uv_timer_start(&c->timer, timer_fired,
+                       c->next_step == GW_OPERATION_MORE ? 0 : (uint64_t)c->run->wait_ms, 0);
+}
+
+static void woken(uv_async_t *async)
+{
+    struct client *c = async->data;
+    c->woken = true; /* for when what is being written has been */
+    if (c->run && c->next_step == GW_OPERATION_WAIT)
+        advance(c);
+}
+
+static void wake(void *arg)
+{
+    struct client *c = arg;
+    uv_async_send(&c->wake);
+}
+
+/* ---- the request ---------------------------------------------------------------------------- */
+
+static void answer(struct client *c, size_t length)
+{
+    struct mg_err err = {{0}, NULL};
+    json_error_t parse;
+    int error = -EINVAL;
+    uv_timer_stop(&c->timer);
+    c->answering = true;
+    c->said_ms = uv_now(c->pipe.loop);
+    json_t *request = c->overlong ? NULL : json_loadb(c->request, length, JSON_ALLOW_NUL, &parse);
+    free(c->request);
+    c->request = NULL;
+    if (c->overlong)
+        snprintf(err.text, sizeof err.text, "the request is longer than %d MiB",
+                 GW_CONTROL_REQUEST_BYTES_MAX >> 20);
+    else if (!request)
+        snprintf(err.text, sizeof err.text, "the request is no JSON: %.160s", parse.text);
+    else
+        error = gw_operation_start(c->control->target, request, wake, c, &c->run, &err);
+    json_decref(request);
+    if (error)
+        refuse(c, error, &err);
+    else
+        advance(c);
 }
 
 static void give_room(uv_handle_t *handle, size_t wanted, uv_buf_t *ret_buffer)
 {
     (void)wanted;
     struct client *c = handle->data;
-    *ret_buffer = uv_buf_init(c->request + c->used, (unsigned)(sizeof c->request - 1 - c->used));
+    *ret_buffer = uv_buf_init(NULL, 0);
+    if (c->answering || c->overlong)
+        c->used = 0; /* thrown away */
+    if (c->capacity - c->used < ROOM_BYTES || !c->request) {
+        size_t capacity = c->request ? c->capacity * 2 : ROOM_BYTES;
+        char *larger = realloc(c->request, capacity);
+        if (!larger)
+            return;
+        c->request = larger;
+        c->capacity = capacity;
+    }
+    *ret_buffer = uv_buf_init(c->request + c->used, (unsigned)(c->capacity - c->used));
+}
+
+/* The client has closed its end, or at least says no more. */
+static void hung_up(struct client *c, ssize_t status)
+{
+    bool acts = c->run && c->run->operation->flags & GW_OPERATION_ACTS;
+    uv_read_stop((uv_stream_t *)&c->pipe);
+    if (status == UV_EOF && c->answering && (!acts || c->next_step == GW_OPERATION_DONE))
+        return; /* what is left of the answer can still be written, or the write fails */
+    end(c);
 }
 
 static void got(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
-    (void)buffer;
     struct client *c = stream->data;
     if (count < 0) {
-        end(c); /* also a request that is too long: UV_ENOBUFS */
+        hung_up(c, count);
         return;
     }
+    if (c->answering || !count)
+        return;
+    char *newline = memchr(buffer->base, '\n', (size_t)count);
     c->used += (size_t)count;
-    c->request[c->used] = '\0';
-    char *newline = strchr(c->request, '\n');
-    if (newline) {
-        *newline = '\0';
-        uv_read_stop(stream);
-        answer(c);
-    }
-}
-
-static void too_slow(uv_timer_t *timer)
-{
-    end(timer->data);
+    c->overlong = c->overlong || c->used > GW_CONTROL_REQUEST_BYTES_MAX;
+    if (newline)
+        answer(c, (size_t)(newline - c->request));
 }
 
 static void accepted(uv_stream_t *listener, int status)
@@ -125,49 +261,27 @@ static void accepted(uv_stream_t *listener, int status)
     if (!c)
         return;
     c->control = control;
-    c->open_handles = 2;
-    control->clients++;
+    c->open_handles = 3;
+    c->next = control->clients;
+    control->clients = c;
+    control->client_count++;
     uv_pipe_init(listener->loop, &c->pipe, 0);
-    uv_timer_init(listener->loop, &c->deadline);
-    c->pipe.data = c->deadline.data = c;
-    if (uv_accept(listener, (uv_stream_t *)&c->pipe) || control->clients > CLIENTS_MAX ||
+    uv_timer_init(listener->loop, &c->timer);
+    uv_async_init(listener->loop, &c->wake, woken);
+    c->pipe.data = c->timer.data = c->wake.data = c;
+    if (uv_accept(listener, (uv_stream_t *)&c->pipe) || control->client_count > CLIENTS_MAX ||
         uv_read_start((uv_stream_t *)&c->pipe, give_room, got)) {
         end(c);
         return;
     }
-    uv_timer_start(&c->deadline, too_slow, REQUEST_MS, 0);
+    uv_timer_start(&c->timer, timer_fired, REQUEST_MS, 0);
 }
 
-/* ---- connecting: also how a stale socket is told from a live one ---------------------------- */
+/* ---- opening and closing -------------------------------------------------------------------- */
 
-static int dial(const char *path, struct mg_err *err)
+static int make_way(const char *path, struct mg_err *reterr)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        snprintf(err->text, sizeof err->text, "the path of a socket has at most %zu bytes: %s",
-                 sizeof address.sun_path - 1, path);
-        return -EINVAL;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    struct timeval limit = {.tv_sec = REQUEST_MS / 1000};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
-        int error = -errno;
-        snprintf(err->text, sizeof err->text, "%s: %s", path, strerror(-error));
-        close(fd);
-        return error;
-    }
-    return fd;
-}
-
-int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *path,
-                    struct gw_control **ret_control, struct mg_err *reterr)
-{
-    int fd = dial(path, reterr);
+    int fd = gw_control_dial(path, GW_CONTROL_SILENCE_S, reterr);
     if (fd >= 0) {
         close(fd);
         snprintf(reterr->text, sizeof reterr->text,
@@ -180,7 +294,22 @@ int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *pat
     struct stat existing;
     if (!lstat(path, &existing) && S_ISSOCK(existing.st_mode))
         unlink(path); /* left behind by a gateway that was killed */
+    return 0;
+}
 
+static void listener_closed(uv_handle_t *handle)
+{
+    struct gw_control *control = handle->data;
+    control->listener_gone = true;
+    maybe_free(control);
+}
+
+int gw_control_open(uv_loop_t *loop, struct gw_operation_target *target, const char *path,
+                    struct gw_control **ret_control, struct mg_err *reterr)
+{
+    int error = make_way(path, reterr);
+    if (error)
+        return error;
     struct gw_control *control = calloc(1, sizeof *control);
     char *copy = strdup(path);
     if (!control || !copy) {
@@ -188,12 +317,12 @@ int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *pat
         free(copy);
         return -ENOMEM;
     }
-    control->gateway = gateway;
+    control->target = target;
     control->path = copy;
     uv_pipe_init(loop, &control->listener, 0);
     control->listener.data = control;
     mode_t before = umask(0177);
-    int error = uv_pipe_bind(&control->listener, path);
+    error = uv_pipe_bind(&control->listener, path);
     umask(before);
     if (!error)
         error = uv_listen((uv_stream_t *)&control->listener, 16, accepted);
@@ -209,45 +338,12 @@ int gw_control_open(uv_loop_t *loop, struct gw_gateway *gateway, const char *pat
     return 0;
 }
 
-static void listener_closed(uv_handle_t *handle)
-{
-    maybe_free(handle->data);
-}
-
 void gw_control_close(struct gw_control *control)
 {
     if (!control)
         return;
     control->closing = true;
+    for (struct client *c = control->clients; c; c = c->next)
+        end(c);
     uv_close((uv_handle_t *)&control->listener, listener_closed); /* also removes the socket */
-}
-
-json_t *gw_control_ask(const char *path, const char *request, struct mg_err *reterr)
-{
-    int fd = dial(path, reterr);
-    if (fd < 0)
-        return NULL;
-    char line[REQUEST_BYTES_MAX];
-    int length = snprintf(line, sizeof line, "%s\n", request);
-    char *text = NULL;
-    size_t used = 0, capacity = 0;
-    ssize_t n = write(fd, line, (size_t)length);
-    while (n > 0 && used < ANSWER_BYTES_MAX) {
-        if (used + 65536 > capacity) {
-            capacity = capacity ? capacity * 2 : 1 << 18;
-            char *grown = realloc(text, capacity);
-            if (!grown)
-                break;
-            text = grown;
-        }
-        n = read(fd, text + used, capacity - used);
-        used += n > 0 ? (size_t)n : 0;
-    }
-    close(fd);
-    json_error_t error;
-    json_t *reply = used ? json_loadb(text, used, 0, &error) : NULL;
-    free(text);
-    if (!reply)
-        snprintf(reterr->text, sizeof reterr->text, "%s: the gateway did not answer", path);
-    return reply;
 }

@@ -12,6 +12,11 @@ int gw_cli_check(int argc, char **argv);
 int gw_cli_explain(int argc, char **argv);
 int gw_cli_status(int argc, char **argv);
 int gw_cli_ledger(int argc, char **argv);
+int gw_cli_dlq(int argc, char **argv);
+int gw_cli_replay(int argc, char **argv);
+int gw_cli_store(int argc, char **argv);
+int gw_cli_pause(int argc, char **argv);
+int gw_cli_resume(int argc, char **argv);
 int gw_cli_plugins(int argc, char **argv);
 int gw_cli_schema(int argc, char **argv);
 

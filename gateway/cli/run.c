@@ -111,20 +111,23 @@ static int serve(struct run *r, const struct gw_model *model)
 {
     struct mg_err err = {{0}, NULL};
     struct gw_control *control = NULL;
+    struct gw_operation_target target;
     const struct gw_gateway_settings *settings = &model->gateway;
     if (gw_gateway_create(model, &r->gateway, &err)) {
         log_failure("the gateway could not be made", &err);
         return 1;
     }
     watch(r, settings->report_every_ms);
+    target = (struct gw_operation_target){.gateway = r->gateway};
     int error = settings->control
-                    ? gw_control_open(&r->loop, r->gateway, settings->control, &control, &err)
+                    ? gw_control_open(&r->loop, &target, settings->control, &control, &err)
                     : 0;
     if (error)
         log_failure("the control socket could not be opened", &err);
     else if ((error = gw_gateway_start(r->gateway, &err)))
         log_failure("the gateway could not be started", &err);
     if (!error) {
+        target.store = gw_gateway_store(r->gateway);
         char routes[24], bridges[24];
         snprintf(routes, sizeof routes, "%zu", model->route_count);
         snprintf(bridges, sizeof bridges, "%zu", model->bridge_count);

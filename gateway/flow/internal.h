@@ -52,9 +52,9 @@ struct gw_part {
     struct gw_ledger ledger;
     struct gw_passage *oldest, *newest;        /* alive, in order of arrival */
     struct gw_passage *first_step, *last_step; /* in steps: they leave in this order */
-    bool releasing; /* all of them go back: none may overtake one that went back before it */
-    void **step_contexts;                      /* one for each step */
-    uint64_t matched;                          /* number of the arrival that met this route last */
+    bool releasing;       /* all of them go back: none may overtake one that went back before it */
+    void **step_contexts; /* one for each step */
+    uint64_t matched;     /* number of the arrival that met this route last */
     int64_t log_second_us;
     uint32_t logged, suppressed;
 };
@@ -272,8 +272,8 @@ struct gw_staging {
     struct gw_store_append append;
     struct gw_store_bury bury; /* of a step's dead letter */
     struct gw_task task;       /* back to the shard */
-    void *record;
-    size_t length;
+    void *record, *original;
+    size_t length, original_length;
     void **records; /* &record where there is one */
     size_t *lengths;
 };

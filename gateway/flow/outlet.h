@@ -3,8 +3,8 @@
 #pragma once
 #include "flow/internal.h"
 
-/* Of one lane's legs in memory; how many legs, says gw_gateway.lane_most.  Whichever is reached first:
- * the rest waits in the store. */
+/* Of one lane's legs in memory; how many legs, says gw_gateway.lane_most.  Whichever is reached
+ * first: the rest waits in the store. */
 enum { GW_BYTES_MOST = 8 << 20 };
 
 /* outlet.c */

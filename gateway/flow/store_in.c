@@ -158,6 +158,7 @@ static int encode_output(struct gw_passage *p, size_t output, void **ret_bytes, 
         .arrived_us = gw_wall_us(p->shard) - (gw_now_us(p->shard) - p->arrived_us),
         .expires_us = p->expires_us,
         .key = p->legs[output * sinks].key,
+        .flags = p->route->config->step_count ? GW_RECORD_STEPPED : 0,
         .origin = p->origin->head.address,
         .message = gw_event_message(p->events[output]),
         .legs = record_legs,
@@ -179,9 +180,30 @@ void gw_staging_free(struct gw_passage *p)
     } else {
         free(s->record);
     }
-    s->record = NULL;
+    free(s->original);
+    s->original = s->record = NULL;
     s->records = NULL;
     s->append.count = 0;
+}
+
+/* The event as it came in, without legs. */
+static int encode_original(struct gw_passage *p, uint32_t flags, void **ret_bytes,
+                           size_t *ret_length)
+{
+    struct gw_record record = {
+        .arrived_us = gw_wall_us(p->shard) - (gw_now_us(p->shard) - p->arrived_us),
+        .expires_us = p->expires_us,
+        .flags = flags,
+        .origin = p->origin->head.address,
+        .message = gw_event_message(p->origin),
+    };
+    return gw_record_encode(&record, ret_bytes, ret_length);
+}
+
+static bool is_archived(const struct gw_route *route)
+{
+    const struct gw_delivery_settings *d = &route->config->delivery;
+    return d->archive_keep_ms || d->archive_bytes;
 }
 
 static int encode_all(struct gw_passage *p)
@@ -190,6 +212,11 @@ static int encode_all(struct gw_passage *p)
     size_t sinks = p->route->config->sink_count;
     s->records = &s->record;
     s->lengths = &s->length;
+    if (p->route->config->step_count && is_archived(p->route)) {
+        int error = encode_original(p, GW_RECORD_ORIGINAL, &s->original, &s->original_length);
+        if (error)
+            return error;
+    }
     if (p->event_count > 1) {
         s->records = calloc(p->event_count, sizeof(*s->records));
         s->lengths = calloc(p->event_count, sizeof *s->lengths);
@@ -296,6 +323,8 @@ void gw_passage_store_shard(struct gw_passage *p)
     s->append.log = p->route->log;
     s->append.records = s->records;
     s->append.lengths = s->lengths;
+    s->append.original = s->original;
+    s->append.original_length = s->original_length;
     /* What comes again by somebody's hand is meant to. */
     s->append.identified = !p->arrival->replay && identity_of(p, s->append.identity);
     struct gw_arrival_state *state = p->arrival->state;
@@ -343,15 +372,9 @@ bool gw_passage_bury_shard(struct gw_passage *p, const char *step, const char *r
     if (p->stage >= GW_STORING || gw_passage_keep_shard(p))
         return false;
     *s = (struct gw_staging){.task.run = run_buried, .records = &s->record};
-    struct gw_record record = {
-        .arrived_us = gw_wall_us(p->shard) - (gw_now_us(p->shard) - p->arrived_us),
-        .expires_us = p->expires_us,
-        .origin = p->origin->head.address,
-        .message = gw_event_message(p->origin),
-    };
     char *why = gw_reason_copy(reason ? reason : "refused, without a reason");
     char *where = strdup(step);
-    if (!why || !where || gw_record_encode(&record, &s->record, &s->length)) {
+    if (!why || !where || encode_original(p, 0, &s->record, &s->length)) {
         free(why);
         free(where);
         s->records = NULL;

@@ -142,7 +142,7 @@ void gw_store_count_shard(mg_shard *shard)
 struct state_put {
     struct gw_store_state state; /* first: the store's thread sees it as an op */
     struct gw_task task;
-    mg_shard *shard;
+    mg_connection *connection;
     void (*done)(void *arg);
     void *arg;
     char bytes[];
@@ -161,6 +161,7 @@ static void run_put(mg_shard *shard, struct gw_task *task)
     struct state_put *put =
         (struct state_put *)(void *)((char *)task - offsetof(struct state_put, task));
     put->done(put->arg);
+    gw_turn_mark_shard(put->connection);
     free(put);
 }
 
@@ -172,7 +173,7 @@ static void put_kept(struct gw_store_op *op)
         return;
     }
     put->task.run = run_put;
-    gw_shard_queue(put->shard, &put->task);
+    gw_shard_queue(put->connection->shard, &put->task);
 }
 
 static int state_put(mg_connection *c, struct mg_bytes key, struct mg_bytes value,
@@ -189,7 +190,7 @@ static int state_put(mg_connection *c, struct mg_bytes key, struct mg_bytes valu
         return -ENOMEM;
     *put = (struct state_put){
         .state = {.op = {.kind = GW_OP_STATE, .done = put_kept}},
-        .shard = c->shard,
+        .connection = c,
         .done = done,
         .arg = arg,
     };

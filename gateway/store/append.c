@@ -41,6 +41,7 @@ int gw_log_put(struct gw_store_log *log, const void *bytes, size_t length, const
             sink->count++;
             sink->bytes += length;
         } else if (sink->first == sequence) {
+            sink->first++;
             rc = gw_sink_advance(log, sink);
         } else {
             rc = gw_places_set(&sink->settled, sequence, sink->first);
@@ -87,7 +88,7 @@ static int put_record(struct gw_store_append *op, size_t index, uint64_t admitte
         rc = gw_latest_note(log, targets & admitted, wire.key, sequence);
     }
     if (!rc && log->has_archive)
-        rc = gw_archive_put(log, op->records[index], op->lengths[index], sequence);
+        rc = gw_archive_put(log, op->records[index], op->lengths[index], 2 * sequence);
     return rc;
 }
 
@@ -109,6 +110,8 @@ static int put_event(struct gw_store *store, struct gw_store_append *op, uint64_
     log->stored++;
     if (op->count > 1)
         rc = put_group(log, first, (uint32_t)op->count);
+    if (!rc && log->has_archive && op->original)
+        rc = gw_archive_put(log, op->original, op->original_length, 2 * first - 1);
     for (size_t i = 0; i < op->count && !rc; i++)
         rc = put_record(op, i, admitted);
     if (!rc)

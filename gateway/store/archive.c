@@ -8,14 +8,16 @@
 
 enum { PRUNE_MOST = 64 }; /* at each append: more than come in, so that it shrinks */
 
-int gw_archive_put(struct gw_store_log *log, const void *bytes, size_t length, uint64_t sequence)
+/* place: twice the record's sequence, or one less for the original of the event whose first record
+ * it is. */
+int gw_archive_put(struct gw_store_log *log, const void *bytes, size_t length, uint64_t place)
 {
     struct gw_disk_head head = {.log = log->number,
-                                .sequence = sequence,
+                                .sequence = place,
                                 .length = (uint32_t)length,
                                 .kind = 3,
                                 .group_count = 1};
-    MDB_val key = gw_val(&sequence, sizeof sequence), value = {sizeof head + length, NULL};
+    MDB_val key = gw_val(&place, sizeof place), value = {sizeof head + length, NULL};
     if (log->settings.archive_keep_ms <= 0 && log->settings.archive_bytes <= 0)
         return 0;
     int rc = mdb_put(log->store->txn, log->archive, &key, &value, MDB_APPEND | MDB_RESERVE);

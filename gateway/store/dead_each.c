@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Walks over the dead letters and the archives, in parts of a short read transaction each. */
+#include "store/browse.h"
 #include "store/dead_internal.h"
 #include <errno.h>
 #include <string.h>
@@ -76,7 +77,6 @@ int gw_store_dead_each(struct gw_store *store, uint64_t from,
 
 struct archive_walk {
     struct gw_store_log *log;
-    int64_t from_us, to_us;
     bool (*visit)(void *arg, const struct gw_record *record);
     void *arg;
     struct gw_record_room room;
@@ -94,23 +94,41 @@ static bool show_archived(void *arg, uint64_t sequence, MDB_val value)
         gw_quarantine(w->log->store, "archived-record", value);
         return true;
     }
-    if (record.arrived_us < w->from_us || (w->to_us && record.arrived_us > w->to_us))
-        return true;
     record.sequence = sequence;
     gw_head_to_places(w->log, &record, &w->room);
     return w->visit(w->arg, &record);
 }
 
-int gw_store_archive_each(struct gw_store *store, const char *route, int64_t from_us, int64_t to_us,
-                          bool (*visit)(void *arg, const struct gw_record *record), void *arg)
+int gw_store_archive_after(struct gw_store *store, const char *route, uint64_t after,
+                           bool (*visit)(void *arg, const struct gw_record *record), void *arg)
 {
-    struct archive_walk w = {NULL, from_us, to_us, visit, arg, {0}};
+    struct archive_walk w = {NULL, visit, arg, {0}};
     for (size_t i = 0; i < store->log_count; i++)
         if (!strcmp(store->logs[i]->name, route))
             w.log = store->logs[i];
     if (!w.log || !w.log->has_archive)
         return -ENOENT;
-    int error = walk(store, w.log->archive, 0, show_archived, &w);
+    int error = walk(store, w.log->archive, after + 1, show_archived, &w);
     gw_record_room_fini(&w.room);
     return error;
+}
+
+struct period {
+    int64_t from_us, to_us;
+    bool (*visit)(void *arg, const struct gw_record *record);
+    void *arg;
+};
+
+static bool show_of_period(void *arg, const struct gw_record *record)
+{
+    const struct period *p = arg;
+    bool in = record->arrived_us >= p->from_us && (!p->to_us || record->arrived_us <= p->to_us);
+    return !in || p->visit(p->arg, record);
+}
+
+int gw_store_archive_each(struct gw_store *store, const char *route, int64_t from_us, int64_t to_us,
+                          bool (*visit)(void *arg, const struct gw_record *record), void *arg)
+{
+    struct period p = {from_us, to_us, visit, arg};
+    return gw_store_archive_after(store, route, 0, show_of_period, &p);
 }

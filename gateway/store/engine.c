@@ -51,7 +51,8 @@ static void choose_sizes(struct gw_store *store)
 
 static unsigned env_flags(const struct gw_store *store)
 {
-    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT;
+    /* Without MDB_NOMEMINIT: it would write to disk whatever else lay in memory. */
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
     if (store->read_only)
         return flags | MDB_RDONLY | MDB_NOLOCK;
     return flags | (store->settings.sync == GW_SYNC_ALWAYS ? 0 : MDB_NOSYNC);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off: a table */
 /* What lies on disk, version 1.  Numbers are little-endian as the machine writes them (a store does
  * not move between byte orders; an export does).  Everything that has to be found again in a
  * damaged file begins with a magic number and carries a checksum (XXH3, 64 bits), so that a search
@@ -9,24 +10,30 @@
  * PATH/owner               locked by the process that has the store open
  * PATH/quarantine/         what could not be read, and files that were replaced
  *
- * database       key                              value
- * meta           text                             "format": uint32; "boot": text; "clean": uint8 …
- * logs           route's name                     struct gw_disk_log, then its sinks' labels
- * log.N          uint64 sequence (INTEGERKEY)     struct gw_disk_head, then a record's bytes
- * cursors        struct gw_disk_sink_key          struct gw_disk_cursor
- * done           struct gw_disk_place_key         64 bytes: bit i: sequence place * 512 + i is
- * settled (place: sequence / 512)          (only from the cursor's place on) marks          struct
- * gw_disk_place_key         struct gw_disk_mark (place: the sequence) groups         struct
- * gw_disk_place_key         struct gw_disk_group (sink 0: an event of several records, place: its
- * first sequence; sink 1: a record that some sink ended otherwise than delivered, place: its
- * sequence) ledger         uint32 log (INTEGERKEY)          struct gw_disk_ledger dedup.N uint64,
- * ascending (INTEGERKEY)   struct gw_disk_identity latest.N       uint32 sink, uint64 key uint64
- * sequence (only GW_FULL_LATEST_PER_KEY) dead           uint64 id (INTEGERKEY)           struct
- * gw_disk_head, struct gw_disk_dead, texts, record archive.N      uint64 sequence (INTEGERKEY)
- * struct gw_disk_head, then a record's bytes leases         struct gw_disk_place_key         struct
- * gw_disk_lease (place: the sequence) state          bytes                            bytes
+ * database    key                         value
+ * meta        text                        "format": uint32; "boot": text; "clean": uint8;
+ *                                         "dead": uint64, the next dead letter's id
+ * logs        route's name                struct gw_disk_log, its name, its sinks' labels
+ * log.N       uint64 sequence (I)         struct gw_disk_head, then a record's bytes
+ * cursors     struct gw_disk_sink_key     struct gw_disk_cursor
+ * done        struct gw_disk_place_key    struct gw_disk_place: what is settled, from the
+ *                                         cursor's place on
+ * marks       struct gw_disk_place_key    struct gw_disk_mark (place: the sequence)
+ * groups      struct gw_disk_place_key    struct gw_disk_group (sink 0: an event of several
+ *                                         records, place: its first sequence; sink 1: a record
+ *                                         that some sink ended otherwise than delivered, place:
+ *                                         its sequence)
+ * ledger      uint32 log (I)              struct gw_disk_ledger
+ * dedup.N     uint64, ascending (I)       struct gw_disk_identity
+ * latest.N    uint32 sink, uint64 key     uint64 sequence (only GW_FULL_LATEST_PER_KEY)
+ * dead        uint64 id (I)               struct gw_disk_head, struct gw_disk_dead, texts, record
+ * archive.N   uint64 sequence (I)         struct gw_disk_head, then a record's bytes
+ * leases      struct gw_disk_place_key    struct gw_disk_lease (place: the sequence)
+ * state       bytes                       uint64 sum of key and value, then the value
  *
+ * (I): INTEGERKEY.
  * Keys of structs are compared as bytes, so their numbers are big-endian. */
+/* clang-format on */
 #pragma once
 #include <stdint.h>
 
@@ -35,6 +42,8 @@ enum { GW_STORE_FORMAT = 1 };
 #define GW_DISK_HEAD_MAGIC   0x6845476du /* "mGEh" */
 #define GW_DISK_LOG_MAGIC    0x6c45476du /* "mGEl" */
 #define GW_DISK_CURSOR_MAGIC 0x6345476du /* "mGEc" */
+
+enum { GW_HEAD_LOG = 1, GW_HEAD_DEAD, GW_HEAD_ARCHIVE }; /* kinds of heads */
 
 #define GW_DISK_SYNCED_MAGIC 0x7345476du /* "mGEs" */
 
@@ -61,7 +70,7 @@ struct gw_disk_head {
     uint64_t targets;  /* bit n: the sink with lasting number n is to get it */
     uint64_t body_sum; /* of the bytes behind the head */
     uint32_t length;   /* of the bytes behind the head */
-    uint16_t kind;     /* 1: log, 2: dead letter, 3: archive */
+    uint16_t kind;     /* GW_HEAD_* */
     uint16_t flags;    /* of a dead letter: 1: the ledger's count of its event is its own */
     /* Which record of how many of its event; of a dead letter: the sequence it had, low and high.
      */
@@ -93,6 +102,12 @@ struct gw_disk_cursor {
     uint64_t count, bytes; /* of what is not settled */
     uint64_t commit;       /* number of the commit that wrote it: the highest is right */
     uint64_t sum;          /* of all before it */
+};
+
+/* Bit i: sequence place * 512 + i is settled. */
+struct gw_disk_place {
+    uint64_t bits[8];
+    uint64_t sum; /* of key and bits: a wrong bit would be a lost record */
 };
 
 struct gw_disk_mark {

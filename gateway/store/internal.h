@@ -64,6 +64,8 @@ struct gw_places {
 bool gw_places_has(const struct gw_places *places, uint64_t sequence);
 /* rc; first: the sink's cursor, nothing before it is ever set */
 int gw_places_set(struct gw_places *places, uint64_t sequence, uint64_t first);
+/* The same for all of from … end - 1. */
+int gw_places_set_range(struct gw_places *places, uint64_t from, uint64_t end, uint64_t first);
 struct gw_place *gw_places_at(struct gw_places *places, uint64_t place); /* NULL: none there */
 /* The first sequence from `from` on, below `end`, without its bit; end: none. */
 uint64_t gw_places_next_clear(const struct gw_places *places, uint64_t from, uint64_t end);
@@ -168,6 +170,7 @@ struct gw_store {
     MDB_txn *txn;
     uint64_t commit_number, dead_next;
     bool was_clean, has_leases;
+    bool went_back;              /* to an earlier commit, after a power cut */
     pthread_mutex_t commit_lock; /* of the syncer: no commit goes on, and the map stays */
     uint64_t commits;
     atomic_int sync_failed; /* rc of the last sync */
@@ -237,12 +240,13 @@ void gw_engine_read_end(struct gw_store *store, MDB_txn *txn);
 int gw_recover(struct gw_store *store, struct mg_err *reterr);
 
 /* space.c: a file that is mostly free pages, at open. */
-int gw_engine_compact(struct gw_store *store, struct mg_err *reterr);
+int gw_engine_compact(struct gw_store *store, bool always, struct mg_err *reterr);
 /* At the end: space that was kept ready. */
 void gw_engine_give_back(struct gw_store *store);
 
 /* log.c: finding, making, loading and writing logs. */
 int gw_logs_load(struct gw_store *store);  /* rc; all that the file has; inside a transaction */
+int gw_logs_jump(struct gw_store *store);  /* rc; after it went back */
 int gw_log_load(struct gw_store_log *log); /* rc; what is in memory of one, again */
 int gw_log_open_handles(struct gw_store_log *log); /* rc */
 int gw_log_save_entry(struct gw_store_log *log);

@@ -2,7 +2,9 @@
 /* Logs in memory, and reading them from disk: their entry, cursors, settled places, ledger. */
 #include "base/hash.h"
 #include "store/internal.h"
+#include "store/rows.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,46 +103,68 @@ int gw_log_open_handles(struct gw_store_log *log)
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
-/* Counts what a sink misses, where its cursor cannot say: after damage. */
+enum { GAP_MOST = 1 << 24 };
+
+/* Counts what a sink misses, where its cursor or its settled places cannot say: after damage.  What
+ * has no record any more is settled; a record that cannot be read is not, so that a reader meets
+ * it. */
 static int recount(struct gw_store_log *log, struct gw_store_sink *sink)
 {
     MDB_cursor *cursor;
     MDB_val key, value;
-    bool any = false;
+    uint64_t next = sink->first;
     int rc = mdb_cursor_open(log->store->txn, log->dbi, &cursor);
     if (rc)
         return rc;
     sink->count = sink->bytes = 0;
     while (!(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) {
-        struct gw_disk_head head;
+        struct gw_disk_head head = {.targets = UINT64_MAX};
         uint64_t sequence;
         memcpy(&sequence, key.mv_data, sizeof sequence);
-        if (!any)
-            sink->first = sequence;
-        any = true;
-        bool wanted = gw_head_read(value, 1, log->number, sequence, &head) &&
-                      head.targets >> sink->number & 1 && !gw_places_has(&sink->settled, sequence);
-        if (!wanted) {
-            rc = gw_places_set(&sink->settled, sequence, sink->first);
-            if (rc)
-                break;
+        if (sequence < sink->first)
             continue;
-        }
-        sink->count++;
+        if (!gw_head_read(value, 1, log->number, sequence, &head))
+            head = (struct gw_disk_head){.targets = UINT64_MAX};
+        if (!(head.targets >> sink->number & 1) || gw_places_has(&sink->settled, sequence))
+            continue;
+        if (!sink->count++ && sequence - next > GAP_MOST)
+            next = sink->first = sequence; /* nothing is known of what was before */
         sink->bytes += head.length;
+        rc = gw_places_set_range(&sink->settled, next, sequence, sink->first);
+        if (rc)
+            break;
+        next = sequence + 1;
     }
     mdb_cursor_close(cursor);
-    if (!any)
-        sink->first = log->end;
-    sink->dirty = true;
-    gw_log_touch(log);
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    if (rc == MDB_NOTFOUND && !sink->count)
+        next = sink->first = log->end;
+    if (rc == MDB_NOTFOUND)
+        rc = gw_places_set_range(&sink->settled, next, log->end, sink->first);
+    sink->first = gw_places_next_clear(&sink->settled, sink->first, log->end);
+    gw_sink_touch(sink, log);
+    return rc;
 }
 
 /* Where the ledger that knows the end is lost, settled places tell of records that are gone. */
 enum { PLACES_BEYOND = 4096 };
 
-static int load_settled(struct gw_store_log *log, struct gw_store_sink *sink)
+/* false: damaged, or nonsense. */
+static bool read_place(const struct gw_store_log *log, MDB_val key, MDB_val value,
+                       uint64_t *ret_place, struct gw_disk_place *ret)
+{
+    struct gw_disk_place_key name;
+    memcpy(&name, key.mv_data, sizeof name);
+    *ret_place = gw_rows_big(name.place, sizeof name.place);
+    if (value.mv_size != sizeof *ret)
+        return false;
+    memcpy(ret, value.mv_data, sizeof *ret);
+    /* Room for all up to a place far beyond the end must not be asked for. */
+    return ret->sum == gw_rows_place_sum(&name, ret->bits) &&
+           *ret_place <= log->end / PLACE_BITS + PLACES_BEYOND;
+}
+
+/* *ret_whole becomes false where some of them are damaged. */
+static int load_settled(struct gw_store_log *log, struct gw_store_sink *sink, bool *ret_whole)
 {
     MDB_cursor *cursor;
     struct gw_disk_place_key from =
@@ -152,19 +176,28 @@ static int load_settled(struct gw_store_log *log, struct gw_store_sink *sink)
         return rc;
     for (rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE); !rc;
          rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-        uint64_t place = 0;
+        uint64_t place;
+        struct gw_disk_place row;
         if (key.mv_size != sizeof from || memcmp(key.mv_data, &from, 8))
             break;
-        for (size_t i = 0; i < 8; i++)
-            place = place << 8 | ((const uint8_t *)key.mv_data)[8 + i];
-        /* A place far beyond the end is damage; room for all up to it must not be asked for. */
-        if (value.mv_size != sizeof(uint64_t[8]) || place > log->end / PLACE_BITS + PLACES_BEYOND)
+        if (!read_place(log, key, value, &place, &row)) {
+            gw_quarantine(log->store, "row-of-settled-places", value);
+            gw_store_find(log->store, MG_WARN,
+                          "route %s: what sink \"%s\" had settled of some 512 records is lost; "
+                          "those that are there are sent again",
+                          log->name, sink->label);
+            *ret_whole = false;
+            if (!log->store->read_only)
+                rc = mdb_cursor_del(cursor, 0);
+            if (rc && rc != EACCES) /* read again after a failure, in a transaction that reads */
+                break;
             continue;
+        }
         rc = gw_places_set(&sink->settled, place * PLACE_BITS, sink->first);
         if (rc)
             break;
         struct gw_place *p = gw_places_at(&sink->settled, place);
-        memcpy(p->bits, value.mv_data, sizeof p->bits);
+        memcpy(p->bits, row.bits, sizeof p->bits);
         p->dirty = false;
         p->on_disk = true;
         for (uint64_t i = 0; i < PLACE_BITS; i++)
@@ -303,6 +336,22 @@ static int count_marks(struct gw_store_log *log)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* A ledger has no sum of its own: its sums are. */
+static void balance(struct gw_store_log *log)
+{
+    uint64_t sum = log->stored;
+    for (size_t i = 0; i < GW_TERMS; i++)
+        sum += log->ledger.ended[i];
+    if (sum == log->ledger.received)
+        return;
+    gw_store_find(log->store, MG_ERROR,
+                  "route %s: the ledger does not balance: %" PRIu64 " received, %" PRIu64
+                  " ended or stored; from here on it says the latter",
+                  log->name, log->ledger.received, sum);
+    log->ledger.received = sum;
+    gw_log_touch(log);
+}
+
 int gw_log_load(struct gw_store_log *log)
 {
     bool whole[GW_RECORD_SINKS_MAX], known = false;
@@ -315,7 +364,7 @@ int gw_log_load(struct gw_store_log *log)
     for (uint32_t i = 0; i < log->sink_end && !rc; i++) {
         if (!log->sinks[i])
             continue;
-        rc = load_settled(log, log->sinks[i]);
+        rc = load_settled(log, log->sinks[i], &whole[i]);
         if (!rc && !whole[i])
             rc = recount(log, log->sinks[i]);
     }
@@ -324,8 +373,38 @@ int gw_log_load(struct gw_store_log *log)
     if (!known)
         log->ledger.received = log->stored;
     if (!rc)
+        balance(log);
+    if (!rc)
         rc = count_marks(log);
     if (!rc && log->has_dedup)
         rc = gw_dedup_load(log);
+    return rc;
+}
+
+/* Sequences that later commits gave are known outside: a sink's peer may have seen them as delivery
+ * ids.  They are not given again. */
+enum { JUMP = 1 << 20 };
+
+int gw_logs_jump(struct gw_store *store)
+{
+    int rc = 0;
+    for (size_t i = 0; i < store->log_count; i++) {
+        struct gw_store_log *log = store->logs[i];
+        uint64_t from = log->end;
+        log->end += JUMP;
+        gw_log_touch(log);
+        for (uint32_t k = 0; k < log->sink_end && !rc; k++) {
+            struct gw_store_sink *sink = log->sinks[k];
+            if (!sink)
+                continue;
+            if (sink->count)
+                rc = gw_places_set_range(&sink->settled, from, log->end, sink->first);
+            else
+                sink->first = log->end;
+            if (!rc)
+                rc = gw_sink_advance(log, sink);
+            gw_sink_touch(sink, log);
+        }
+    }
     return rc;
 }

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "store/internal.h"
 #include "store/record_wire.h"
+#include "store/rows.h"
 #include <string.h>
 
 void gw_log_touch(struct gw_store_log *log)
@@ -65,7 +66,10 @@ static int write_places(struct gw_store_log *log, struct gw_store_sink *sink)
         if (!p || !p->dirty)
             continue;
         struct gw_disk_place_key name = gw_place_key(log->number, sink->number, place);
-        MDB_val key = gw_val(&name, sizeof name), value = gw_val(p->bits, sizeof p->bits);
+        struct gw_disk_place row;
+        memcpy(row.bits, p->bits, sizeof row.bits);
+        row.sum = gw_rows_place_sum(&name, row.bits);
+        MDB_val key = gw_val(&name, sizeof name), value = gw_val(&row, sizeof row);
         int rc = mdb_put(log->store->txn, log->store->dbs[DB_DONE], &key, &value, 0);
         if (rc)
             return rc;

@@ -202,6 +202,8 @@ static int load(struct gw_store *store, struct mg_err *reterr)
         rc = begin_life(store);
     if (!rc)
         rc = gw_logs_load(store);
+    if (!rc && store->went_back)
+        rc = gw_logs_jump(store);
     if (!rc)
         rc = gw_leases_look(store);
     if (!rc && !store->read_only)
@@ -223,8 +225,8 @@ static int start(struct gw_store *store, struct mg_err *reterr)
     int error;
     if (store->read_only)
         return 0;
-    error = gw_sync_start(store);
-    if (!error && !store->manual) {
+    error = 0;
+    if (!store->manual) {
         error = pthread_create(&store->thread, NULL, gw_writer_run, store);
         store->threaded = !error;
     }
@@ -249,7 +251,13 @@ int gw_store_open(const struct gw_store_settings *settings, const struct gw_stor
     if (!error)
         error = gw_engine_open(store, reterr);
     if (!error && !store->read_only)
-        error = gw_engine_compact(store, reterr);
+        error = gw_engine_compact(store, options && options->compact, reterr);
+    /* Before anything is written: what the last note of a sync names is kept from then on. */
+    if (!error && !store->read_only) {
+        int rc = gw_sync_start(store);
+        if (rc)
+            error = gw_store_fail(reterr, -rc, "%s/synced: %s", store->path, strerror(rc));
+    }
     if (!error)
         error = load(store, reterr);
     if (!error)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small operations: counts, notes on records, the state of bridges. */
 #include "store/internal.h"
+#include "store/rows.h"
 #include <errno.h>
 #include <string.h>
 
@@ -103,10 +104,18 @@ bool gw_state_fits(struct mg_bytes key)
 
 int gw_state_put(struct gw_store *store, struct mg_bytes key, struct mg_bytes value)
 {
-    MDB_val k = gw_val(key.at, key.len), v = gw_val(value.at, value.len);
-    if (value.at)
-        return mdb_put(store->txn, store->dbs[DB_STATE], &k, &v, 0);
-    int rc = mdb_del(store->txn, store->dbs[DB_STATE], &k, NULL);
+    uint64_t sum = gw_rows_state_sum(key, value);
+    MDB_val k = gw_val(key.at, key.len), v = {sizeof sum + value.len, NULL};
+    int rc;
+    if (value.at) {
+        rc = mdb_put(store->txn, store->dbs[DB_STATE], &k, &v, MDB_RESERVE);
+        if (rc)
+            return rc;
+        memcpy(v.mv_data, &sum, sizeof sum);
+        memcpy((char *)v.mv_data + sizeof sum, value.at, value.len);
+        return 0;
+    }
+    rc = mdb_del(store->txn, store->dbs[DB_STATE], &k, NULL);
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -133,9 +142,13 @@ int gw_store_state_each(struct gw_store *store, struct mg_bytes prefix,
         for (rc = mdb_cursor_get(cursor, &key, &value, prefix.len ? MDB_SET_RANGE : MDB_FIRST);
              !rc && key.mv_size >= prefix.len &&
              (!prefix.len || !memcmp(key.mv_data, prefix.at, prefix.len));
-             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
-            each(arg, (struct mg_bytes){key.mv_data, key.mv_size},
-                 (struct mg_bytes){value.mv_data, value.mv_size});
+             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+            struct mg_bytes name = {key.mv_data, key.mv_size}, content;
+            if (gw_rows_read_state(name, (struct mg_bytes){value.mv_data, value.mv_size}, &content))
+                each(arg, name, content);
+            else
+                gw_quarantine(store, "state", value);
+        }
         mdb_cursor_close(cursor);
     }
     gw_engine_read_end(store, txn);

@@ -68,6 +68,14 @@ int gw_places_set(struct gw_places *places, uint64_t sequence, uint64_t first)
     return 0;
 }
 
+int gw_places_set_range(struct gw_places *places, uint64_t from, uint64_t end, uint64_t first)
+{
+    int rc = 0;
+    for (uint64_t sequence = from > first ? from : first; sequence < end && !rc; sequence++)
+        rc = gw_places_set(places, sequence, first);
+    return rc;
+}
+
 uint64_t gw_places_next_clear(const struct gw_places *places, uint64_t from, uint64_t end)
 {
     while (from < end) {

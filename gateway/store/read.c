@@ -3,6 +3,7 @@
  * again, so a long walk is made of many short ones. */
 #include "store/internal.h"
 #include "store/record_wire.h"
+#include "store/rows.h"
 #include <errno.h>
 #include <string.h>
 
@@ -25,11 +26,13 @@ static void load_place(struct reading *r, uint64_t place)
     struct gw_disk_place_key name = gw_place_key(r->log->number, r->sink->number, place);
     MDB_val key = gw_val(&name, sizeof name), value;
     r->place = place;
-    if (mdb_get(r->txn, r->log->store->dbs[DB_DONE], &key, &value) ||
-        value.mv_size != sizeof r->bits)
-        memset(r->bits, 0, sizeof r->bits);
-    else
-        memcpy(r->bits, value.mv_data, sizeof r->bits);
+    struct gw_disk_place row;
+    memset(r->bits, 0, sizeof r->bits);
+    if (mdb_get(r->txn, r->log->store->dbs[DB_DONE], &key, &value) || value.mv_size != sizeof row)
+        return;
+    memcpy(&row, value.mv_data, sizeof row);
+    if (row.sum == gw_rows_place_sum(&name, row.bits))
+        memcpy(r->bits, row.bits, sizeof r->bits);
 }
 
 static bool is_settled(struct reading *r, uint64_t sequence)

@@ -70,6 +70,20 @@ static int open_env(struct gw_rebuild *r)
     return rc ? error_of(rc) : begin(r, 0);
 }
 
+static int make_all(struct gw_rebuild *r)
+{
+    static const struct {
+        const char *name;
+        bool integer_key;
+    } all[] = {{"meta", false},   {"logs", false},   {"cursors", false}, {"done", false},
+               {"marks", false},  {"groups", false}, {"ledger", true},   {"dead", true},
+               {"leases", false}, {"state", false}};
+    int error = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all && !error; i++)
+        error = gw_rebuild_make(r, all[i].name, all[i].integer_key);
+    return error;
+}
+
 int gw_rebuild_begin(const char *folder, struct gw_rebuild **ret)
 {
     struct gw_rebuild *r = calloc(1, sizeof *r);
@@ -85,6 +99,8 @@ int gw_rebuild_begin(const char *folder, struct gw_rebuild **ret)
         error = -errno;
     else
         error = open_env(r);
+    if (!error)
+        error = make_all(r);
     if (error)
         gw_rebuild_end(r, false);
     else
@@ -114,6 +130,12 @@ static int find(struct gw_rebuild *r, const char *name, unsigned flags, MDB_dbi 
     return 0;
 }
 
+int gw_rebuild_make(struct gw_rebuild *r, const char *database, bool integer_key)
+{
+    MDB_dbi dbi;
+    return find(r, database, MDB_CREATE | (integer_key ? MDB_INTEGERKEY : 0), &dbi);
+}
+
 int gw_rebuild_put(struct gw_rebuild *r, const char *database, bool integer_key,
                    struct mg_bytes key, struct mg_bytes head, struct mg_bytes tail)
 {
@@ -134,7 +156,10 @@ int gw_rebuild_put(struct gw_rebuild *r, const char *database, bool integer_key,
     if (error)
         return error;
     MDB_val at = {key.len, (void *)(uintptr_t)key.at}, value = {head.len + tail.len, NULL};
-    int rc = mdb_put(r->txn, dbi, &at, &value, MDB_RESERVE);
+    /* Rows mostly come in order; put at the end they fill their pages. */
+    int rc = mdb_put(r->txn, dbi, &at, &value, MDB_RESERVE | MDB_APPEND);
+    if (rc == MDB_KEYEXIST)
+        rc = mdb_put(r->txn, dbi, &at, &value, MDB_RESERVE);
     if (rc)
         return error_of(rc);
     if (head.len)

@@ -14,6 +14,9 @@ enum {
     GW_RECORD_DOUBTFUL =
         2,                 /* perhaps delivered before: found by a salvage, or in hand at a crash */
     GW_RECORD_RETRIED = 4, /* out of the dead letters */
+    GW_RECORD_ORIGINAL = 8, /* in an archive: the event as it came in, before the steps */
+    GW_RECORD_STEPPED =
+        16, /* what steps made of one; in an archive its original stands before it */
 };
 
 /* What one sink gets of the event, beside what all get. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *base64_json(const void *at, size_t length)
+json_t *gw_json_base64(const void *at, size_t length)
 {
     size_t size = gw_base64_length(length);
     char *text = malloc(size + 1);
@@ -38,13 +38,13 @@ static json_t *plain_text(const void *at, size_t length)
     return json_stringn_nocheck(length ? at : "", length);
 }
 
-static json_t *text_json(const void *at, size_t length)
+json_t *gw_json_text(const void *at, size_t length)
 {
     if (is_utf8(at, length))
         return plain_text(at, length);
     json_t *json = json_object();
     if (json && set(json, "type", json_string("text")) &&
-        set(json, "base64", base64_json(at, length)))
+        set(json, "base64", gw_json_base64(at, length)))
         return json;
     json_decref(json);
     return NULL;
@@ -70,7 +70,7 @@ static json_t *uuid_json(const uint8_t *u)
 }
 
 /* Many readers of JSON, this one among them, have no integers above 2^63-1. */
-static json_t *unsigned_json(uint64_t u)
+json_t *gw_json_unsigned(uint64_t u)
 {
     return u > INT64_MAX ? json_sprintf("%" PRIu64, u) : json_integer((json_int_t)u);
 }
@@ -79,7 +79,7 @@ static bool set_bytes(json_t *json, const void *at, size_t length, bool is_text)
 {
     if (is_text && is_utf8(at, length))
         return set(json, "value", plain_text(at, length));
-    return set(json, "base64", base64_json(at, length));
+    return set(json, "base64", gw_json_base64(at, length));
 }
 
 /* "type", "bits" where there is a width, and "value" or "base64". */
@@ -98,7 +98,7 @@ static bool put_value(json_t *json, const struct mg_value *v)
         return set(json, "value", json_integer(v->as.i));
     case MG_UINT:
     case MG_CHAR:
-        return set(json, "value", unsigned_json(v->as.u));
+        return set(json, "value", gw_json_unsigned(v->as.u));
     case MG_FLOAT:
         return set(json, "value", double_json(v->as.d));
     case MG_TEXT:
@@ -114,7 +114,7 @@ static bool put_value(json_t *json, const struct mg_value *v)
 static json_t *value_json(const struct mg_value *v)
 {
     if (v->type == MG_TEXT && !v->width)
-        return text_json(v->as.text.at, v->as.text.len);
+        return gw_json_text(v->as.text.at, v->as.text.len);
     json_t *json = json_object();
     if (json && put_value(json, v))
         return json;
@@ -143,11 +143,11 @@ static bool put_field(json_t *json, const struct gw_json_field *f, const struct 
     switch (f->kind) {
     case GW_JSON_TEXT: {
         const struct mg_str *text = at;
-        return !text->at || set(json, f->name, text_json(text->at, text->len));
+        return !text->at || set(json, f->name, gw_json_text(text->at, text->len));
     }
     case GW_JSON_BYTES: {
         const struct mg_bytes *bytes = at;
-        return !bytes->at || set(json, f->name, text_json(bytes->at, bytes->len));
+        return !bytes->at || set(json, f->name, gw_json_text(bytes->at, bytes->len));
     }
     case GW_JSON_VALUE: {
         const struct mg_value *value = at;
@@ -190,7 +190,7 @@ static bool put_properties(json_t *json, const struct mg_property *p, size_t cou
     bool ok = list;
     for (size_t i = 0; ok && i < count; i++) {
         json_t *item = json_object();
-        ok = item && set(item, "name", text_json(p[i].name.at, p[i].name.len)) &&
+        ok = item && set(item, "name", gw_json_text(p[i].name.at, p[i].name.len)) &&
              put_value(item, &p[i].value) && json_array_append(list, item) == 0;
         json_decref(item);
     }
@@ -210,7 +210,7 @@ static json_t *message_json(const struct mg_message *m)
     if (ok && is_utf8(m->payload.at, m->payload.len))
         ok = set(json, "payload", plain_text(m->payload.at, m->payload.len));
     else if (ok)
-        ok = set(json, "payload_base64", base64_json(m->payload.at, m->payload.len));
+        ok = set(json, "payload_base64", gw_json_base64(m->payload.at, m->payload.len));
     if (ok)
         return json;
     json_decref(json);
@@ -221,7 +221,8 @@ static json_t *leg_json(const struct gw_record_leg *leg)
 {
     json_t *json = json_object();
     if (json && set(json, "sink", json_integer(leg->sink)) &&
-        (!leg->address.at || set(json, "address", text_json(leg->address.at, leg->address.len))) &&
+        (!leg->address.at ||
+         set(json, "address", gw_json_text(leg->address.at, leg->address.len))) &&
         put_properties(json, leg->properties, leg->property_count))
         return json;
     json_decref(json);
@@ -264,12 +265,12 @@ static bool put_flags(json_t *json, uint32_t flags)
 json_t *gw_record_to_json(const struct gw_record *r)
 {
     json_t *json = json_object();
-    if (json && (!r->sequence || set(json, "sequence", unsigned_json(r->sequence))) &&
+    if (json && (!r->sequence || set(json, "sequence", gw_json_unsigned(r->sequence))) &&
         set(json, "arrived_us", json_integer(r->arrived_us)) &&
         (!r->expires_us || set(json, "expires_us", json_integer(r->expires_us))) &&
         (!r->key || set(json, "key", json_sprintf("%016" PRIx64, r->key))) &&
         put_flags(json, r->flags) &&
-        (!r->origin.at || set(json, "origin", text_json(r->origin.at, r->origin.len))) &&
+        (!r->origin.at || set(json, "origin", gw_json_text(r->origin.at, r->origin.len))) &&
         set(json, "message", message_json(&r->message)) && put_legs(json, r))
         return json;
     json_decref(json);

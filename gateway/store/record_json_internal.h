@@ -28,6 +28,11 @@ extern const struct gw_json_field gw_json_fields[];    /* ended by a NULL name *
 extern const char *const gw_json_types[MG_SYMBOL + 1]; /* of values */
 extern const char *const gw_json_flags[];              /* bit by bit, ended by NULL */
 
+/* New references; NULL: out of memory. */
+json_t *gw_json_text(const void *at, size_t length); /* a string, or {"type":"text","base64":…} */
+json_t *gw_json_base64(const void *at, size_t length);
+json_t *gw_json_unsigned(uint64_t number); /* a string where it is above 2^63-1 */
+
 struct gw_json_reader {
     struct gw_arena *arena; /* for what is not in the JSON as such */
     struct mg_err *err;

@@ -2,7 +2,9 @@
 /* Before LMDB sees the file: it trusts what its pages say.  After a power cut under sync: interval
  * the file goes back to the commit that is known to be on the disk; a tree that is damaged all the
  * same is put aside, and a new file made of what can be saved. */
+#include "store/check.h"
 #include "store/internal.h"
+#include "store/salvage.h"
 #include "store/sync.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +70,7 @@ static int go_back(struct gw_store *store, struct mg_err *reterr)
         return 0;
     if (rc)
         return gw_store_fail(reterr, -rc, "%s/data.mdb: %s", store->path, strerror(rc));
+    store->went_back = true;
     gw_store_find(store, MG_WARN,
                   "%s: the machine went down while the store was open; it is as of its last sync "
                   "(commit %llu), later ones are lost",
@@ -75,24 +78,14 @@ static int go_back(struct gw_store *store, struct mg_err *reterr)
     return 0;
 }
 
-#if defined __has_include
-#if __has_include("store/check.h") && __has_include("store/salvage.h")
-#define CAN_SALVAGE 1
-#endif
-#endif
-
-#ifdef CAN_SALVAGE
-#include "store/check.h"
-#include "store/salvage.h"
-
-/* The note of the last sync is of the file that leaves. */
-static int put_aside(struct gw_store *store, char *ret_name, size_t size)
+/* The new file takes the damaged one's place in one step, so that a crash meanwhile leaves either.
+ * The note of the last sync is of the file that leaves. */
+static int replace(struct gw_store *store, const char *name)
 {
-    snprintf(ret_name, size, "quarantine/data-%lld.mdb", (long long)(store->wall_us() / 1000));
     mkdirat(store->folder_fd, "quarantine", 0750);
-    if (unlinkat(store->folder_fd, "synced", 0) && errno != ENOENT)
-        return -errno;
-    if (renameat(store->folder_fd, "data.mdb", store->folder_fd, ret_name) ||
+    if (linkat(store->folder_fd, "data.mdb", store->folder_fd, name, 0) ||
+        (unlinkat(store->folder_fd, "synced", 0) && errno != ENOENT) || fsync(store->folder_fd) ||
+        renameat(store->folder_fd, "salvage/data.mdb", store->folder_fd, "data.mdb") ||
         fsync(store->folder_fd))
         return -errno;
     return 0;
@@ -100,20 +93,22 @@ static int put_aside(struct gw_store *store, char *ret_name, size_t size)
 
 static int salvage(struct gw_store *store, const struct gw_check *check, struct mg_err *reterr)
 {
-    char name[80], path[4096];
+    char name[80], path[4096], folder[4096];
     struct gw_salvage counts;
-    int error = put_aside(store, name, sizeof name);
+    snprintf(name, sizeof name, "quarantine/data-%lld.mdb", (long long)(store->wall_us() / 1000));
+    snprintf(path, sizeof path, "%s/data.mdb", store->path);
+    snprintf(folder, sizeof folder, "%s/salvage", store->path);
+    mkdirat(store->folder_fd, "salvage", 0750);
+    unlinkat(store->folder_fd, "salvage/data.mdb", 0); /* of one that did not come to its end */
+    gw_store_find(store, MG_ERROR, "%s: damaged at offset %llu: %s; it is put aside as %s", path,
+                  (unsigned long long)check->offset, check->text, name);
+    int error = gw_salvage(path, folder, store->found, store->found_arg, &counts);
+    if (!error)
+        error = replace(store, name);
+    unlinkat(store->folder_fd, "salvage", AT_REMOVEDIR);
     if (error)
-        return gw_store_fail(reterr, error, "%s/data.mdb: damaged, and cannot be put aside: %s",
-                             store->path, strerror(-error));
-    gw_store_find(store, MG_ERROR, "%s/data.mdb: damaged at offset %llu: %s; put aside as %s",
-                  store->path, (unsigned long long)check->offset, check->text, name);
-    snprintf(path, sizeof path, "%s/%s", store->path, name);
-    error = gw_salvage(path, store->path, store->found, store->found_arg, &counts);
-    if (error)
-        gw_store_find(store, MG_ERROR,
-                      "%s: what is in %s cannot be saved now (%s); the store begins empty",
-                      store->path, name, strerror(-error));
+        return gw_store_fail(reterr, error, "%s: damaged, and what is in it cannot be saved: %s",
+                             path, strerror(-error));
     return 0;
 }
 
@@ -132,14 +127,6 @@ static int look_for_damage(struct gw_store *store, struct mg_err *reterr)
         "%s: damaged at offset %llu: %s; a gateway that opens it saves what it can", path,
         (unsigned long long)check.offset, check.text);
 }
-#else
-static int look_for_damage(struct gw_store *store, struct mg_err *reterr)
-{
-    (void)store;
-    (void)reterr;
-    return 0;
-}
-#endif
 
 int gw_recover(struct gw_store *store, struct mg_err *reterr)
 {

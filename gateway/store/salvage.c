@@ -116,6 +116,7 @@ int gw_salvage(const char *damaged_path, const char *folder, gw_store_found_fn *
     free(work.places);
     free(work.ledgers);
     free(work.groups);
+    free(work.carriers);
     close(work.fd);
     return error;
 }

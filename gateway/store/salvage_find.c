@@ -10,16 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_named(struct mg_str database, const char *name)
-{
-    return database.len == strlen(name) && !memcmp(database.at, name, database.len);
-}
-
-static bool begins(struct mg_str database, const char *name)
-{
-    return database.len > strlen(name) && !memcmp(database.at, name, strlen(name));
-}
-
 /* ---- which databases are sound -------------------------------------------------------------- */
 
 static bool damaged(void *arg, uint64_t offset, const char *text)
@@ -37,7 +27,7 @@ static bool already_said(void *arg, uint64_t offset, const char *text)
 static void judged(void *arg, struct mg_str database, bool sound)
 {
     struct gw_salvage_work *work = arg;
-    if (is_named(database, "(main)")) {
+    if (gw_rows_is(database, "(main)")) {
         work->main_sound = sound;
         return;
     }
@@ -65,14 +55,6 @@ bool gw_salvage_is_sound(const struct gw_salvage_work *work, const char *databas
 
 /* ---- what is in them ------------------------------------------------------------------------ */
 
-static uint64_t big_number(const uint8_t *at, size_t length)
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < length; i++)
-        number = number << 8 | at[i];
-    return number;
-}
-
 static bool grow(struct gw_salvage_work *work, void **items, size_t count, size_t *capacity,
                  size_t size)
 {
@@ -84,15 +66,14 @@ static bool grow(struct gw_salvage_work *work, void **items, size_t count, size_
 
 static void take_place(struct gw_salvage_work *work, const struct gw_walk_entry *e)
 {
-    struct gw_salvage_place place;
-    const struct gw_disk_place_key *key = e->key.at;
-    if (!e->value || e->key.len != sizeof *key || e->length != sizeof place.bits ||
-        !grow(work, (void **)&work->places, work->place_count, &work->place_capacity, sizeof place))
+    struct gw_rows_place place;
+    if (!gw_rows_read_place(e, &place)) {
+        work->done_sound = false;
+        gw_salvage_say(work, MG_WARN, "byte %" PRIu64 ": what was settled is damaged", e->offset);
         return;
-    place.log = (uint32_t)big_number(key->log, 4);
-    place.sink = (uint32_t)big_number(key->sink, 4);
-    place.place = big_number(key->place, 8);
-    memcpy(place.bits, e->value, sizeof place.bits);
+    }
+    if (!grow(work, (void **)&work->places, work->place_count, &work->place_capacity, sizeof place))
+        return;
     work->places[work->place_count++] = place;
 }
 
@@ -130,20 +111,18 @@ static void copy_row(struct gw_salvage_work *work, const struct gw_walk_entry *e
             return;
         }
     }
-    work->error = gw_rebuild_put(work->rebuild, name, integer_key, e->key,
-                                 (struct mg_bytes){e->value ? e->value : far, e->length},
-                                 (struct mg_bytes){0});
+    struct mg_bytes value = {e->value ? e->value : far, e->length}, content;
+    bool state = gw_rows_is(e->database, "state");
+    if (state && !gw_rows_read_state(e->key, value, &content)) {
+        work->counts->damaged++;
+        gw_salvage_say(work, MG_WARN, "byte %" PRIu64 ": an entry of a bridge's state is damaged",
+                       e->offset);
+    } else {
+        work->error =
+            gw_rebuild_put(work->rebuild, name, integer_key, e->key, value, (struct mg_bytes){0});
+        work->counts->states += state;
+    }
     free(far);
-}
-
-static uint32_t number_behind(struct mg_str database, const char *prefix)
-{
-    uint64_t number = 0;
-    for (size_t i = strlen(prefix); i < database.len && number <= UINT32_MAX; i++)
-        number = database.at[i] < '0' || database.at[i] > '9'
-                     ? UINT64_MAX
-                     : number * 10 + (uint64_t)(database.at[i] - '0');
-    return number > UINT32_MAX ? 0 : (uint32_t)number;
 }
 
 /* The key says which record is to be here, also where the record does not. */
@@ -153,7 +132,7 @@ static void take_record(struct gw_salvage_work *work, const struct gw_walk_entry
     struct gw_scan *tree = &work->tree;
     struct gw_scan_record r = {.offset = e->offset, .head = {.kind = kind, .log = log}};
     size_t before = tree->record_count;
-    if (e->key.len != sizeof r.head.sequence || (kind != GW_SALVAGE_DEAD && !log))
+    if (e->key.len != sizeof r.head.sequence || (kind != GW_HEAD_DEAD && !log))
         return;
     memcpy(&r.head.sequence, e->key.at, sizeof r.head.sequence);
     work->error = gw_scan_piece(tree, e->offset, e->length);
@@ -180,11 +159,18 @@ static void take_group(struct gw_salvage_work *work, const struct gw_walk_entry 
     work->groups[work->group_count++] = row;
 }
 
+static void take_meta(struct gw_salvage_work *work, const struct gw_walk_entry *e)
+{
+    if (e->value && e->key.len == 4 && !memcmp(e->key.at, "dead", 4) &&
+        e->length == sizeof work->next_dead)
+        memcpy(&work->next_dead, e->value, sizeof work->next_dead);
+}
+
 /* What was the only thing to be said of a log whose records are in their places. */
 static void take_latest(struct gw_salvage_work *work, const struct gw_walk_entry *e)
 {
     char name[32];
-    snprintf(name, sizeof name, "log.%" PRIu32, number_behind(e->database, "latest."));
+    snprintf(name, sizeof name, "log.%" PRIu32, gw_rows_number(e->database, "latest."));
     if (gw_salvage_is_sound(work, name))
         copy_row(work, e, false);
 }
@@ -192,28 +178,29 @@ static void take_latest(struct gw_salvage_work *work, const struct gw_walk_entry
 static bool entry(void *arg, const struct gw_walk_entry *e)
 {
     struct gw_salvage_work *work = arg;
-    if (is_named(e->database, "done"))
+    if (gw_rows_is(e->database, "done"))
         take_place(work, e);
-    else if (is_named(e->database, "ledger"))
+    else if (gw_rows_is(e->database, "ledger"))
         take_ledger(work, e);
-    else if (is_named(e->database, "groups"))
+    else if (gw_rows_is(e->database, "meta"))
+        take_meta(work, e);
+    else if (gw_rows_is(e->database, "groups"))
         take_group(work, e);
-    else if (is_named(e->database, "logs") || is_named(e->database, "cursors"))
+    else if (gw_rows_is(e->database, "logs") || gw_rows_is(e->database, "cursors"))
         work->error = gw_scan_piece(&work->tree, e->offset, e->length);
-    else if (is_named(e->database, "dead"))
-        take_record(work, e, GW_SALVAGE_DEAD, 0);
-    else if (begins(e->database, "log."))
-        take_record(work, e, GW_SALVAGE_LOG, number_behind(e->database, "log."));
-    else if (begins(e->database, "archive."))
-        take_record(work, e, GW_SALVAGE_ARCHIVE, number_behind(e->database, "archive."));
-    else if (begins(e->database, "latest."))
+    else if (gw_rows_is(e->database, "dead"))
+        take_record(work, e, GW_HEAD_DEAD, 0);
+    else if (gw_rows_begins(e->database, "log."))
+        take_record(work, e, GW_HEAD_LOG, gw_rows_number(e->database, "log."));
+    else if (gw_rows_begins(e->database, "archive."))
+        take_record(work, e, GW_HEAD_ARCHIVE, gw_rows_number(e->database, "archive."));
+    else if (gw_rows_begins(e->database, "latest."))
         take_latest(work, e);
-    else if (is_named(e->database, "state")) {
+    else if (gw_rows_is(e->database, "state"))
         copy_row(work, e, false);
-        work->counts->states++;
-    } else if (begins(e->database, "dedup."))
+    else if (gw_rows_begins(e->database, "dedup."))
         copy_row(work, e, true);
-    else if (is_named(e->database, "marks"))
+    else if (gw_rows_is(e->database, "marks"))
         copy_row(work, e, false);
     return !work->error;
 }
@@ -225,7 +212,7 @@ static int order(const struct gw_disk_head *a, const struct gw_disk_head *b)
 {
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
-    if (a->kind != GW_SALVAGE_DEAD && a->log != b->log)
+    if (a->kind != GW_HEAD_DEAD && a->log != b->log)
         return a->log < b->log ? -1 : 1;
     return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
 }

@@ -9,24 +9,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int count_carrier(struct gw_salvage_work *work, uint32_t log)
+{
+    size_t i = 0;
+    while (i < work->carrier_count && work->carriers[i].log != log)
+        i++;
+    if (i == work->carrier_count) {
+        if (!gw_scan_grow((void **)&work->carriers, i, &work->carrier_capacity,
+                          sizeof *work->carriers))
+            return -ENOMEM;
+        work->carriers[work->carrier_count++] = (struct gw_salvage_carriers){log, 0};
+    }
+    work->carriers[i].count++;
+    return 0;
+}
+
 static int put(struct gw_salvage_work *work, const struct gw_scan_record *record, uint64_t sequence)
 {
     char name[32] = "dead";
     struct gw_disk_head head = record->head;
     head.sequence = sequence;
-    if (head.kind == GW_SALVAGE_ARCHIVE)
+    if (head.kind == GW_HEAD_ARCHIVE)
         snprintf(name, sizeof name, "archive.%" PRIu32, head.log);
     int error = gw_salvage_put(work, record, name, head, false);
-    if (!error && head.kind == GW_SALVAGE_DEAD)
-        work->counts->dead++;
-    else if (!error)
+    if (!error && head.kind == GW_HEAD_ARCHIVE)
         work->counts->archived++;
-    return error;
+    if (error || head.kind == GW_HEAD_ARCHIVE)
+        return error;
+    work->counts->dead++;
+    work->next_dead = sequence >= work->next_dead ? sequence + 1 : work->next_dead;
+    return head.flags ? count_carrier(work, head.log) : 0;
 }
 
 static bool is_wanted(const struct gw_scan_record *record, uint16_t kind, uint32_t log)
 {
-    return record->head.kind == kind && (kind == GW_SALVAGE_DEAD || record->head.log == log);
+    return record->head.kind == kind && (kind == GW_HEAD_DEAD || record->head.log == log);
 }
 
 /* All records of one kind and log.  An id that several different ones have is the first one's; the
@@ -46,7 +63,7 @@ static int put_all(struct gw_salvage_work *work, const struct gw_scan *from, siz
         if (!r->sound) {
             work->counts->damaged++;
             gw_salvage_say(work, MG_WARN, "byte %" PRIu64 ": %s %" PRIu64 " is damaged", r->offset,
-                           r->head.kind == GW_SALVAGE_DEAD ? "dead letter" : "archived record",
+                           r->head.kind == GW_HEAD_DEAD ? "dead letter" : "archived record",
                            r->head.sequence);
             continue;
         }
@@ -73,9 +90,9 @@ static int put_kinds(struct gw_salvage_work *work, const struct gw_scan *from, b
         const struct gw_disk_head *head = &from->records[i].head;
         size_t end = end_of(from, i);
         char name[32] = "dead";
-        if (head->kind == GW_SALVAGE_ARCHIVE)
+        if (head->kind == GW_HEAD_ARCHIVE)
             snprintf(name, sizeof name, "archive.%" PRIu32, head->log);
-        if ((head->kind == GW_SALVAGE_DEAD || head->kind == GW_SALVAGE_ARCHIVE) &&
+        if ((head->kind == GW_HEAD_DEAD || head->kind == GW_HEAD_ARCHIVE) &&
             gw_salvage_is_sound(work, name) == sound)
             error = put_all(work, from, i, end);
         i = end;
@@ -86,5 +103,11 @@ static int put_kinds(struct gw_salvage_work *work, const struct gw_scan *from, b
 int gw_salvage_heads(struct gw_salvage_work *work)
 {
     int error = put_kinds(work, &work->tree, true);
-    return error ? error : put_kinds(work, &work->scan, false);
+    if (!error)
+        error = put_kinds(work, &work->scan, false);
+    if (error || !work->next_dead)
+        return error;
+    return gw_rebuild_put(work->rebuild, "meta", false, gw_salvage_bytes("dead", 4),
+                          gw_salvage_bytes(&work->next_dead, sizeof work->next_dead),
+                          (struct mg_bytes){0});
 }

@@ -8,27 +8,26 @@
 #include "meshgate/plugin.h"
 #include "store/rebuild.h"
 #include "store/record.h"
+#include "store/rows.h"
 #include "store/salvage.h"
 #include "store/salvage_scan.h"
 
-enum { GW_SALVAGE_PLACE_BITS = 512, GW_SALVAGE_SAYINGS = 200 };
-enum { GW_SALVAGE_LOG = 1, GW_SALVAGE_DEAD, GW_SALVAGE_ARCHIVE }; /* kinds of heads */
+enum { GW_SALVAGE_SAYINGS = 200 };
 
 struct gw_salvage_database {
     char name[32];
     bool sound;
 };
 
-/* What is settled beyond a cursor: a bit for each of 512 sequences. */
-struct gw_salvage_place {
-    uint32_t log, sink;
-    uint64_t place;
-    uint64_t bits[GW_SALVAGE_PLACE_BITS / 64];
-};
-
 struct gw_salvage_ledger {
     uint32_t log;
     struct gw_disk_ledger ledger;
+};
+
+/* Dead letters that carry the count of their event, of one log. */
+struct gw_salvage_carriers {
+    uint32_t log;
+    uint64_t count;
 };
 
 struct gw_salvage_group {
@@ -50,12 +49,15 @@ struct gw_salvage_work {
 
     struct gw_scan scan; /* of the whole file */
     struct gw_scan tree; /* the same kinds of things, from databases that are sound */
-    struct gw_salvage_place *places;
+    struct gw_rows_place *places;
     size_t place_count, place_capacity;
     struct gw_salvage_ledger *ledgers;
     size_t ledger_count, ledger_capacity;
     struct gw_salvage_group *groups;
     size_t group_count, group_capacity;
+    struct gw_salvage_carriers *carriers;
+    size_t carrier_count, carrier_capacity;
+    uint64_t next_dead;
     struct gw_rebuild *rebuild;
 };
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    PLACE = GW_SALVAGE_PLACE_BITS,
+    PLACE = GW_ROWS_PLACE_BITS,
     SINKS = GW_RECORD_SINKS_MAX,
     SPAN_MOST = 1 << 24, /* sequences from the first to the last; wider: they get new ones */
     JUMP = 1 << 16       /* after damage: sequences that may have been given and are not found */
@@ -70,7 +70,7 @@ static int all_numbers(struct gw_salvage_work *work, uint32_t **ret, size_t *ret
             const struct gw_disk_head *head = &scans[s]->records[i].head;
             char name[32];
             snprintf(name, sizeof name, "log.%" PRIu32, head->log);
-            if (head->kind == GW_SALVAGE_LOG && (s == 0 || !gw_salvage_is_sound(work, name)))
+            if (head->kind == GW_HEAD_LOG && (s == 0 || !gw_salvage_is_sound(work, name)))
                 ok = add_number(ret, &count, &capacity, head->log);
         }
     }
@@ -144,25 +144,11 @@ static int by_sequence(const void *a, const void *b)
 static bool is_settled(const struct gw_salvage_work *work, const struct log *log, uint32_t sink,
                        uint64_t sequence)
 {
-    size_t low = 0, high = work->place_count;
     const struct sink *s = &log->sinks[sink];
     if (s->known && sequence < s->cursor.first)
         return true;
-    if (!work->done_sound || !s->known)
-        return false;
-    while (low < high) { /* in the order of their keys */
-        size_t middle = low + (high - low) / 2;
-        const struct gw_salvage_place *p = &work->places[middle];
-        uint64_t place = sequence / PLACE;
-        if (p->log == log->number && p->sink == sink && p->place == place)
-            return p->bits[sequence % PLACE / 64] >> sequence % 64 & 1;
-        bool before = p->log != log->number ? p->log < log->number
-                      : p->sink != sink     ? p->sink < sink
-                                            : p->place < place;
-        low = before ? middle + 1 : low;
-        high = before ? high : middle;
-    }
-    return false;
+    return s->known &&
+           gw_rows_place_has(work->places, work->place_count, log->number, sink, sequence);
 }
 
 static uint64_t pending(const struct gw_salvage_work *work, const struct log *log,
@@ -270,7 +256,7 @@ static int choose_all(struct gw_salvage_work *work, struct log *log)
                 next->sequence != r->head.sequence)
                 break;
         }
-        if (r->head.kind != GW_SALVAGE_LOG || r->head.log != log->number)
+        if (r->head.kind != GW_HEAD_LOG || r->head.log != log->number)
             continue;
         raise_end(log, r->head.sequence + 1);
         error = choose(work, log, r, copies);
@@ -338,7 +324,7 @@ static int put_records(struct gw_salvage_work *work, struct log *log)
 {
     char name[32];
     snprintf(name, sizeof name, "log.%" PRIu32, log->number);
-    int error = 0;
+    int error = gw_rebuild_make(work->rebuild, name, true);
     for (size_t i = 0; i < log->count && !error; i++) {
         const struct kept *k = &log->kept[i];
         struct gw_disk_head head = k->record->head;
@@ -394,12 +380,13 @@ static int put_partial(struct gw_salvage_work *work, const struct log *log)
 static int put_places(struct gw_salvage_work *work, const struct log *log, uint32_t number,
                       uint64_t first)
 {
-    uint64_t bits[PLACE / 64], mine = UINT64_C(1) << number;
+    struct gw_disk_place row;
+    uint64_t *bits = row.bits, mine = UINT64_C(1) << number;
     size_t k = 0;
     int error = 0;
     for (uint64_t place = first / PLACE; place * PLACE < log->end && !error; place++) {
         bool any = false;
-        memset(bits, 0, sizeof bits);
+        memset(&row, 0, sizeof row);
         for (uint64_t s = place * PLACE; s < (place + 1) * PLACE && s < log->end; s++) {
             while (k < log->count && log->kept[k].sequence < s)
                 k++;
@@ -411,8 +398,9 @@ static int put_places(struct gw_salvage_work *work, const struct log *log, uint3
             any = true;
         }
         struct gw_disk_place_key key = place_key(log->number, number, place);
+        row.sum = gw_rows_place_sum(&key, row.bits);
         if (any)
-            error = put(work, "done", gw_salvage_bytes(&key, sizeof key), bits, sizeof bits);
+            error = put(work, "done", gw_salvage_bytes(&key, sizeof key), &row, sizeof row);
     }
     return error;
 }
@@ -450,7 +438,14 @@ static int put_ledger(struct gw_salvage_work *work, const struct log *log)
     const struct gw_salvage_ledger *row = ledger_of(work, log->number);
     struct gw_disk_ledger ledger = row ? row->ledger : (struct gw_disk_ledger){0};
     uint32_t key = log->number;
+    uint64_t carriers = 0;
+    for (size_t i = 0; i < work->carrier_count; i++)
+        if (work->carriers[i].log == log->number)
+            carriers = work->carriers[i].count;
     ledger.ended[GW_TERM_DISCARDED] += log->lost;
+    /* Each of them takes its count along when it leaves. */
+    if (ledger.ended[GW_TERM_DEAD_LETTERED] < carriers)
+        ledger.ended[GW_TERM_DEAD_LETTERED] = carriers;
     uint64_t received = log->stored;
     for (size_t i = 0; i < GW_TERMS; i++)
         received += ledger.ended[i];

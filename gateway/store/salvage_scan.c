@@ -255,8 +255,7 @@ static uint64_t scan_window(struct scanner *s, uint64_t from)
         if (!hit || hit + sizeof magic > s->window + s->window_length)
             break;
         uint64_t offset = s->window_at + (uint64_t)(hit - s->window);
-        /* Nodes and runs begin at even places. */
-        uint64_t passed = offset % 2 ? 0 : take(s, offset, hit);
+        uint64_t passed = take(s, offset, hit); /* also at odd places: behind a route's name */
         from = offset + (passed ? passed : 1);
     }
     return from > end - 3 ? from : end - 3;

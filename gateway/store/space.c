@@ -13,7 +13,7 @@
 enum {
     RESERVE_LEAST = 4 << 20,
     RESERVE_MOST = 64 << 20,
-    TRIM_EVERY = 64 << 20,
+    TRIM_EVERY = 16 << 20,
     COMPACT_LEAST = 64 << 20
 };
 
@@ -155,11 +155,11 @@ static int replace(struct gw_store *store)
     return 0;
 }
 
-int gw_engine_compact(struct gw_store *store, struct mg_err *reterr)
+int gw_engine_compact(struct gw_store *store, bool always, struct mg_err *reterr)
 {
     uint64_t used = gw_engine_used_bytes(store);
     unlinkat(store->folder_fd, "compact.tmp", 0);
-    if (used < COMPACT_LEAST || free_bytes(store) < used / 100 * 75)
+    if (!always && (used < COMPACT_LEAST || free_bytes(store) < used / 100 * 75))
         return 0;
     int rc = copy_compact(store);
     if (!rc) {
@@ -172,9 +172,12 @@ int gw_engine_compact(struct gw_store *store, struct mg_err *reterr)
     if (rc)
         gw_store_find(store, MG_WARN, "%s: could not be compacted: %s", store->path,
                       mdb_strerror(rc));
-    else
+    else if (!always)
         gw_store_find(store, MG_INFO, "%s: compacted, it was mostly free space", store->path);
     unlinkat(store->folder_fd, "compact.tmp", 0);
+    if (rc && always)
+        return gw_store_fail(reterr, rc > 0 ? -rc : -EIO, "%s: could not be compacted: %s",
+                             store->path, mdb_strerror(rc));
     return store->env ? 0 : gw_engine_open(store, reterr);
 }
 

@@ -10,6 +10,11 @@
  * says.  An operation never fails for want of room or because the disk fails: it waits,
  * gw_store_report says why, and whoever waits for it is held back.
  *
+ * What makes room never waits for it: where an append has to wait, the settlements, notes, dead
+ * letters and counts behind it in its chain are written at once, and their done runs before its.
+ * What has been held back is not overtaken by a later append to the same log, nor by a later entry
+ * of state of the same key.
+ *
  * Reading happens on any thread but a shard's, since it may wait for the disk. */
 #pragma once
 #include "meshgate/plugin.h"
@@ -34,11 +39,13 @@ struct gw_store_settings {
 struct gw_store_options {
     bool manual; /* no thread: operations are run by gw_store_turn (simulation, tests, the CLI) */
     bool read_only;           /* verify and export of a store that nobody runs */
+    bool compact;             /* written anew without its free pages, however few they are */
     int64_t (*wall_us)(void); /* NULL: the clock of the machine */
     const char *boot_id;      /* NULL: the kernel's; another one than before means a power cut */
 };
 
-/* What was found and done at opening, for the log: one call for each finding. */
+/* What was found and done, for the log: one call for each finding; at opening, and later on any
+ * thread where damage is met.  arg lives as long as the store. */
 typedef void gw_store_found_fn(void *arg, uint32_t level /* MG_INFO … */, const char *text);
 
 /* Opens, repairs where that is needed, and starts the thread.  Damage is never an error: what
@@ -143,6 +150,9 @@ struct gw_store_append {
     void *const *records; /* bytes of gw_record_encode, good until done; not changed */
     const size_t *lengths;
     size_t count;
+    /* For the archive, where steps have changed the event; NULL: nothing. */
+    const void *original;
+    size_t original_length;
     bool identified;
     uint64_t identity[2]; /* for dedup */
     /* State of a bridge that has to be kept with the event; at NULL: none. */
@@ -217,8 +227,9 @@ struct gw_stored {
     uint32_t deaths;   /* how often the process died while it was in this sink's hand */
 };
 /* Shows the records that the sink has not settled, in order, from sequence `from` on, until visit
- * returns false or nothing is left; *ret_next is where to go on.  Damaged records are quarantined
- * on the way (settled as discarded, reported).  0 or a negative errno. */
+ * returns false or nothing is left; *ret_next is where to go on: behind what was shown last, or the
+ * log's end as of the last commit that was read.  visit does not read the store.  Damaged records
+ * are quarantined on the way (settled as discarded, reported).  0 or a negative errno. */
 int gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
                   bool (*visit)(void *arg, const struct gw_stored *stored), void *arg,
                   uint64_t *ret_next);

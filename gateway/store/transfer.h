@@ -34,7 +34,7 @@ int gw_store_verify(const char *folder, gw_store_finding_fn *finding, void *arg,
                     struct gw_store_verified *ret, struct mg_err *reterr);
 
 /* Rewrites data.mdb of a store that nobody has open, without its free pages; a crash meanwhile
- * leaves the old one.  The sizes of before and after.  -ENOENT; -EBUSY; -ENOSPC; -EBADMSG: it is
- * damaged (opening it repairs that).  CONTROL. */
-int gw_store_compact(const char *folder, uint64_t *ret_before, uint64_t *ret_after,
-                     struct mg_err *reterr);
+ * leaves the old one.  Repairs it first where that is needed, as any opening does, and says so
+ * through found.  The sizes of before and after.  -ENOENT; -EBUSY; -ENOSPC.  CONTROL. */
+int gw_store_compact(const char *folder, gw_store_found_fn *found, void *arg, uint64_t *ret_before,
+                     uint64_t *ret_after, struct mg_err *reterr);

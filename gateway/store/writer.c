@@ -386,8 +386,8 @@ static void wait_for_work(struct gw_store *store)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&store->lock);
-    while (!store->stopping && (store->failures || atomic_load(&store->sync_failed) ||
-                                !store->queue.first)) {
+    while (!store->stopping &&
+           (store->failures || atomic_load(&store->sync_failed) || !store->queue.first)) {
         if (ms < 0) {
             pthread_cond_wait(&store->wake, &store->lock);
         } else if (pthread_cond_timedwait(&store->wake, &store->lock, &until)) {

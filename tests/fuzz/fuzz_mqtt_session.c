@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hostile server, a broker of the bridge that settles and publishes at random, connections that
- * come and go: the session of the native client stays whole.  Whatever it sends is well-formed,
- * every publish ends at most once, and nothing is acknowledged that was not settled. */
+/* A hostile server, a broker of the bridge that settles and publishes at random, a store that keeps
+ * entries when it likes, connections that come and go: the session of the native client stays
+ * whole.  Whatever it sends is well-formed, every publish ends at most once, and nothing is
+ * acknowledged that was not settled. */
 #include "../../bridges/mqtt/native/mqtt_session.h"
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +11,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { IN_FLIGHT = 8, RECEIPTS = 256 };
+enum { IN_FLIGHT = 8, RECEIPTS = 256, PUTS = 64 };
+
+struct put {
+    struct mqtt_kept kept;
+    bool remove;
+    void (*done)(void *arg);
+    void *arg;
+};
 
 struct world {
     struct mqtt_session session;
@@ -19,7 +27,35 @@ struct world {
     uint64_t held[RECEIPTS]; /* receipts that are held once more */
     uint32_t held_count, refusals;
     uint64_t acknowledged, received; /* QoS 1 of this connection */
+    struct mqtt_keeper keeper;
+    struct put puts[PUTS];
+    uint32_t put_count;
+    enum mqtt_kept_phase phase[IN_FLIGHT]; /* as kept; 0: no entry */
+    bool kept[IN_FLIGHT];                  /* published with an entry */
 };
+
+static int on_put(void *arg, const struct mqtt_kept *kept, bool remove, void (*done)(void *arg),
+                  void *done_arg)
+{
+    struct world *w = arg;
+    assert(kept->id && (kept->phase == MQTT_KEPT_RECEIVED || kept->id <= IN_FLIGHT));
+    if (w->put_count == PUTS)
+        return -ENOMEM;
+    w->puts[w->put_count++] = (struct put){*kept, remove, done, done_arg};
+    return 0;
+}
+
+static void keep(struct world *w, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && w->put_count; i++) {
+        struct put put = w->puts[0];
+        memmove(w->puts, w->puts + 1, --w->put_count * sizeof(put));
+        if (put.kept.phase != MQTT_KEPT_RECEIVED)
+            w->phase[put.kept.id - 1] = put.remove ? 0 : put.kept.phase;
+        if (put.done)
+            put.done(put.arg);
+    }
+}
 
 static void on_connected(void *arg, const struct mqtt_connack *connack)
 {
@@ -42,6 +78,9 @@ static int on_message(void *arg, const struct mqtt_publish *publish, uint64_t re
         w->refusals--;
         return -EAGAIN;
     }
+    struct mqtt_kept kept;
+    if (receipt && publish->payload.len & 1 && mqtt_session_entry(&w->session, receipt, &kept))
+        assert(publish->qos == 2 && kept.phase == MQTT_KEPT_RECEIVED);
     if (receipt && w->held_count < RECEIPTS) {
         mqtt_session_hold(&w->session, receipt);
         w->held[w->held_count++] = receipt;
@@ -54,6 +93,17 @@ static void end_flight(struct world *w, uint32_t id)
 {
     assert(id < IN_FLIGHT && w->in_flight[id]);
     w->in_flight[id] = false;
+    if (w->kept[id]) {
+        const struct mqtt_kept kept = {.id = (uint16_t)(id + 1), .phase = MQTT_KEPT_PUBLISHED};
+        on_put(w, &kept, true, NULL, NULL);
+    }
+    w->kept[id] = false;
+}
+
+static void on_entered(void *arg, uint32_t id)
+{
+    struct world *w = arg;
+    assert(id < IN_FLIGHT && w->in_flight[id] && w->kept[id]);
 }
 
 static void on_confirmed(void *arg, uint32_t id, uint32_t reason)
@@ -73,6 +123,7 @@ static const struct mqtt_client_events events = {
     .message = on_message,
     .confirmed = on_confirmed,
     .returned = on_returned,
+    .entered = on_entered,
 };
 
 /* Reads the outbox as a server would. */
@@ -91,6 +142,10 @@ static void read_sent(struct world *w)
         int64_t size = mqtt_packet_length(&w->server, bytes + at, length - at, &fault);
         assert(size > 0);
         assert(!mqtt_packet_decode(&w->server, bytes + at, (size_t)size, &packet, &fault));
+        /* Nothing of a kept exchange goes out ahead of its entry. */
+        if (packet.type == MQTT_PUBLISH && packet.id && packet.id <= IN_FLIGHT &&
+            w->kept[packet.id - 1])
+            assert(w->phase[packet.id - 1] == MQTT_KEPT_PUBLISHED);
         w->acknowledged += packet.type == MQTT_PUBACK;
         assert(w->acknowledged <= w->received);
         at += (size_t)size;
@@ -102,8 +157,10 @@ static void lose(struct world *w)
 {
     read_sent(w);
     mqtt_session_end(&w->session);
-    if (!mqtt_session_kept(&w->session))
+    if (!mqtt_session_kept(&w->session)) {
         memset(w->in_flight, 0, sizeof(w->in_flight));
+        memset(w->kept, 0, sizeof(w->kept));
+    }
     w->received = w->acknowledged = 0;
 }
 
@@ -115,8 +172,13 @@ static void publish(struct world *w, uint8_t op, uint8_t which)
     uint32_t id = (which >> 2) % IN_FLIGHT;
     if (w->session.state != SESSION_UP || (p.qos && w->in_flight[id]))
         return;
-    if (!mqtt_session_publish(&w->session, &p, p.qos ? id : MQTT_NO_ID) && p.qos)
+    bool kept = w->session.options.keeper && p.qos == 2 && which & 128;
+    int rc = kept ? mqtt_session_publish_kept(&w->session, &p, id, which + 1u)
+                  : mqtt_session_publish(&w->session, &p, p.qos ? id : MQTT_NO_ID);
+    if (!rc && p.qos) {
         w->in_flight[id] = true;
+        w->kept[id] = kept;
+    }
 }
 
 static size_t step(struct world *w, const uint8_t *at, size_t left)
@@ -167,11 +229,13 @@ static size_t step(struct world *w, const uint8_t *at, size_t left)
         break;
     default:
         w->refusals = what & 3;
+        keep(w, what >> 2 & 15);
         if (what & 64)
             mqtt_session_ping(&w->session);
         if (what & 128) {
             mqtt_session_forget(&w->session);
             memset(w->in_flight, 0, sizeof(w->in_flight));
+            memset(w->kept, 0, sizeof(w->kept));
         }
     }
     return 2;
@@ -193,6 +257,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .topic_aliases = data[0] & 32 ? 2 : 0,
         .sends_qos2 = data[0] & 64,
     };
+    w->keeper = (struct mqtt_keeper){.put = on_put, .arg = w};
+    if (data[0] & 128)
+        options.keeper = &w->keeper;
     w->server = (struct mqtt_decoder){.v5 = options.v5, .server = true};
     assert(!mqtt_session_init(&w->session, &options, &events, w));
     mqtt_session_begin(&w->session);

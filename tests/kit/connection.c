@@ -21,7 +21,9 @@ int kit_connection_open(mg_instance *instance, uint32_t shard, mg_connection **r
     for (mg_connection *c = host->connections; c; c = c->next)
         index += c->instance == instance;
     connection->next = host->connections;
+    connection->index = index;
     host->connections = connection;
+    connection->opening = true;
     int result =
         ops_of(connection)->open(instance->self, connection, index, &connection->context, reterr);
     if (result) {
@@ -79,6 +81,7 @@ int kit_connection_begin(mg_connection *connection, uint32_t window, struct mg_e
     const struct mg_bridge_ops *ops = ops_of(connection);
     connection->window = window;
     int result = ops->begin ? ops->begin(connection->context, reterr) : 0;
+    connection->opening = false;
     if (result || !ops->credit)
         return result;
     for (mg_source *source = connection->sources; source; source = source->next)
@@ -118,6 +121,7 @@ void kit_connection_destroy(mg_connection *connection)
         return;
     struct kit_host *host = connection->instance->host;
     ops_of(connection)->destroy(connection->context);
+    kit_store_forget_connection(host, connection);
     mg_connection **at = &host->connections;
     while (*at != connection)
         at = &(*at)->next;
@@ -173,8 +177,8 @@ size_t kit_status_changes(mg_connection *connection)
     return changes;
 }
 
-int kit_send(mg_sink *sink, const mg_event *event, const char *address, bool want_outcome,
-             const struct kit_sent **ret_sent, struct mg_err *reterr)
+static int send_event(mg_sink *sink, const mg_event *event, const char *address, bool want_outcome,
+                      uint64_t id, const struct kit_sent **ret_sent, struct mg_err *reterr)
 {
     mg_connection *connection = sink->connection;
     struct kit_host *host = connection->instance->host;
@@ -187,8 +191,11 @@ int kit_send(mg_sink *sink, const mg_event *event, const char *address, bool wan
     host->sent = entry;
     size_t sendable = sink->sendable;
     pthread_mutex_unlock(&host->lock);
-    const struct mg_delivery delivery = {
-        .event = event, .address = kit_str(address), .attempt = 1, .token = entry->record.token};
+    const struct mg_delivery delivery = {.event = event,
+                                         .address = kit_str(address),
+                                         .attempt = 1,
+                                         .token = entry->record.token,
+                                         .id = id};
     int result = ops_of(connection)->send(connection->context, sink->object, &delivery, reterr);
     connection->dirty = true;
     pthread_mutex_lock(&host->lock);
@@ -205,4 +212,16 @@ int kit_send(mg_sink *sink, const mg_event *event, const char *address, bool wan
     if (ret_sent)
         *ret_sent = &entry->record;
     return result;
+}
+
+int kit_send(mg_sink *sink, const mg_event *event, const char *address, bool want_outcome,
+             const struct kit_sent **ret_sent, struct mg_err *reterr)
+{
+    return send_event(sink, event, address, want_outcome, 0, ret_sent, reterr);
+}
+
+int kit_send_stored(mg_sink *sink, const mg_event *event, const char *address, uint64_t id,
+                    const struct kit_sent **ret_sent, struct mg_err *reterr)
+{
+    return send_event(sink, event, address, true, id, ret_sent, reterr);
 }

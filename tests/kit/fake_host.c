@@ -198,12 +198,14 @@ struct kit_host *kit_host_create(void)
     pthread_mutex_init(&host->lock, NULL);
     host->ingested_last = &host->ingested;
     host->settle_outcome = MG_ACCEPTED;
+    host->store.ops_last = &host->store.ops;
     for (uint32_t i = 0; i < KIT_SHARDS; i++)
         host->shards[i] = (mg_shard){.host = host, .index = i};
     host->table.size = sizeof host->table;
     gw_event_host_fill(&host->table);
     kit_loop_fill(&host->table);
     kit_records_fill(&host->table);
+    kit_store_fill(&host->table);
     host->table.scope_route = scope_route;
     host->table.scope_capture = scope_capture;
     host->table.expand = expand;
@@ -220,6 +222,7 @@ size_t kit_host_destroy(struct kit_host *host)
         kit_fault(host, "%zu watches, timers, wakes or jobs were not ended", live);
     size_t faults = kit_faults(host) + (live ? live - 1 : 0);
     kit_loop_fini(host);
+    kit_store_fini(host);
     kit_records_fini(host);
     for (struct kit_kept *kept; (kept = host->kept);) {
         host->kept = kept->next;

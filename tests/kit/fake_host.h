@@ -117,6 +117,7 @@ struct kit_ingested {
     mg_event *event;   /* the host's */
     uint64_t cookie;
     uint32_t outcome; /* 0: not settled yet */
+    bool kept;        /* by ingest_state, and committed */
 };
 size_t kit_ingested_count(struct kit_host *host);
 /* index < count; good until kit_host_destroy or kit_ingested_clear. */
@@ -135,23 +136,51 @@ void kit_settle_when(struct kit_host *host, enum kit_settle_when when, uint32_t 
 void kit_settle(struct kit_host *host, size_t index, uint32_t outcome, const char *reason);
 /* Further ingests answer this negative errno and take nothing; 0: normal again. */
 void kit_ingest_answer(struct kit_host *host, int answer);
+size_t kit_refused_count(struct kit_host *host); /* ingests that took nothing */
 
 /* One send; the settlement is found under the token.  token 0 in: best effort. */
 struct kit_sent {
     mg_token token; /* 0: best effort, or not taken */
     mg_sink *sink;
     uint32_t outcome; /* 0: not settled yet */
+    bool kept;        /* the settlement is committed */
     char reason[256];
 };
 /* Calls send with a fresh token (want_outcome) or none, attempt 1.  What it returned; on 0
  * *ret_sent (may be NULL) lives as long as the host. */
 int kit_send(mg_sink *sink, const mg_event *event, const char *address, bool want_outcome,
              const struct kit_sent **ret_sent, struct mg_err *reterr);
+/* The same, of a stored event: with mg_delivery.id. */
+int kit_send_stored(mg_sink *sink, const mg_event *event, const char *address, uint64_t id,
+                    const struct kit_sent **ret_sent, struct mg_err *reterr);
 bool kit_is_settled(void *kit_sent); /* kit_run_until's done */
 size_t kit_unsettled_count(struct kit_host *host);
 bool kit_all_settled(void *kit_host);     /* kit_run_until's done: no send is unsettled */
 size_t kit_sendable_count(mg_sink *sink); /* calls of sendable for it or for its connection */
 bool kit_is_sendable(void *sink); /* done: a call came after the last -EAGAIN of that sink */
+
+/* ---- a store -------------------------------------------------------------------------------- */
+
+/* Without kit_store_open there is none: its services answer -ENOTSUP, and ingest_state is ingest.
+ * Entries belong to the
+ * connection's instance name and index, and outlive both, so that a test can start a module again.
+ * What the module puts, ingests with state and settles is on its way, by turns of the loop, until
+ * it is committed. */
+void kit_store_open(struct kit_host *host);
+/* Before begin: a stored route takes events of this source. */
+void kit_source_stored(mg_source *source);
+/* Commits the oldest `turns` turns (0: all there are), done callbacks included; events of
+ * ingest_state are `kept` then, and so are settlements.  false: there was nothing.  An event of
+ * ingest_state that is settled as accepted is committed first, with all before it. */
+bool kit_store_commit(struct kit_host *host, size_t turns);
+void kit_store_automatic(struct kit_host *host, bool automatic); /* at each turn of the loop */
+void kit_store_next_turn(struct kit_host *host); /* between callbacks that no loop has called */
+void kit_store_answer(struct kit_host *host, int answer); /* of state_put, such as -ENOMEM */
+/* The process dies: what is not committed is gone, and whatever the living connections still do
+ * does not reach the store.  Destroy them, and open new ones. */
+void kit_store_crash(struct kit_host *host);
+size_t kit_store_count(struct kit_host *host);   /* of the entries kept */
+size_t kit_store_waiting(struct kit_host *host); /* of what is on its way */
 
 /* ---- logs ----------------------------------------------------------------------------------- */
 

@@ -69,6 +69,7 @@ struct mg_source {
     char *address;
     void *object;     /* the module's */
     uint32_t in_hand; /* under the host's lock */
+    bool stored;
 };
 
 struct mg_sink {
@@ -87,7 +88,8 @@ struct mg_connection {
     void *context;
     struct mg_source *sources;
     struct mg_sink *sinks;
-    uint32_t window;
+    uint32_t window, index;
+    bool opening, crashed;
     bool dirty; /* send or settled was called since the last flush */
     /* under the host's lock: */
     uint32_t in_hand; /* of those ingested without a source */
@@ -100,13 +102,41 @@ struct mg_connection {
 struct kit_ingested_entry {
     struct kit_ingested_entry *next;
     struct kit_ingested record;
-    bool due; /* to be settled at the next turn */
+    bool due;                  /* to be settled at the next turn */
+    struct kit_pending_op *op; /* of ingest_state, while it is not committed */
 };
 
 struct kit_sent_entry {
     struct kit_sent_entry *next;
     struct kit_sent record;
     bool settled;
+};
+
+/* An entry, an event or a settlement on its way into the store. */
+struct kit_pending_op {
+    struct kit_pending_op *next;
+    mg_connection *connection; /* NULL: destroyed meanwhile */
+    uint64_t turn;
+    char *owner; /* NULL: no entry */
+    struct mg_bytes key, value;
+    void (*done)(void *arg);
+    void *arg;
+    struct kit_ingested_entry *ingested;
+    struct kit_sent_entry *sent;
+};
+
+struct kit_entry {
+    struct kit_entry *next;
+    char *owner;
+    struct mg_bytes key, value;
+};
+
+struct kit_store {
+    bool open, automatic;
+    int put_answer;
+    uint64_t turn;
+    struct kit_entry *entries; /* by owner and key */
+    struct kit_pending_op *ops, **ops_last;
 };
 
 struct kit_pending {
@@ -147,6 +177,9 @@ struct kit_host {
     enum kit_settle_when settle_when;
     uint32_t settle_outcome;
     int ingest_answer;
+    size_t refused;
+
+    struct kit_store store;
 
     struct kit_kept {
         struct kit_kept *next;
@@ -173,3 +206,13 @@ void kit_records_fill(struct mg_host *table); /* records.c */
 void kit_records_fini(struct kit_host *host);
 /* Settles what is due and flushes what is dirty; true where there was anything. */
 bool kit_records_turn(struct kit_host *host);
+/* As ingest, but never settled before it returns. */
+int kit_ingest_later(mg_connection *connection, mg_source *source, const struct mg_message *message,
+                     uint64_t cookie, struct kit_ingested_entry **ret_entry);
+
+void kit_store_fill(struct mg_host *table); /* store.c */
+void kit_store_fini(struct kit_host *host);
+bool kit_store_turn(struct kit_host *host);
+void kit_store_settled(struct kit_host *host, struct kit_sent_entry *sent);
+void kit_store_keep_until(struct kit_host *host, const struct kit_pending_op *op);
+void kit_store_forget_connection(struct kit_host *host, const mg_connection *connection);

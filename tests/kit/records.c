@@ -22,7 +22,7 @@ static int take_event(mg_connection *connection, mg_source *source, mg_event *ev
 {
     struct kit_host *host = connection->instance->host;
     struct kit_ingested_entry *entry = kit_alloc(sizeof *entry);
-    entry->record = (struct kit_ingested){connection, source, event, cookie, 0};
+    entry->record = (struct kit_ingested){connection, source, event, cookie, 0, false};
     pthread_mutex_lock(&host->lock);
     uint32_t *in_hand = in_hand_of(connection, source);
     int answer = host->ingest_answer;
@@ -35,6 +35,7 @@ static int take_event(mg_connection *connection, mg_source *source, mg_event *ev
         *host->ingested_last = entry;
         host->ingested_last = &entry->next;
     }
+    host->refused += answer != 0;
     pthread_mutex_unlock(&host->lock);
     if (answer) {
         free(entry);
@@ -50,6 +51,8 @@ static void settle_entry(struct kit_host *host, struct kit_ingested_entry *entry
     struct kit_ingested *record = &entry->record;
     mg_connection *connection = record->connection;
     const struct mg_bridge_ops *ops = connection->instance->module->ops;
+    if (entry->op && outcome == MG_ACCEPTED)
+        kit_store_keep_until(host, entry->op);
     pthread_mutex_lock(&host->lock);
     bool again = record->outcome;
     if (!again) {
@@ -70,19 +73,33 @@ static void settle_entry(struct kit_host *host, struct kit_ingested_entry *entry
     connection->dirty = true;
 }
 
+static int take_message(mg_connection *connection, mg_source *source,
+                        const struct mg_message *message, uint64_t cookie, bool next_turn,
+                        struct kit_ingested_entry **ret_entry)
+{
+    kit_on_shard(connection->instance->host, "ingest");
+    mg_event *event = gw_event_new(message);
+    if (!event)
+        return -ENOMEM;
+    int result = take_event(connection, source, event, cookie, next_turn, ret_entry);
+    if (result)
+        gw_event_unref(event);
+    return result;
+}
+
+int kit_ingest_later(mg_connection *connection, mg_source *source, const struct mg_message *message,
+                     uint64_t cookie, struct kit_ingested_entry **ret_entry)
+{
+    return take_message(connection, source, message, cookie, true, ret_entry);
+}
+
 static int ingest(mg_connection *connection, mg_source *source, const struct mg_message *message,
                   uint64_t cookie)
 {
     struct kit_host *host = connection->instance->host;
-    kit_on_shard(host, "ingest");
-    mg_event *event = gw_event_new(message);
     struct kit_ingested_entry *entry;
-    if (!event)
-        return -ENOMEM;
-    int result = take_event(connection, source, event, cookie, false, &entry);
-    if (result)
-        gw_event_unref(event);
-    else if (host->settle_when == KIT_SETTLE_AT_ONCE)
+    int result = take_message(connection, source, message, cookie, false, &entry);
+    if (!result && host->settle_when == KIT_SETTLE_AT_ONCE)
         settle_entry(host, entry, host->settle_outcome, NULL);
     return result;
 }
@@ -139,6 +156,8 @@ void kit_ingested_clear(struct kit_host *host)
             continue;
         }
         *host->ingested_last = entry->next;
+        if (entry->op)
+            entry->op->ingested = NULL;
         gw_event_unref(entry->record.event);
         free(entry);
     }
@@ -162,6 +181,14 @@ void kit_settle(struct kit_host *host, size_t index, uint32_t outcome, const cha
         kit_fault(host, "(test) kit_settle: no event %zu", index);
 }
 
+size_t kit_refused_count(struct kit_host *host)
+{
+    pthread_mutex_lock(&host->lock);
+    size_t count = host->refused;
+    pthread_mutex_unlock(&host->lock);
+    return count;
+}
+
 void kit_ingest_answer(struct kit_host *host, int answer)
 {
     pthread_mutex_lock(&host->lock);
@@ -181,7 +208,7 @@ static struct kit_ingested_entry *next_due(struct kit_host *host)
 
 bool kit_records_turn(struct kit_host *host)
 {
-    bool any = false;
+    bool any = kit_store_turn(host);
     for (struct kit_ingested_entry *entry; (entry = next_due(host)); any = true)
         settle_entry(host, entry, host->settle_outcome, NULL);
     for (mg_connection *c = host->connections; c; c = c->next) {
@@ -222,6 +249,8 @@ static void settle(mg_token token, uint32_t outcome, const char *reason)
     pthread_mutex_unlock(&host->lock);
     if (breach)
         kit_fault(host, "%s", breach);
+    else
+        kit_store_settled(host, entry);
     kit_interrupt(host);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records what is written to a folder; what a power cut leaves of it is made in disk_image.c. */
+#undef _FILE_OFFSET_BITS /* both names of each call are wanted: a library may use either */
 #include "disk_internal.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@
 
 struct disk disk;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char folder[256], boot[64];
+static char folder[256];
 
 static void *real(const char *name)
 {
@@ -221,7 +221,8 @@ static ssize_t end_write(size_t event, ssize_t result)
         pthread_mutex_lock(&lock);
         if (result < 0 || (size_t)result != disk.events[event].length)
             disk.events[event].length = result < 0 ? 0 : (size_t)result;
-        disk.events[event].end = add_event((struct disk_event){.kind = DISK_END});
+        size_t end = add_event((struct disk_event){.kind = DISK_END}); /* may move the events */
+        disk.events[event].end = end;
         pthread_mutex_unlock(&lock);
     }
     errno = error;
@@ -284,13 +285,19 @@ SEEN int ftruncate64(int fd, off64_t length)
     return ftruncate(fd, length);
 }
 
+static bool is_folder(int fd)
+{
+    struct stat this, ours;
+    return fstat(fd, &this) == 0 && stat(folder, &ours) == 0 && this.st_ino == ours.st_ino &&
+           this.st_dev == ours.st_dev;
+}
+
 /* A sync of the folder is one of all names. */
 static int sync_by(int fd, int (*call)(int fd))
 {
-    struct stat stat;
     pthread_mutex_lock(&lock);
     size_t file = file_of(fd);
-    bool names = disk.on && file == DISK_NO_FILE && fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode);
+    bool names = disk.on && file == DISK_NO_FILE && is_folder(fd);
     size_t began = disk.event_count;
     pthread_mutex_unlock(&lock);
     int result = call(fd), error = errno;
@@ -352,24 +359,6 @@ SEEN int unlinkat(int at, const char *path, int flags)
     return REAL(unlinkat)(at, path, flags);
 }
 
-static bool is_boot(const char *path)
-{
-    return boot[0] && !strcmp(path, "/proc/sys/kernel/random/boot_id");
-}
-
-static int open_boot(void)
-{
-    int fd = memfd_create("boot_id", MFD_CLOEXEC);
-    if (fd < 0 || REAL(write)(fd, boot, strlen(boot)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        abort();
-    return fd;
-}
-
-void disk_boot(const char *boot_id)
-{
-    snprintf(boot, sizeof boot, "%s%s", boot_id ? boot_id : "", boot_id ? "\n" : "");
-}
-
 SEEN int openat(int at, const char *path, int flags, ...)
 {
     mode_t mode = 0;
@@ -379,8 +368,6 @@ SEEN int openat(int at, const char *path, int flags, ...)
         mode = va_arg(arguments, mode_t);
         va_end(arguments);
     }
-    if (is_boot(path))
-        return open_boot();
     char full[512];
     const char *name = disk.on && path_at(at, path, full, sizeof full) ? name_of(full) : NULL;
     bool is_new = name && flags & O_CREAT && access(full, F_OK) < 0;
@@ -422,9 +409,14 @@ SEEN int open64(const char *path, int flags, ...)
     return openat(AT_FDCWD, path, flags, mode);
 }
 
-SEEN FILE *fopen(const char *path, const char *mode)
+SEEN int openat64(int at, const char *path, int flags, ...)
 {
-    if (!is_boot(path))
-        return REAL(fopen)(path, mode);
-    return fdopen(open_boot(), "r");
+    mode_t mode = 0;
+    if (flags & (O_CREAT | O_TMPFILE)) {
+        va_list arguments;
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+    }
+    return openat(at, path, flags, mode);
 }

@@ -39,9 +39,8 @@ void disk_image(struct kit_random *random, size_t events, enum disk_variant vari
  * before the cut: what came before them is on the disk for sure.  0: none. */
 size_t disk_synced(size_t events, const char *name);
 
+/* The event that was the end of that sync; 0: none. */
+size_t disk_sync_end(size_t events, const char *name);
+
 /* The notes among the first `events` events, in order; position begins as 0.  false: no more. */
 bool disk_next_note(size_t events, size_t *position, uint64_t *ret_what);
-
-/* What /proc/sys/kernel/random/boot_id says from now on, where this process opens it; NULL: as it
- * is. */
-void disk_boot(const char *boot_id);

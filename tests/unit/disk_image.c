@@ -167,16 +167,30 @@ void disk_image(struct kit_random *random, size_t events, enum disk_variant vari
 
 /* ---- notes ---------------------------------------------------------------------------------- */
 
-size_t disk_synced(size_t events, const char *name)
+static size_t file_named(size_t events, const char *name)
 {
     size_t file = DISK_NO_FILE;
     for (size_t i = 0; i < events; i++) {
         const struct disk_event *e = &disk.events[i];
-        if ((e->kind == DISK_CREATE && !strcmp(e->name, name)) ||
-            (e->kind == DISK_RENAME && !strcmp(e->to, name)))
+        if (e->kind == DISK_CREATE && !strcmp(e->name, name))
             file = e->file;
     }
+    return file;
+}
+
+size_t disk_synced(size_t events, const char *name)
+{
+    size_t file = file_named(events, name);
     return file == DISK_NO_FILE ? 0 : synced_until(events, DISK_SYNC, file);
+}
+
+size_t disk_sync_end(size_t events, const char *name)
+{
+    size_t file = file_named(events, name);
+    while (events-- > 0)
+        if (disk.events[events].kind == DISK_SYNC && disk.events[events].file == file)
+            return file == DISK_NO_FILE ? 0 : events;
+    return 0;
 }
 
 bool disk_next_note(size_t events, size_t *position, uint64_t *ret_what)

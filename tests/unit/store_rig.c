@@ -28,7 +28,7 @@ static void found(void *arg, uint32_t level, const char *text)
 void rig_init(struct rig *rig)
 {
     *rig = (struct rig){0};
-    strcpy(rig->path, "/tmp/mg-store-XXXXXX");
+    snprintf(rig->path, sizeof rig->path, "/tmp/mg-store-XXXXXX");
     if (!mkdtemp(rig->path))
         abort();
     rig->settings = (struct gw_store_settings){
@@ -248,17 +248,25 @@ void rig_settle(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence,
     gw_store_turn(rig->store);
 }
 
-void rig_note(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, uint32_t attempts)
+void rig_note_later(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence,
+                    uint32_t attempts)
 {
     struct simple *s = simple(GW_OP_NOTE);
     s->any.note.log = rig->logs[log];
     s->any.note.sink = sink;
     s->any.note.sequence = sequence;
     s->any.note.attempts = attempts;
-    run(rig, s);
+    gw_store_submit(rig->store, &s->any.op, &s->any.op);
 }
 
-void rig_bury(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, const char *reason)
+void rig_note(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, uint32_t attempts)
+{
+    rig_note_later(rig, log, sink, sequence, attempts);
+    gw_store_turn(rig->store);
+}
+
+void rig_bury_later(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence,
+                    const char *reason)
 {
     struct simple *s = simple(GW_OP_BURY);
     s->any.bury.log = rig->logs[log];
@@ -267,7 +275,13 @@ void rig_bury(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, c
     s->any.bury.step = "confirm";
     s->any.bury.reason = reason;
     s->any.bury.attempts = 3;
-    run(rig, s);
+    gw_store_submit(rig->store, &s->any.op, &s->any.op);
+}
+
+void rig_bury(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, const char *reason)
+{
+    rig_bury_later(rig, log, sink, sequence, reason);
+    gw_store_turn(rig->store);
 }
 
 void rig_bury_step(struct rig *rig, uint32_t log, const char *text, const char *reason)
@@ -297,13 +311,26 @@ int rig_dead(struct rig *rig, uint64_t id, uint32_t action)
     return result;
 }
 
-void rig_state(struct rig *rig, const char *key, const char *value)
+void rig_state_later(struct rig *rig, const char *key, const char *value)
 {
     struct simple *s = simple(GW_OP_STATE);
-    s->any.state.key = (struct mg_bytes){key, strlen(key)};
+    size_t key_length = strlen(key), value_length = value ? strlen(value) : 0;
+    char *copy = malloc(key_length + value_length + 1);
+    if (!copy)
+        abort();
+    memcpy(copy, key, key_length);
+    memcpy(copy + key_length, value ? value : "", value_length);
+    s->record = copy;
+    s->any.state.key = (struct mg_bytes){copy, key_length};
     if (value)
-        s->any.state.value = (struct mg_bytes){value, strlen(value)};
-    run(rig, s);
+        s->any.state.value = (struct mg_bytes){copy + key_length, value_length};
+    gw_store_submit(rig->store, &s->any.op, &s->any.op);
+}
+
+void rig_state(struct rig *rig, const char *key, const char *value)
+{
+    rig_state_later(rig, key, value);
+    gw_store_turn(rig->store);
 }
 
 void rig_count(struct rig *rig, uint32_t log, uint32_t term, uint64_t count)

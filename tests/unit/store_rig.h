@@ -52,6 +52,12 @@ bool rig_append_identified(struct rig *rig, uint32_t log, const char *text,
 
 void rig_settle_later(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence,
                       uint32_t term);
+void rig_note_later(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence,
+                    uint32_t attempts);
+void rig_bury_later(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence,
+                    const char *reason);
+void rig_state_later(struct rig *rig, const char *key, const char *value);
+/* The same, and a turn. */
 void rig_settle(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, uint32_t term);
 void rig_note(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, uint32_t attempts);
 void rig_bury(struct rig *rig, uint32_t log, uint32_t sink, uint64_t sequence, const char *reason);

@@ -161,6 +161,21 @@ static void test_a_redelivery_is_a_duplicate(void)
     CU_ASSERT_TRUE(m.head.duplicate);
 }
 
+static void test_an_attempt_in_vain_is_counted(void)
+{
+    struct mg_message m = {.head = {.size = sizeof m.head, .address = {"a", 1}}}, back;
+    struct amqp_departure to = {.delivery_count = 2};
+    struct mg_err err;
+    struct amqp_buffer sent = {.limit = 1000};
+    CU_ASSERT_EQUAL_FATAL(amqp_encode(encoder, &m, &to, &sent, &err), 0);
+    CU_ASSERT_EQUAL(memcmp(sent.at, "\x00\x53\x70\xc0\x07\x05\x40\x40\x40\x40\x52\x02", 12), 0);
+    struct amqp_arrival arrival = {.address = {"a", 1}};
+    CU_ASSERT_EQUAL(
+        amqp_decode(decoder, (struct mg_bytes){sent.at, sent.len}, &arrival, &back, &err), 0);
+    CU_ASSERT_TRUE(back.head.duplicate);
+    amqp_buffer_fini(&sent);
+}
+
 static void test_a_string_body_is_text(void)
 {
     struct mg_message m;
@@ -331,6 +346,7 @@ int main(void)
         {"message encodings are reproduced", test_message_encodings_are_reproduced},
         {"a message of every section", test_a_message_of_every_section},
         {"a redelivery is a duplicate", test_a_redelivery_is_a_duplicate},
+        {"an attempt in vain is counted", test_an_attempt_in_vain_is_counted},
         {"a string body is text", test_a_string_body_is_text},
         {"a routing key becomes the address", test_a_routing_key_becomes_the_address},
         {"an unset durable follows the QoS", test_an_unset_durable_follows_the_qos},

@@ -51,7 +51,7 @@ static void remove_folder(void)
 /* Turns until value() is wanted; the store has a thread of its own. */
 static void until(long (*value)(const void *arg), const void *arg, long wanted)
 {
-    int64_t limit = gw_now_us(NULL) + 10000000;
+    int64_t limit = gw_now_us(NULL) + 60000000;
     while (value(arg) != wanted && gw_now_us(NULL) < limit)
         probe_turn();
     CU_ASSERT_EQUAL(value(arg), wanted);
@@ -75,7 +75,7 @@ static long ledger_of_r(const void *entry)
 
 static void ingest(const char *address, const char *payload, uint64_t cookie)
 {
-    int64_t limit = gw_now_us(NULL) + 10000000;
+    int64_t limit = gw_now_us(NULL) + 60000000;
     int error;
     while ((error = probe_ingest(address, payload, cookie)) == -EAGAIN && gw_now_us(NULL) < limit)
         probe_turn();

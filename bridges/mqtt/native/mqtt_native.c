@@ -282,6 +282,22 @@ static int native_publish(struct mqtt_client *c, const struct mqtt_publish *publ
     return mqtt_session_publish(&c->session, publish, id);
 }
 
+static int native_publish_kept(struct mqtt_client *c, const struct mqtt_publish *publish,
+                               uint32_t id, uint64_t delivery)
+{
+    return mqtt_session_publish_kept(&c->session, publish, id, delivery);
+}
+
+static void native_abandon(struct mqtt_client *c, uint32_t id)
+{
+    mqtt_session_abandon(&c->session, id);
+}
+
+static bool native_entry(struct mqtt_client *c, uint64_t receipt, struct mqtt_kept *ret_kept)
+{
+    return mqtt_session_entry(&c->session, receipt, ret_kept);
+}
+
 static void native_hold(struct mqtt_client *c, uint64_t receipt)
 {
     mqtt_session_hold(&c->session, receipt);
@@ -313,6 +329,9 @@ const struct mqtt_client_ops mqtt_native_client = {
     .connect = native_connect,
     .subscribe = native_subscribe,
     .publish = native_publish,
+    .publish_kept = native_publish_kept,
+    .abandon = native_abandon,
+    .entry = native_entry,
     .hold = native_hold,
     .settle = native_settle,
     .flush = native_flush,

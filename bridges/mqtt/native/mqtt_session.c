@@ -19,6 +19,8 @@ int mqtt_session_init(struct mqtt_session *s, const struct mqtt_client_options *
         .first_sent = MQTT_NO_ID,
         .last_sent = MQTT_NO_ID,
         .resend = MQTT_NO_ID,
+        .ready_first = MQTT_NO_ID,
+        .ready_last = MQTT_NO_ID,
         .receipt_first = 1, /* 0 is no receipt */
         .receipt_next = 1,
     };
@@ -28,14 +30,16 @@ int mqtt_session_init(struct mqtt_session *s, const struct mqtt_client_options *
         return -ENOMEM;
     for (uint32_t i = 0; i < MQTT_SUBSCRIBES_MOST; i++)
         s->asked[i] = MQTT_NO_ID;
-    return 0;
+    return options->keeper ? mqtt_session_restore(s) : 0;
 }
 
 void mqtt_session_fini(struct mqtt_session *s)
 {
     mqtt_session_out_fini(s);
     mqtt_session_in_fini(s);
+    mqtt_session_kept_fini(s);
     mqtt_outbox_fini(&s->outbox);
+    mqtt_outbox_fini(&s->waiting);
     mqtt_decoder_fini(&s->decoder);
 }
 

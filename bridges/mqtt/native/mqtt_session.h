@@ -19,7 +19,17 @@ enum mqtt_session_state {
 
 /* ---- what is sent --------------------------------------------------------------------------- */
 
-enum mqtt_flight_state { FLIGHT_FREE, FLIGHT_QOS1, FLIGHT_QOS2, FLIGHT_RELEASED };
+enum mqtt_flight_state {
+    FLIGHT_FREE,
+    FLIGHT_QOS1,
+    FLIGHT_QOS2,
+    FLIGHT_RELEASED,
+    /* With a keeper: */
+    FLIGHT_ENTERING,  /* not sent; its entry is being written */
+    FLIGHT_READY,     /* not sent; its entry is there */
+    FLIGHT_RELEASING, /* PUBREC has come; PUBREL waits for the entry to say so */
+    FLIGHT_UNCLAIMED, /* of an earlier process; its packet has not been offered again */
+};
 
 /* A publish that is not confirmed; packet identifier: index + 1. */
 struct mqtt_sent {
@@ -29,6 +39,13 @@ struct mqtt_sent {
     uint16_t alias;          /* that stands for its topic; 0: the topic is in it */
     uint8_t state;           /* enum mqtt_flight_state */
     bool stale_release;      /* a PUBCOMP comes that means an earlier life of this identifier */
+    bool aside;              /* its packet is in the outbox of those that wait */
+    bool kept;               /* it has an entry, of what follows */
+    bool abandoned;
+    uint32_t ready_next; /* in the order of becoming ready */
+    uint32_t life;       /* of this identifier; tells an entry's `done` whose it is */
+    uint32_t passed;     /* the connection on which what it needs was sent again, or not needed */
+    uint64_t delivery, order;
 };
 
 struct mqtt_alias {
@@ -45,15 +62,36 @@ struct mqtt_receipt {
     uint16_t id;
     uint8_t qos;
     uint8_t outcome; /* MG_*, the worst so far; 0: none yet */
+    uint8_t entry;   /* enum mqtt_entry_state */
     uint32_t holds;
     uint64_t hash; /* of a QoS 2 message, 0: not hashed */
+};
+
+/* Of a receipt of QoS 2, with a keeper. */
+enum mqtt_entry_state {
+    ENTRY_NONE,
+    ENTRY_WITH_EVENT, /* kept when the event has been accepted */
+    ENTRY_WAITS,      /* being written or removed; the acknowledgement waits for it */
+    ENTRY_DONE        /* as it has to be for the acknowledgement */
 };
 
 /* A QoS 2 message in hand whose connection broke before PUBREC: when the server repeats it, it is
  * the same one. */
 struct mqtt_carried {
     uint64_t receipt, now; /* its number then, and that of its repetition (0: not yet) */
+    bool is_void;          /* the server has forgotten it */
     struct mqtt_receipt what;
+};
+
+/* ---- what is kept --------------------------------------------------------------------------- */
+
+/* An entry on its way into the store. */
+struct mqtt_keeping {
+    struct mqtt_keeping *next, **back;
+    struct mqtt_session *session;
+    void (*then)(struct mqtt_session *session, const struct mqtt_keeping *keeping);
+    uint64_t number; /* flight, receipt or packet identifier */
+    uint32_t life;   /* of the flight, or number of the connection */
 };
 
 /* ---- the session ---------------------------------------------------------------------------- */
@@ -79,9 +117,16 @@ struct mqtt_session {
     /* out: sent[0 … options.in_flight_most - 1] */
     struct mqtt_sent *sent;
     uint32_t first_sent, last_sent;
-    uint32_t resend;    /* the next to be sent again on this connection, or MQTT_NO_ID */
-    uint32_t under_way; /* QoS 1 and 2 sent on this connection, not confirmed */
-    bool starved;       /* a publish was answered -EAGAIN */
+    uint32_t resend;      /* the next to be sent again on this connection, or MQTT_NO_ID */
+    uint32_t under_way;   /* QoS 1 and 2 sent on this connection, not confirmed */
+    bool starved;         /* a publish was answered -EAGAIN */
+    uint32_t stale_count; /* of those with stale_release */
+    uint32_t connection;  /* counts them */
+    /* Those that wait for their entries: the packets, and who comes next. */
+    struct mqtt_outbox waiting;
+    uint32_t ready_first, ready_last;
+    uint64_t order; /* of the last one that was kept */
+    struct mqtt_keeping *keepings;
     uint64_t unsent;    /* QoS 0 in the outbox when a connection broke; counted for ever */
     uint64_t published; /* numbers the uses of aliases */
     struct mqtt_alias *aliases;
@@ -98,6 +143,7 @@ struct mqtt_session {
     uint32_t receipt_capacity;
     bool stalled;       /* the message at the front was offered and not taken */
     uint64_t *received; /* a bit for each QoS 2 identifier between PUBREC and PUBREL */
+    uint64_t *entered;  /* with a keeper: a bit for each that has an entry */
     struct mqtt_carried *carried;
     size_t carried_count, carried_capacity;
     struct mqtt_alias *topics; /* aliases of the server; options.topic_aliases of them */
@@ -131,6 +177,10 @@ int mqtt_session_subscribe(struct mqtt_session *session,
                            uint32_t count);
 int mqtt_session_publish(struct mqtt_session *session, const struct mqtt_publish *publish,
                          uint32_t id);
+int mqtt_session_publish_kept(struct mqtt_session *session, const struct mqtt_publish *publish,
+                              uint32_t id, uint64_t delivery);
+void mqtt_session_abandon(struct mqtt_session *session, uint32_t id);
+bool mqtt_session_entry(struct mqtt_session *session, uint64_t receipt, struct mqtt_kept *ret_kept);
 /* A publish that was answered -EAGAIN may be tried again. */
 bool mqtt_session_has_room(const struct mqtt_session *session);
 void mqtt_session_forget(struct mqtt_session *session);
@@ -166,9 +216,39 @@ int mqtt_session_subscribed(struct mqtt_session *session, const struct mqtt_pack
 int mqtt_session_resume(struct mqtt_session *session, bool session_present, uint16_t alias_most);
 int mqtt_session_confirm(struct mqtt_session *session, const struct mqtt_packet *packet);
 void mqtt_session_out_end(struct mqtt_session *session);
+void mqtt_session_append(struct mqtt_session *session, uint32_t index); /* to the list */
+void mqtt_session_drop(struct mqtt_session *session, uint32_t index);   /* from it */
+void mqtt_session_let_packet_go(struct mqtt_session *session, struct mqtt_sent *sent);
+/* Encodes into `outbox` behind what is there; the slab's `used` is not moved yet.  Returns the
+ * length, -ENOMEM or -EINVAL. */
+ptrdiff_t mqtt_session_encode(struct mqtt_session *session, struct mqtt_outbox *outbox,
+                              const struct mqtt_publish *publish, uint16_t id, uint16_t alias,
+                              struct mqtt_slab **ret_slab);
+/* Puts a PUBLISH into the outbox, under an alias where that is worth it; of QoS 1 and 2 the flight
+ * holds the packet. */
+int mqtt_session_write(struct mqtt_session *session, const struct mqtt_publish *publish,
+                       uint32_t id);
+/* The packet that a flight holds; the decoder is the caller's to end. */
+int mqtt_session_packet(struct mqtt_session *session, uint32_t index, struct mqtt_decoder *decoder,
+                        struct mqtt_packet *ret_packet);
+/* Sends what may be sent: repetitions first, then what is ready. */
+int mqtt_session_pump(struct mqtt_session *session);
 void mqtt_session_out_fini(struct mqtt_session *session);
 
+/* mqtt_session_kept.c */
+int mqtt_session_restore(struct mqtt_session *session); /* what the keeper has.  0 or -ENOMEM */
+/* then runs when it is kept, unless the session has ended before; NULL: nobody waits. */
+int mqtt_session_keep(struct mqtt_session *session, const struct mqtt_kept *kept, bool remove,
+                      void (*then)(struct mqtt_session *session,
+                                   const struct mqtt_keeping *keeping),
+                      uint64_t number, uint32_t life);
+/* Keeps that PUBREC has come; PUBREL follows. */
+int mqtt_session_keep_release(struct mqtt_session *session, uint32_t index);
+int mqtt_session_write_ready(struct mqtt_session *session);
+void mqtt_session_kept_fini(struct mqtt_session *session);
+
 /* mqtt_session_in.c */
+int mqtt_session_restore_in(struct mqtt_session *session, const struct mqtt_kept *kept);
 int mqtt_session_message(struct mqtt_session *session, struct mqtt_packet *packet);
 int mqtt_session_release(struct mqtt_session *session, const struct mqtt_packet *packet);
 void mqtt_session_in_resume(struct mqtt_session *session, bool session_present);

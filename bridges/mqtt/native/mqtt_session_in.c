@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages from the server, and when they are acknowledged: in the order in which they came, each
  * once all who hold it have let it go (MQTT 5 §4.4, §4.6). */
-#include "mqtt_session.h"
+#include "mqtt_session_in.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,30 +12,11 @@ enum {
     REASON_NOT_TAKEN = 0x83, /* implementation specific error: the routes refused it */
 };
 
-static struct mqtt_receipt *receipt_at(struct mqtt_session *s, uint64_t number)
-{
-    return &s->receipts[number & (s->receipt_capacity - 1)];
-}
-
 /* A release outweighs a rejection, and that an acceptance: what has to come again must. */
 static uint8_t worse(uint8_t a, uint32_t b)
 {
     static const uint8_t weight[] = {0, 1, 2, 3, 3};
     return weight[a] >= weight[b] ? a : (uint8_t)b;
-}
-
-static bool is_received(const struct mqtt_session *s, uint16_t id)
-{
-    return s->received && s->received[id >> 6] >> (id & 63) & 1;
-}
-
-static void mark_received(struct mqtt_session *s, uint16_t id, bool received)
-{
-    uint64_t bit = UINT64_C(1) << (id & 63);
-    if (received)
-        s->received[id >> 6] |= bit;
-    else if (s->received)
-        s->received[id >> 6] &= ~bit;
 }
 
 /* ---- acknowledging -------------------------------------------------------------------------- */
@@ -45,17 +26,21 @@ static int acknowledge(struct mqtt_session *s, const struct mqtt_receipt *receip
     uint8_t reason = receipt->outcome == MG_REJECTED ? REASON_NOT_TAKEN : 0;
     if (receipt->qos == 1)
         return mqtt_session_answer(s, MQTT_PUBACK, receipt->id, reason);
-    /* A PUBREC with an error ends the exchange (MQTT 5 §4.3.3); 3.1.1 cannot say one. */
-    mark_received(s, receipt->id, !reason || !s->options.v5);
+    mqtt_mark(s->received, receipt->id, !mqtt_in_is_refusal(s, receipt));
+    if (mqtt_in_is_refusal(s, receipt))
+        mqtt_mark(s->entered, receipt->id, false);
     return mqtt_session_answer(s, MQTT_PUBREC, receipt->id, reason);
 }
 
 /* What is settled at the front of the queue goes out; what has to come again stops it. */
-static int acknowledge_settled(struct mqtt_session *s)
+int mqtt_in_acknowledge(struct mqtt_session *s)
 {
     while (s->state == SESSION_UP && s->receipt_first < s->receipt_next) {
-        const struct mqtt_receipt *first = receipt_at(s, s->receipt_first);
+        struct mqtt_receipt *first = mqtt_receipt_at(s, s->receipt_first);
         if (first->holds || first->outcome >= MG_RELEASED)
+            return 0;
+        mqtt_in_settle_entry(s, first, s->receipt_first);
+        if (mqtt_in_has_entries(s, first->qos) && first->entry != ENTRY_DONE)
             return 0;
         int rc = acknowledge(s, first);
         if (rc)
@@ -68,15 +53,18 @@ static int acknowledge_settled(struct mqtt_session *s)
 void mqtt_session_hold(struct mqtt_session *s, uint64_t number)
 {
     if (number >= s->receipt_first && number < s->receipt_next)
-        receipt_at(s, number)->holds++;
+        mqtt_receipt_at(s, number)->holds++;
 }
 
 static void let_go(struct mqtt_session *s, uint64_t number, uint32_t outcome)
 {
-    struct mqtt_receipt *receipt = receipt_at(s, number);
+    struct mqtt_receipt *receipt = mqtt_receipt_at(s, number);
     receipt->outcome = worse(receipt->outcome, outcome);
-    if (receipt->holds && --receipt->holds == 0 && number == s->receipt_first)
-        acknowledge_settled(s); /* without memory it stays, and goes with the next one */
+    if (!receipt->holds || --receipt->holds)
+        return;
+    mqtt_in_settle_entry(s, receipt, number);
+    if (number == s->receipt_first)
+        mqtt_in_acknowledge(s); /* without memory it stays, and goes with the next one */
 }
 
 static void settle_carried(struct mqtt_session *s, uint64_t number, uint32_t outcome)
@@ -90,7 +78,12 @@ static void settle_carried(struct mqtt_session *s, uint64_t number, uint32_t out
             return;
         uint64_t now = carried->now;
         uint8_t worst = carried->what.outcome;
-        if (now || worst >= MG_RELEASED) /* to be taken anew when it is repeated */
+        bool is_void = carried->is_void;
+        if (is_void)
+            mqtt_in_settle_void(s, &carried->what);
+        else if (!now && carried->what.entry == ENTRY_WITH_EVENT)
+            mqtt_in_settle_entry(s, &carried->what, number);
+        if (now || is_void || worst >= MG_RELEASED) /* to be taken anew when it is repeated */
             *carried = s->carried[--s->carried_count];
         if (now)
             let_go(s, now, worst);
@@ -115,7 +108,7 @@ static int grow(struct mqtt_session *s)
     if (!receipts)
         return -ENOMEM;
     for (uint64_t i = s->receipt_first; i < s->receipt_next; i++)
-        receipts[i & (capacity - 1)] = *receipt_at(s, i);
+        receipts[i & (capacity - 1)] = *mqtt_receipt_at(s, i);
     free(s->receipts);
     s->receipts = receipts;
     s->receipt_capacity = capacity;
@@ -136,7 +129,7 @@ static int new_receipt(struct mqtt_session *s, const struct mqtt_packet *packet,
         if (rc)
             return rc;
     }
-    *receipt_at(s, s->receipt_next++) = (struct mqtt_receipt){
+    *mqtt_receipt_at(s, s->receipt_next++) = (struct mqtt_receipt){
         .id = packet->id, .qos = packet->publish.qos, .holds = 1, .hash = hash};
     return 0;
 }
@@ -145,22 +138,25 @@ static int new_receipt(struct mqtt_session *s, const struct mqtt_packet *packet,
 static int repeated(struct mqtt_session *s, const struct mqtt_packet *packet, uint64_t hash)
 {
     uint64_t number = s->receipt_next;
-    if (is_received(s, packet->id)) {
+    if (mqtt_is_marked(s->received, packet->id)) {
         int rc = new_receipt(s, packet, hash);
         if (rc)
             return rc;
+        mqtt_receipt_at(s, number)->entry = ENTRY_DONE;
         let_go(s, number, MG_ACCEPTED);
         return 1;
     }
     for (size_t i = 0; i < s->carried_count; i++) {
         struct mqtt_carried *carried = &s->carried[i];
-        if (carried->now || carried->what.id != packet->id || carried->what.hash != hash ||
-            !packet->publish.dup)
+        if (carried->now || carried->is_void || carried->what.id != packet->id ||
+            carried->what.hash != hash || !packet->publish.dup)
             continue;
         int rc = new_receipt(s, packet, hash);
         if (rc)
             return rc;
         carried->now = number;
+        if (carried->what.entry != ENTRY_WAITS) /* else it is written once more */
+            mqtt_receipt_at(s, number)->entry = carried->what.entry;
         if (!carried->what.holds) {
             uint8_t outcome = carried->what.outcome;
             *carried = s->carried[--s->carried_count];
@@ -169,6 +165,14 @@ static int repeated(struct mqtt_session *s, const struct mqtt_packet *packet, ui
         return 1;
     }
     return 0;
+}
+
+/* What is here of that identifier and waits for nothing but its repetition does not come again. */
+static void forget_carried(struct mqtt_session *s, uint16_t id)
+{
+    for (size_t i = s->carried_count; i-- > 0;)
+        if (s->carried[i].what.id == id && !s->carried[i].what.holds && !s->carried[i].now)
+            s->carried[i] = s->carried[--s->carried_count];
 }
 
 /* ---- topic aliases of the server ------------------------------------------------------------ */
@@ -230,6 +234,10 @@ static int receive_qos2(struct mqtt_session *s, const struct mqtt_packet *packet
         s->received = calloc(65536 / 64, sizeof(*s->received));
     if (!s->received)
         return -ENOMEM;
+    if (s->options.keeper && !s->entered)
+        s->entered = calloc(65536 / 64, sizeof(*s->entered));
+    if (s->options.keeper && !s->entered)
+        return -ENOMEM;
     *ret_hash = mqtt_hash(mqtt_hash(1, publish->topic.at, publish->topic.len), publish->payload.at,
                           publish->payload.len) |
                 1;
@@ -249,31 +257,37 @@ int mqtt_session_message(struct mqtt_session *s, struct mqtt_packet *packet)
     rc = packet->publish.qos == 2 ? receive_qos2(s, packet, &hash) : 0;
     if (rc)
         return rc > 0 ? 0 : rc;
+    if (hash && s->carried_count)
+        forget_carried(s, packet->id); /* the server uses the identifier anew */
     rc = new_receipt(s, packet, hash);
     return rc ? rc : offer(s, packet, s->receipt_next - 1);
 }
 
 int mqtt_session_release(struct mqtt_session *s, const struct mqtt_packet *packet)
 {
-    bool known = is_received(s, packet->id);
-    mark_received(s, packet->id, false);
+    bool known = mqtt_is_marked(s->received, packet->id);
+    forget_carried(s, packet->id);
+    if (mqtt_is_marked(s->entered, packet->id)) {
+        int rc = mqtt_in_release_entry(s, packet->id);
+        if (!rc)
+            mqtt_mark(s->received, packet->id, false);
+        return rc;
+    }
+    mqtt_mark(s->received, packet->id, false);
     return mqtt_session_answer(s, MQTT_PUBCOMP, packet->id, known ? 0 : 0x92);
 }
 
-/* ---- between connections -------------------------------------------------------------------- */
+/* ---- between connections and processes ------------------------------------------------------ */
 
 void mqtt_session_in_resume(struct mqtt_session *s, bool session_present)
 {
-    if (session_present)
-        return;
-    s->carried_count = 0;
-    free(s->received);
-    s->received = NULL;
+    if (!session_present)
+        mqtt_in_forget_all(s);
 }
 
 static void carry(struct mqtt_session *s, uint64_t number)
 {
-    const struct mqtt_receipt *receipt = receipt_at(s, number);
+    const struct mqtt_receipt *receipt = mqtt_receipt_at(s, number);
     if (s->carried_count == s->carried_capacity) {
         size_t capacity = s->carried_capacity * 2 + 16;
         struct mqtt_carried *grown = realloc(s->carried, capacity * sizeof(*grown));
@@ -291,10 +305,10 @@ void mqtt_session_in_end(struct mqtt_session *s)
 {
     size_t before = s->carried_count;
     if (s->stalled && s->receipt_next > s->receipt_first)
-        receipt_at(s, s->receipt_next - 1)->outcome = MG_RELEASED; /* perhaps half delivered */
+        mqtt_receipt_at(s, s->receipt_next - 1)->outcome = MG_RELEASED; /* perhaps half delivered */
     for (uint64_t i = s->receipt_first; mqtt_session_kept(s) && i < s->receipt_next; i++) {
-        const struct mqtt_receipt *receipt = receipt_at(s, i);
-        bool is_known = is_received(s, receipt->id) && receipt->qos == 2;
+        const struct mqtt_receipt *receipt = mqtt_receipt_at(s, i);
+        bool is_known = mqtt_is_marked(s->received, receipt->id) && receipt->qos == 2;
         for (size_t c = 0; c < before && !is_known; c++)
             is_known = s->carried[c].now == i;
         if (receipt->qos == 2 && !is_known && receipt->outcome < MG_RELEASED)
@@ -315,5 +329,6 @@ void mqtt_session_in_fini(struct mqtt_session *s)
     free(s->topics);
     free(s->receipts);
     free(s->received);
+    free(s->entered);
     free(s->carried);
 }

@@ -16,7 +16,7 @@ enum {
 
 /* ---- the list of what is not confirmed ------------------------------------------------------ */
 
-static void append(struct mqtt_session *s, uint32_t index)
+void mqtt_session_append(struct mqtt_session *s, uint32_t index)
 {
     struct mqtt_sent *sent = &s->sent[index];
     sent->next = MQTT_NO_ID;
@@ -25,11 +25,12 @@ static void append(struct mqtt_session *s, uint32_t index)
     s->last_sent = index;
 }
 
-static void let_packet_go(struct mqtt_session *s, struct mqtt_sent *sent)
+void mqtt_session_let_packet_go(struct mqtt_session *s, struct mqtt_sent *sent)
 {
     if (sent->slab)
-        mqtt_outbox_let_go(&s->outbox, sent->slab, sent->length);
+        mqtt_outbox_let_go(sent->aside ? &s->waiting : &s->outbox, sent->slab, sent->length);
     sent->slab = NULL;
+    sent->aside = false;
 }
 
 static void unpin(struct mqtt_session *s, struct mqtt_sent *sent)
@@ -39,7 +40,7 @@ static void unpin(struct mqtt_session *s, struct mqtt_sent *sent)
     sent->alias = 0;
 }
 
-static void drop(struct mqtt_session *s, uint32_t index)
+void mqtt_session_drop(struct mqtt_session *s, uint32_t index)
 {
     struct mqtt_sent *sent = &s->sent[index];
     if (s->resend == index)
@@ -47,15 +48,17 @@ static void drop(struct mqtt_session *s, uint32_t index)
     unpin(s, sent);
     *(sent->previous == MQTT_NO_ID ? &s->first_sent : &s->sent[sent->previous].next) = sent->next;
     *(sent->next == MQTT_NO_ID ? &s->last_sent : &s->sent[sent->next].previous) = sent->previous;
-    let_packet_go(s, sent);
+    mqtt_session_let_packet_go(s, sent);
     sent->state = FLIGHT_FREE;
+    sent->kept = sent->abandoned = false;
+    sent->life++;
 }
 
 void mqtt_session_forget(struct mqtt_session *s)
 {
     while (s->first_sent != MQTT_NO_ID)
-        drop(s, s->first_sent);
-    s->resend = MQTT_NO_ID;
+        mqtt_session_drop(s, s->first_sent);
+    s->resend = s->ready_first = s->ready_last = MQTT_NO_ID;
 }
 
 /* ---- topic aliases to the server ------------------------------------------------------------ */
@@ -99,11 +102,11 @@ static void forget_alias(struct mqtt_session *s, uint16_t alias)
 
 /* ---- publish -------------------------------------------------------------------------------- */
 
-/* Encodes behind what is queued; the slab is *ret_slab, and its `used` not yet moved. */
-static ptrdiff_t encode(struct mqtt_session *s, const struct mqtt_publish *publish, uint16_t id,
-                        uint16_t alias, struct mqtt_slab **ret_slab)
+ptrdiff_t mqtt_session_encode(struct mqtt_session *s, struct mqtt_outbox *outbox,
+                              const struct mqtt_publish *publish, uint16_t id, uint16_t alias,
+                              struct mqtt_slab **ret_slab)
 {
-    uint8_t *at = mqtt_outbox_room(&s->outbox, 64, ret_slab);
+    uint8_t *at = mqtt_outbox_room(outbox, 64, ret_slab);
     if (!at)
         return -ENOMEM;
     size_t room = (*ret_slab)->size - (*ret_slab)->used;
@@ -111,7 +114,7 @@ static ptrdiff_t encode(struct mqtt_session *s, const struct mqtt_publish *publi
     if (!length)
         return -EINVAL;
     if (length > room) {
-        at = mqtt_outbox_room(&s->outbox, length, ret_slab);
+        at = mqtt_outbox_room(outbox, length, ret_slab);
         if (!at)
             return -ENOMEM;
         mqtt_publish_encode(publish, id, alias, s->options.v5, at, length);
@@ -121,18 +124,14 @@ static ptrdiff_t encode(struct mqtt_session *s, const struct mqtt_publish *publi
 
 bool mqtt_session_has_room(const struct mqtt_session *s)
 {
-    return s->state == SESSION_UP && s->resend == MQTT_NO_ID &&
-           s->outbox.unwritten < UNWRITTEN_MOST && s->outbox.held < HELD_MOST;
+    return s->state == SESSION_UP && s->resend == MQTT_NO_ID && !s->stale_count &&
+           s->outbox.unwritten < UNWRITTEN_MOST && s->outbox.held + s->waiting.held < HELD_MOST;
 }
 
-int mqtt_session_publish(struct mqtt_session *s, const struct mqtt_publish *publish, uint32_t id)
+int mqtt_session_write(struct mqtt_session *s, const struct mqtt_publish *publish, uint32_t id)
 {
     bool is_known;
     struct mqtt_slab *slab;
-    if (!mqtt_session_has_room(s)) {
-        s->starved = true;
-        return -EAGAIN;
-    }
     uint16_t alias = alias_of(s, publish->topic, &is_known);
     if (alias && !is_known && s->packet_most &&
         mqtt_publish_size(publish, true) + ALIAS_COST > s->packet_most) {
@@ -142,11 +141,11 @@ int mqtt_session_publish(struct mqtt_session *s, const struct mqtt_publish *publ
     struct mqtt_publish as = *publish;
     if (is_known)
         as.topic.len = 0;
-    ptrdiff_t length = encode(s, &as, as.qos ? (uint16_t)(id + 1) : 0, alias, &slab);
+    ptrdiff_t length =
+        mqtt_session_encode(s, &s->outbox, &as, as.qos ? (uint16_t)(id + 1) : 0, alias, &slab);
     if (length < 0) {
         if (!is_known)
             forget_alias(s, alias);
-        s->starved = length == -ENOMEM;
         return (int)length;
     }
     if (as.qos) {
@@ -159,7 +158,6 @@ int mqtt_session_publish(struct mqtt_session *s, const struct mqtt_publish *publ
             sent->alias = alias;
             s->aliases[alias - 1].pins++;
         }
-        append(s, id);
         mqtt_outbox_hold(&s->outbox, slab, (size_t)length);
         s->under_way++;
     }
@@ -167,30 +165,51 @@ int mqtt_session_publish(struct mqtt_session *s, const struct mqtt_publish *publ
     return 0;
 }
 
+int mqtt_session_publish(struct mqtt_session *s, const struct mqtt_publish *publish, uint32_t id)
+{
+    if (!mqtt_session_has_room(s)) {
+        s->starved = true;
+        return -EAGAIN;
+    }
+    int rc = mqtt_session_write(s, publish, id);
+    if (rc)
+        s->starved = rc == -ENOMEM;
+    else if (publish->qos)
+        mqtt_session_append(s, id);
+    return rc;
+}
+
 /* ---- after a connection was lost ------------------------------------------------------------ */
+
+int mqtt_session_packet(struct mqtt_session *s, uint32_t index, struct mqtt_decoder *decoder,
+                        struct mqtt_packet *ret_packet)
+{
+    const struct mqtt_sent *sent = &s->sent[index];
+    struct mqtt_fault fault;
+    *decoder = (struct mqtt_decoder){.v5 = s->options.v5, .server = true};
+    return mqtt_packet_decode(decoder, sent->slab->at + sent->offset, sent->length, ret_packet,
+                              &fault);
+}
 
 /* The packet again, with DUP, and with its topic instead of its alias, which meant something to the
  * last connection only (MQTT 5 §3.3.2.3.4). */
 static int repeat(struct mqtt_session *s, uint32_t index)
 {
     struct mqtt_sent *sent = &s->sent[index];
-    struct mqtt_decoder decoder = {.v5 = s->options.v5, .server = true};
+    struct mqtt_decoder decoder;
     struct mqtt_packet packet;
-    struct mqtt_fault fault;
     struct mqtt_slab *slab;
-    int rc =
-        mqtt_packet_decode(&decoder, sent->slab->at + sent->offset, sent->length, &packet, &fault);
-    ptrdiff_t length = rc;
-    if (!rc) {
+    ptrdiff_t length = mqtt_session_packet(s, index, &decoder, &packet);
+    if (!length) {
         packet.publish.dup = true;
         if (sent->alias)
             packet.publish.topic = (struct mg_str){s->aliases[sent->alias - 1].topic,
                                                    s->aliases[sent->alias - 1].length};
-        length = encode(s, &packet.publish, packet.id, 0, &slab);
+        length = mqtt_session_encode(s, &s->outbox, &packet.publish, packet.id, 0, &slab);
     }
     if (length > 0) {
         unpin(s, sent);
-        let_packet_go(s, sent);
+        mqtt_session_let_packet_go(s, sent);
         sent->slab = slab;
         sent->offset = slab->used;
         sent->length = (uint32_t)length;
@@ -217,7 +236,9 @@ static int resend(struct mqtt_session *s)
     while (s->resend != MQTT_NO_ID) {
         struct mqtt_sent *sent = &s->sent[s->resend];
         int rc;
-        if (sent->state == FLIGHT_RELEASED) {
+        if (sent->state >= FLIGHT_ENTERING) {
+            rc = 0; /* what it waits for sends it */
+        } else if (sent->state == FLIGHT_RELEASED) {
             rc = mqtt_session_answer(s, MQTT_PUBREL, (uint16_t)(s->resend + 1), 0);
         } else if (s->under_way < s->send_most && s->outbox.unwritten < UNWRITTEN_MOST) {
             rc = repeat(s, s->resend);
@@ -228,23 +249,41 @@ static int resend(struct mqtt_session *s)
         if (rc)
             return rc;
         s->answered = true;
+        sent->passed = s->connection;
         s->resend = sent->next;
     }
     forget_aliases(s);
     return 0;
 }
 
+int mqtt_session_pump(struct mqtt_session *s)
+{
+    int rc = resend(s);
+    return rc || s->resend != MQTT_NO_ID ? rc : mqtt_session_write_ready(s);
+}
+
 /* The server may hold QoS 2 identifiers of a process before this one, and would take new messages
  * that use them for repetitions.  Releasing an identifier that it does not know is answered and
- * harmless (MQTT 5 §4.3.3, reason 0x92). */
+ * harmless (MQTT 5 §4.3.3, reason 0x92).  Nothing is published before all of them are answered:
+ * were this connection lost, nobody could say which message an identifier means. */
 static int release_stale(struct mqtt_session *s)
 {
     int rc = 0;
-    for (uint32_t i = 0; i < s->options.in_flight_most && !rc; i++) {
-        s->sent[i].stale_release = true;
-        rc = mqtt_session_answer(s, MQTT_PUBREL, (uint16_t)(i + 1), 0);
+    for (uint32_t i = 0; !s->connected_before && i < s->options.in_flight_most; i++) {
+        s->sent[i].stale_release = !s->sent[i].kept; /* what is kept is known here, too */
+        s->stale_count += s->sent[i].stale_release;
     }
+    for (uint32_t i = 0; s->stale_count && i < s->options.in_flight_most && !rc; i++)
+        if (s->sent[i].stale_release)
+            rc = mqtt_session_answer(s, MQTT_PUBREL, (uint16_t)(i + 1), 0);
     return rc;
+}
+
+static void forget_stale(struct mqtt_session *s)
+{
+    for (uint32_t i = 0; s->stale_count && i < s->options.in_flight_most; i++)
+        s->sent[i].stale_release = false;
+    s->stale_count = 0;
 }
 
 int mqtt_session_resume(struct mqtt_session *s, bool session_present, uint16_t alias_most)
@@ -254,17 +293,20 @@ int mqtt_session_resume(struct mqtt_session *s, bool session_present, uint16_t a
         s->aliases = calloc(s->options.topic_aliases, sizeof(*s->aliases));
     s->alias_count = s->aliases ? count : 0;
     s->under_way = 0;
+    s->connection++;
     if (!session_present) {
+        forget_stale(s);
+        s->ready_first = s->ready_last = MQTT_NO_ID;
         while (s->first_sent != MQTT_NO_ID) {
             uint32_t index = s->first_sent;
-            drop(s, index);
+            mqtt_session_drop(s, index);
             s->events->returned(s->arg, index);
         }
         s->resend = MQTT_NO_ID;
         forget_aliases(s);
         return 0;
     }
-    if (!s->connected_before && s->options.sends_qos2) {
+    if (s->options.sends_qos2) {
         int rc = release_stale(s);
         if (rc)
             return rc;
@@ -272,18 +314,18 @@ int mqtt_session_resume(struct mqtt_session *s, bool session_present, uint16_t a
     s->resend = s->first_sent;
     if (s->resend == MQTT_NO_ID)
         forget_aliases(s);
-    return resend(s);
+    return mqtt_session_pump(s);
 }
 
 /* ---- confirmations -------------------------------------------------------------------------- */
 
 static int confirmed(struct mqtt_session *s, uint32_t index, uint32_t reason)
 {
-    drop(s, index);
+    mqtt_session_drop(s, index);
     if (s->under_way)
         s->under_way--;
     s->events->confirmed(s->arg, index, reason);
-    return s->state == SESSION_UP ? resend(s) : 0;
+    return s->state == SESSION_UP ? mqtt_session_pump(s) : 0;
 }
 
 static int wrong_answer(struct mqtt_session *s, const struct mqtt_packet *packet)
@@ -294,39 +336,55 @@ static int wrong_answer(struct mqtt_session *s, const struct mqtt_packet *packet
                               mqtt_type_name(packet->type), packet->id);
 }
 
+static int received(struct mqtt_session *s, uint32_t index, const struct mqtt_packet *packet)
+{
+    struct mqtt_sent *sent = index < s->options.in_flight_most ? &s->sent[index] : NULL;
+    uint8_t state = sent ? sent->state : FLIGHT_FREE;
+    bool waited_for = state == FLIGHT_QOS2 || state == FLIGHT_UNCLAIMED;
+    if (state == FLIGHT_QOS1)
+        return wrong_answer(s, packet);
+    if (packet->reason >= 0x80)
+        return waited_for ? confirmed(s, index, packet->reason) : 0;
+    if (state > FLIGHT_RELEASED && !waited_for)
+        return 0; /* RELEASING: PUBREL is on its way; the others were not sent */
+    if (waited_for && sent->kept)
+        return mqtt_session_keep_release(s, index);
+    if (waited_for) {
+        sent->state = FLIGHT_RELEASED;
+        mqtt_session_let_packet_go(s, sent);
+    }
+    return mqtt_session_answer(s, MQTT_PUBREL, packet->id, state == FLIGHT_FREE ? 0x92 : 0);
+}
+
+static int completed(struct mqtt_session *s, uint32_t index, const struct mqtt_packet *packet)
+{
+    struct mqtt_sent *sent = index < s->options.in_flight_most ? &s->sent[index] : NULL;
+    uint8_t state = sent ? sent->state : FLIGHT_FREE;
+    if (sent && sent->stale_release) {
+        sent->stale_release = false;
+        s->stale_count--;
+        return 0;
+    }
+    if (state == FLIGHT_RELEASED)
+        return confirmed(s, index, !sent->abandoned ? 0 : s->options.v5 ? packet->reason : 0x92);
+    bool unsent = state == FLIGHT_FREE || state == FLIGHT_ENTERING || state == FLIGHT_READY ||
+                  state == FLIGHT_UNCLAIMED;
+    return unsent ? 0 : wrong_answer(s, packet);
+}
+
 /* PUBACK, PUBREC and PUBCOMP.  What nobody waits for is no harm: PUBREC is answered, the others are
  * ignored. */
 int mqtt_session_confirm(struct mqtt_session *s, const struct mqtt_packet *packet)
 {
     uint32_t index = packet->id - 1u;
-    struct mqtt_sent *sent = index < s->options.in_flight_most ? &s->sent[index] : NULL;
-    uint8_t state = sent ? sent->state : FLIGHT_FREE;
-    switch (packet->type) {
-    case MQTT_PUBACK:
-        if (state == FLIGHT_FREE)
-            return 0;
-        return state == FLIGHT_QOS1 ? confirmed(s, index, packet->reason) : wrong_answer(s, packet);
-    case MQTT_PUBREC:
-        if (state == FLIGHT_QOS1)
-            return wrong_answer(s, packet);
-        if (state == FLIGHT_QOS2 && packet->reason >= 0x80)
-            return confirmed(s, index, packet->reason);
-        if (packet->reason >= 0x80)
-            return 0;
-        if (state == FLIGHT_QOS2) {
-            sent->state = FLIGHT_RELEASED;
-            let_packet_go(s, sent);
-        }
-        return mqtt_session_answer(s, MQTT_PUBREL, packet->id, state == FLIGHT_FREE ? 0x92 : 0);
-    default:
-        if (sent && sent->stale_release) {
-            sent->stale_release = false;
-            return 0;
-        }
-        return state == FLIGHT_RELEASED ? confirmed(s, index, 0)
-               : state == FLIGHT_FREE   ? 0
-                                        : wrong_answer(s, packet);
-    }
+    if (packet->type == MQTT_PUBREC)
+        return received(s, index, packet);
+    if (packet->type == MQTT_PUBCOMP)
+        return completed(s, index, packet);
+    uint8_t state = index < s->options.in_flight_most ? s->sent[index].state : FLIGHT_FREE;
+    if (state == FLIGHT_FREE)
+        return 0;
+    return state == FLIGHT_QOS1 ? confirmed(s, index, packet->reason) : wrong_answer(s, packet);
 }
 
 /* ---- the end of a connection ---------------------------------------------------------------- */

@@ -324,10 +324,11 @@ struct mg_host {
      * index). */
 
     /* Writes an entry (both are copied); a value of NULL removes it.  done runs on the shard once
-     * it is kept as the store's `sync` says, never from within this call; NULL: nobody waits.  What
-     * one shard settled and wrote in one turn of its loop is kept together or not at all, and turns
-     * are kept in their order.  -ENOTSUP: this gateway has no store; -EINVAL: a key of
-     * more than 255 bytes; -ENOMEM; done does not run then. */
+     * it is kept as the store's `sync` says, never from within this call, in the order of the
+     * calls, with a flush of the connection behind it, and not any more once the connection is
+     * destroyed; NULL: nobody waits.  What one shard settled and wrote in one turn of its loop is
+     * kept together or not at all, and turns are kept in their order.  -ENOTSUP: this gateway has no
+     * store; -EINVAL: a key of more than 255 bytes; -ENOMEM; done does not run then. */
     int (*state_put)(mg_connection *, struct mg_bytes key, struct mg_bytes value,
                      void (*done)(void *arg), void *arg); /* SHARD */
     /* Calls each for every entry whose key begins with prefix, in the order of their bytes.  Only
@@ -336,11 +337,11 @@ struct mg_host {
                       void (*each)(void *arg, struct mg_bytes key, struct mg_bytes value),
                       void *arg);
     /* As ingest, with an entry that is kept no later than settled says accepted, and together with
-     * the event where one stored route takes it. */
+     * the event where one stored route takes it.  Without a store it is ingest. */
     int (*ingest_state)(mg_connection *, mg_source *, const struct mg_message *, uint64_t cookie,
                         struct mg_bytes key, struct mg_bytes value); /* SHARD */
-    /* Does a route with the guarantee `stored` take events of this source?  ANY. */
-    bool (*source_stored)(const mg_source *);
+    /* Whether some stored route takes events of this source: known from begin on, and for good. */
+    bool (*source_stored)(const mg_source *); /* ANY */
 };
 
 /* ---- what a module declares ----------------------------------------------------------------- */
@@ -472,7 +473,8 @@ struct mg_bridge_ops {
      * event_ref); -EAGAIN: full or disconnected, nothing taken; -EMSGSIZE, -EINVAL: this event can
      * never be sent here (reterr says why), nothing taken, the core rejects it. */
     int (*send)(void *context, void *sink, const struct mg_delivery *, struct mg_err *reterr);
-    /* End of a loop turn in which send or settled was called: write what they queued. */
+    /* End of a loop turn in which send, settled or a `done` of state_put was called: write what
+     * they queued. */
     void (*flush)(void *context);
 
     /* Sources take no more; sends and settlements go on.  NULL: a bridge that is no origin of

@@ -169,7 +169,7 @@ struct gw_store {
     MDB_txn *txn;
     uint64_t commit_number, dead_next;
     bool was_clean, has_leases;
-    bool went_back; /* to an earlier commit, after a power cut */
+    bool went_back;              /* to an earlier commit, after a power cut */
     pthread_mutex_t commit_lock; /* of the syncer: no commit goes on, and the map stays */
     uint64_t commits;
     atomic_int sync_failed; /* rc of the last sync */

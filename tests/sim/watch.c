@@ -194,6 +194,14 @@ void __wrap_gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequ
         __real_gw_store_hand(log, sink, sequence, in_hand);
 }
 
+void __real_gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence);
+void __wrap_gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence);
+void __wrap_gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence)
+{
+    if (!sim.dead)
+        __real_gw_store_not_sent(log, sink, sequence);
+}
+
 void __real_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2]);
 void __wrap_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2]);
 void __wrap_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2])

@@ -167,6 +167,7 @@ struct gw_store {
     unsigned map_locked; /* how often the writer holds it alone */
     size_t map_bytes, limit_bytes, page_bytes;
     uint64_t reserved_bytes; /* the file has this much space on the disk */
+    int64_t refused_ms;      /* when the disk last gave no more; 0: it did */
     MDB_txn *txn;
     uint64_t commit_number, dead_next;
     bool was_clean, has_leases;

@@ -7,14 +7,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     RESERVE_LEAST = 4 << 20,
     RESERVE_MOST = 64 << 20,
     TRIM_EVERY = 16 << 20,
-    COMPACT_LEAST = 64 << 20
+    COMPACT_LEAST = 64 << 20,
+    REFUSED_FOR_MS = 200
 };
 
 uint64_t gw_engine_used_bytes(struct gw_store *store)
@@ -47,6 +48,13 @@ static uint64_t free_bytes(struct gw_store *store)
     return pages * store->page_bytes;
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Keeps space behind the file's end allocated, so that a disk that becomes full stops what comes in
  * while settlements still have room. */
 static bool reserve(struct gw_store *store, uint64_t end)
@@ -55,6 +63,11 @@ static bool reserve(struct gw_store *store, uint64_t end)
     step = step < RESERVE_LEAST ? RESERVE_LEAST : step > RESERVE_MOST ? RESERVE_MOST : step;
     if (end + RESERVE_LEAST <= store->reserved_bytes)
         return true;
+    /* Some filesystems take long to say no. */
+    int64_t now_ms = monotonic_ms();
+    if (store->refused_ms && now_ms - store->refused_ms < REFUSED_FOR_MS)
+        return false;
+    store->refused_ms = 0;
     uint64_t from = end > store->reserved_bytes ? end : store->reserved_bytes;
     for (; step >= RESERVE_LEAST; step = step > RESERVE_LEAST ? RESERVE_LEAST : 0) {
         if (!fallocate(store->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)step)) {
@@ -66,7 +79,10 @@ static bool reserve(struct gw_store *store, uint64_t end)
             return true;
         }
     }
-    return errno != ENOSPC && errno != EDQUOT;
+    if (errno != ENOSPC && errno != EDQUOT)
+        return true;
+    store->refused_ms = now_ms;
+    return false;
 }
 
 void gw_engine_look_for_room(struct gw_store *store)
@@ -77,8 +93,8 @@ void gw_engine_look_for_room(struct gw_store *store)
     store->full_why = NULL;
     if (used > most && used - free_bytes(store) > most)
         store->full_why = "it has reached its size";
-    else if (!reserve(store, used))
-        store->full_why = "the disk is full";
+    else if (!reserve(store, used) && free_bytes(store) < RESERVE_LEAST)
+        store->full_why = "the disk is full"; /* and there is little room inside of the file */
     if (store->full && !store->full_why)
         store->retry_held = true;
     store->full = store->full_why != NULL;

@@ -108,6 +108,7 @@ int __wrap_gw_store_open(const struct gw_store_settings *settings,
     struct gw_store_options mine = options ? *options : (struct gw_store_options){0};
     mine.manual = true;
     mine.wall_us = wall_us;
+    mine.boot_id = sim_boot_id();
     int error = __real_gw_store_open(settings, &mine, found, arg, ret_store, reterr);
     if (!error) {
         sim.store = *ret_store;

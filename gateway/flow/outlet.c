@@ -339,12 +339,12 @@ bool gw_outlet_admit_shard(struct mg_sink *k, struct gw_leg *leg)
         refuse(k, leg, "send", text);
         return false;
     }
-    if (d->backlog_full < GW_FULL_DROP_OLDEST)
+    if (d->backlog_full < GW_FULL_DROP_OLDEST && d->require != GW_REQUIRE_ANY)
         return true;
     gw_store_log_backlog(k->route->log, k->outlet->place, &b);
     if (leg->sequence >= b.first)
         return true;
-    leave(k, leg); /* it has made room for a newer one */
+    leave(k, leg); /* it has made room for a newer one, or another sink has it and that is enough */
     return false;
 }
 
@@ -361,8 +361,12 @@ void gw_outlet_sending_shard(struct mg_sink *k, const struct gw_leg *leg)
 
 void gw_outlet_back_shard(struct mg_sink *k, const struct gw_leg *leg)
 {
-    k->outlet->suspect_out = false;
-    gw_store_hand(k->route->log, k->outlet->place, leg->sequence, false);
+    if (leg->deaths >= SUSPECT_DEATHS)
+        k->outlet->suspect_out = false;
+    if (leg->attempts)
+        gw_store_hand(k->route->log, k->outlet->place, leg->sequence, false);
+    else
+        gw_store_not_sent(k->route->log, k->outlet->place, leg->sequence);
 }
 
 void gw_outlet_settled_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome,

@@ -312,7 +312,7 @@ int gw_log_partial_undo(struct gw_store_log *log, uint64_t sequence, uint32_t de
 int gw_log_end_unwanted(struct gw_store_log *log, uint64_t sequence);
 int gw_op_note(struct gw_store *store, struct gw_store_note *op);
 int gw_mark_get(struct gw_store *store, MDB_txn *txn, uint32_t log, uint32_t sink,
-                uint64_t sequence, struct gw_disk_mark *ret); /* zeros: none */
+                uint64_t sequence, struct gw_disk_mark *ret, bool *ret_there);
 int gw_mark_put(struct gw_store_log *log, uint32_t sink, uint64_t sequence,
                 const struct gw_disk_mark *mark);
 int gw_marks_of_crash(struct gw_store *store); /* rc; after an unclean end */

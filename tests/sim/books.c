@@ -362,10 +362,10 @@ void sim_saw_shown(uint32_t route, uint32_t sink, uint64_t next, const struct gw
     else if (stored->attempts != leg->notes)
         sim_fail("r%uk%u: %llu has %u attempts in the store, and %u were noted", route, sink,
                  U64(sequence), stored->attempts, leg->notes);
-    else if (leg->kills && !stored->deaths)
+    else if (leg->kills && !stored->deaths && !leg->unsure)
         sim_fail("r%uk%u: %llu (m%u) was in hand at a kill, and the store does not know", route,
                  sink, U64(sequence), r->message);
-    else if (stored->deaths > leg->kills && !leg->settled)
+    else if (stored->deaths > leg->kills && !leg->settled && !leg->unsure)
         sim_fail("r%uk%u: %llu (m%u) was in hand at %u kills, and the store says %u", route, sink,
                  U64(sequence), r->message, leg->kills, stored->deaths);
 }

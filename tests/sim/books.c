@@ -117,11 +117,9 @@ void sim_books_close(uint32_t route)
 /* ---- what the core hands over -------------------------------------------------------------------
  */
 
-/* May the sink be rid of it, without having it? */
-static bool may_refuse(uint32_t route, uint32_t sink, const struct sim_leg *leg)
+bool sim_may_refuse(uint32_t route, const struct sim_leg *leg)
 {
     const struct sim_route_plan *plan = &sim.plan.routes[route];
-    (void)sink;
     return leg->rejects || (plan->max_attempts && leg->modifies >= plan->max_attempts) ||
            (plan->poison_after && leg->kills >= plan->poison_after);
 }
@@ -141,7 +139,7 @@ static void check_settle(uint32_t route, uint32_t sink, const struct gw_settled 
              (!r->expires_us || r->expires_us > gw_wall_us(NULL)))
         sim_fail("r%uk%u: %llu (m%u) counts as expired before its time", route, sink,
                  U64(item->sequence), r->message);
-    else if (item->term == GW_TERM_DISCARDED && (!may_refuse(route, sink, leg) || buries))
+    else if (item->term == GW_TERM_DISCARDED && (!sim_may_refuse(route, leg) || buries))
         sim_fail("r%uk%u: %llu (m%u) is discarded without a reason", route, sink,
                  U64(item->sequence), r->message);
     else if (leg->out)
@@ -156,7 +154,7 @@ static void check_bury(uint32_t route, const struct gw_store_bury *op)
     struct sim_record *r = sim_record_at(route, op->sequence);
     if (!r)
         sim_fail("r%uk%u: buries %llu, which nobody stored", route, op->sink, U64(op->sequence));
-    else if (!may_refuse(route, op->sink, &r->legs[op->sink]))
+    else if (!sim_may_refuse(route, &r->legs[op->sink]))
         sim_fail("r%uk%u: %llu (m%u) becomes a dead letter without a reason: %s", route, op->sink,
                  U64(op->sequence), r->message, op->reason);
 }

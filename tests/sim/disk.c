@@ -12,7 +12,8 @@
 
 static bool full;
 
-/* ---- trouble ---------------------------------------------------------------------------------- */
+/* ---- trouble ----------------------------------------------------------------------------------
+ */
 
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t length);
 
@@ -61,7 +62,8 @@ void sim_disk_ail(void)
     sim_after(sim_between(&sim.chance, 1000, 2000000), heal, NULL, 0);
 }
 
-/* ---- the folder ------------------------------------------------------------------------------- */
+/* ---- the folder -------------------------------------------------------------------------------
+ */
 
 static char boot_id[24];
 
@@ -105,6 +107,7 @@ void sim_disk_cut(void)
 {
     char image[sizeof sim.folder + 8];
     struct kit_random random;
+    sim_disk_heal();
     snprintf(image, sizeof image, "%s-image", sim.folder);
     if (mkdir(image, 0700))
         abort();

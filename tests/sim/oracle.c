@@ -99,7 +99,9 @@ void sim_saw_take(struct sim_sink *k, const struct sim_parcel *p)
     struct sim_leg *leg = &r->legs[k->number];
     uint64_t *highest = &k->highest[plan->ordered ? r->key : 0];
     sim_note("take r%uk%u %llu m%u/%u", k->route, k->number, U64(p->sequence), p->message, p->part);
-    if (!leg->takes && p->sequence < *highest && (plan->ordered || !leg->loose))
+    /* What a kill keeps from becoming a dead letter comes again, and late. */
+    bool late = (leg->loose && !plan->ordered) || sim_may_refuse(k->route, leg);
+    if (!leg->takes && p->sequence < *highest && !late)
         sim_fail("r%uk%u: %llu (m%u) is taken after %llu", k->route, k->number, U64(p->sequence),
                  p->message, U64(*highest));
     if (leg->takes >= leg->sends)
@@ -142,7 +144,7 @@ void sim_saw_end(enum sim_end how)
         for (uint64_t s = 0; s < b->end; s++) {
             for (uint32_t k = 0; b->records[s].kept && k < sim.plan.routes[r].sinks; k++) {
                 struct sim_leg *leg = &b->records[s].legs[k];
-                leg->kills += how == SIM_KILLED && leg->out && !leg->settled;
+                leg->kills += how == SIM_KILLED && leg->out;
                 leg->unsure = leg->unsure || (how == SIM_CUT && leg->sends);
                 leg->out = leg->in_hand = false;
             }

@@ -139,8 +139,8 @@ static void note_unrest(void)
 static void chaos(void)
 {
     const struct sim_plan *p = &sim.plan;
-    struct faults f = {.left = {p->kills, p->stops, p->losses, p->pauses, p->jumps, p->troubles,
-                                p->cuts}};
+    struct faults f = {
+        .left = {p->kills, p->stops, p->losses, p->pauses, p->jumps, p->troubles, p->cuts}};
     uint64_t end = sim.steps + CHAOS_STEPS;
     next_fault(&f);
     sim_produce_begin();

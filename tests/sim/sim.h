@@ -56,8 +56,8 @@ struct sim_plan {
     uint32_t twin_percent, reject_percent, huge_percent, trouble_percent, expiry_percent;
     uint32_t event_weight, shard_weight, store_weight, job_weight;
     uint32_t kills, stops, losses, pauses, jumps, troubles, cuts; /* how many are to come */
-    int64_t produce_us, wire_us, peer_us;         /* the longest of each delay */
-    uint32_t lane_most;                           /* legs of one lane in memory; 0: as it is */
+    int64_t produce_us, wire_us, peer_us;                         /* the longest of each delay */
+    uint32_t lane_most; /* legs of one lane in memory; 0: as it is */
     uint32_t sync;
 };
 void sim_plan_make(struct sim_plan *ret_plan, uint64_t seed);
@@ -161,11 +161,11 @@ extern const struct mg_module sim_bridge_module, sim_filter_module, sim_split_mo
 struct sim_leg {
     uint32_t sends, takes, accepts, rejects, modifies;
     uint32_t kills; /* ends of the gateway with it in this sink's hand */
-    uint32_t notes;        /* as noted in the store */
+    uint32_t notes; /* as noted in the store */
     uint32_t send_life;
     bool out, in_hand, settled;
     bool unsure; /* a power cut may have taken what was known of it */
-    bool loose; /* given back by itself, and late from then on */
+    bool loose;  /* given back by itself, and late from then on */
     uint32_t term;
 };
 struct sim_record {
@@ -198,6 +198,8 @@ void sim_saw_submit(struct gw_store_op *op);
 void sim_saw_commit(struct gw_store_op *op);
 /* stored NULL: that was all.  Nothing that the sink misses lies between next and what is shown. */
 void sim_saw_shown(uint32_t route, uint32_t sink, uint64_t next, const struct gw_stored *stored);
+/* May the sink be rid of it, without having it? */
+bool sim_may_refuse(uint32_t route, const struct sim_leg *leg);
 /* The sinks of the route may lose what nobody refused. */
 bool sim_route_drops(uint32_t route);
 void sim_books_close(uint32_t route); /* what a full backlog dropped, at the end */
@@ -209,7 +211,7 @@ void sim_saw_refusal(struct sim_sink *sink, const struct sim_parcel *parcel);
 void sim_saw_answer(struct sim_sink *sink, const struct sim_parcel *parcel, uint32_t outcome);
 void sim_saw_ack(uint32_t copy, uint32_t outcome);
 enum sim_end { SIM_STOPPED, SIM_KILLED, SIM_CUT };
-void sim_saw_end(enum sim_end how); /* of this gateway's life */
+void sim_saw_end(enum sim_end how);  /* of this gateway's life */
 bool sim_dedups_all(uint32_t route); /* and forgets nothing during the run */
 void sim_check_balance(void);
 void sim_check_end(void);

@@ -365,11 +365,21 @@ void gw_outlet_back_shard(struct mg_sink *k, const struct gw_leg *leg)
     gw_store_hand(k->route->log, k->outlet->place, leg->sequence, false);
 }
 
+/* What was accepted stays in hand until the store has that in writing: should the process die
+ * before, it is sent again, and in doubt. */
+static void came_back(struct mg_sink *k, const struct gw_leg *leg, uint32_t outcome)
+{
+    if (outcome == MG_ACCEPTED)
+        k->outlet->suspect_out = false;
+    else
+        gw_outlet_back_shard(k, leg);
+}
+
 void gw_outlet_settled_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome,
                              const char *reason)
 {
     const struct gw_delivery_settings *d = settings_of(k);
-    gw_outlet_back_shard(k, leg);
+    came_back(k, leg, outcome);
     if (outcome == MG_ACCEPTED) {
         works(k);
         done_with(k, leg, GW_TERM_DELIVERED);
@@ -397,7 +407,7 @@ void gw_outlet_settled_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t out
 void gw_outlet_ended_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome,
                            const char *reason)
 {
-    gw_outlet_back_shard(k, leg);
+    came_back(k, leg, outcome);
     if (outcome == MG_ACCEPTED) {
         done_with(k, leg, GW_TERM_DELIVERED);
     } else if (outcome == MG_REJECTED) {

@@ -22,6 +22,15 @@ static void free_op(struct gw_store_op *op)
     free(op); /* what is in it begins with it */
 }
 
+/* They are in hand until now. */
+static void settle_kept(struct gw_store_op *op)
+{
+    const struct gw_store_settle *s = (const struct gw_store_settle *)op;
+    for (uint32_t i = 0; i < s->count && !op->error; i++)
+        gw_store_hand(s->log, s->sink, s->items[i].sequence, false);
+    free(op);
+}
+
 static void close_batch(mg_shard *shard, struct gw_outlet *o)
 {
     append_op(&shard->settles.first, &shard->settles.last, &o->batch->op);
@@ -33,7 +42,7 @@ static struct gw_store_settle *new_batch(struct gw_outlet *o)
     struct gw_store_settle *s = malloc(sizeof *s + SETTLED_MOST * sizeof *s->items);
     if (!s)
         return NULL;
-    *s = (struct gw_store_settle){.op = {.kind = GW_OP_SETTLE, .done = free_op},
+    *s = (struct gw_store_settle){.op = {.kind = GW_OP_SETTLE, .done = settle_kept},
                                   .log = o->sink->route->log,
                                   .sink = o->place,
                                   .items = (struct gw_settled *)(s + 1)};

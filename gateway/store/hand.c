@@ -73,8 +73,6 @@ int gw_hand_open(int folder_fd, struct gw_hand **ret_hand)
         return -ENOMEM;
     h->fd = openat(folder_fd, "hand", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     int error = h->fd < 0 ? -errno : read_left(h);
-    if (!error && (ftruncate(h->fd, 0)))
-        error = -errno;
     if (!error)
         error = -posix_fallocate(h->fd, 0, HEAD_BYTES);
     h->bytes = HEAD_BYTES + (size_t)ROWS_MOST * sizeof(struct gw_hand_sink);
@@ -92,6 +90,14 @@ int gw_hand_open(int folder_fd, struct gw_hand **ret_hand)
     }
     *ret_hand = h;
     return 0;
+}
+
+/* In place: on a full disk space that is given away does not come back. */
+void gw_hand_begin(struct gw_hand *h)
+{
+    struct stat s;
+    if (h && !fstat(h->fd, &s))
+        memset(h->map, 0, (size_t)s.st_size < h->bytes ? (size_t)s.st_size : h->bytes);
 }
 
 void gw_hand_close(struct gw_hand *h, bool clean)
@@ -131,14 +137,12 @@ static atomic_uint_fast64_t *word_of(struct gw_hand_sink *row, uint64_t sequence
     return &row->bits[sequence % BITS / 64];
 }
 
-/* One thread writes each row, so loads and stores suffice. */
 void gw_hand_take(struct gw_hand_sink *row, uint64_t sequence)
 {
     if (!row)
         return;
-    atomic_uint_fast64_t *word = word_of(row, sequence);
-    uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
-    atomic_store_explicit(word, bits | UINT64_C(1) << sequence % 64, memory_order_relaxed);
+    atomic_fetch_or_explicit(word_of(row, sequence), UINT64_C(1) << sequence % 64,
+                             memory_order_relaxed);
     if (sequence >= atomic_load_explicit(&row->end, memory_order_relaxed))
         atomic_store_explicit(&row->end, sequence + 1, memory_order_relaxed);
 }
@@ -147,9 +151,8 @@ void gw_hand_give(struct gw_hand_sink *row, uint64_t sequence)
 {
     if (!row)
         return;
-    atomic_uint_fast64_t *word = word_of(row, sequence);
-    uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
-    atomic_store_explicit(word, bits & ~(UINT64_C(1) << sequence % 64), memory_order_relaxed);
+    atomic_fetch_and_explicit(word_of(row, sequence), ~(UINT64_C(1) << sequence % 64),
+                              memory_order_relaxed);
 }
 
 void gw_hand_each_left(const struct gw_hand *h, uint32_t log, uint32_t sink,

@@ -10,16 +10,18 @@ struct gw_hand;
 
 enum { GW_HAND_SHARDS = 64 };
 
-/* Reads what the last life left, and begins anew.  PATH/hand is made where it is not there.
+/* Reads what the last life left.  PATH/hand is made where it is not there.
  * Negative errno: there is no such file then, and nothing is noted. */
 int gw_hand_open(int folder_fd, struct gw_hand **ret_hand);
+/* What was left is noted elsewhere: from here on the file is this life's.  NULL is fine. */
+void gw_hand_begin(struct gw_hand *hand);
 /* NULL is fine.  clean: nothing is left behind. */
 void gw_hand_close(struct gw_hand *hand, bool clean);
 
 /* The place of a sink (by its log's and its lasting number) in the file; NULL: no room on the disk.
  * CONTROL. */
 struct gw_hand_sink *gw_hand_sink(struct gw_hand *hand, uint32_t log, uint32_t sink);
-/* One thread for each sink; NULL: nothing. */
+/* One thread for each sink takes, any thread gives; NULL: nothing. */
 void gw_hand_take(struct gw_hand_sink *sink, uint64_t sequence);
 void gw_hand_give(struct gw_hand_sink *sink, uint64_t sequence);
 /* Calls each for every sequence that the last life had in that sink's hand. */

@@ -238,7 +238,8 @@ int gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
  * ANY; never waits. */
 void gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
 /* The record goes into the sink's hand, or has come out of it.  What is there when the process dies
- * has one death more in the next life, and is in doubt.  SHARD, of the sink; never waits. */
+ * has one death more in the next life, and is in doubt.  SHARD, of the sink; out of it: ANY; never
+ * waits. */
 void gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand);
 
 /* An event with this identity goes into a step on that shard; {0, 0}: it has come out.  Where the

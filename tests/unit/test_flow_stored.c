@@ -136,10 +136,11 @@ static void what_no_sink_has_taken_is_sent_after_a_restart_in_order(void)
     probe_close();
     open_stored("    to: { bridge: b, topic: \"out/{x}\", properties: { p: \"{x}!\" } }\n"
                 "    delivery: { guarantee: stored }\n");
-    struct probe_sink *k = probe_sink("out/{x}");
-    k->mode = PROBE_ACCEPT;
+    struct probe_sink *k = probe_sink("out/{x}"); /* it may have had them already */
     until(sent_count, k, 5);
     check_numbers(k, 0, 0, 5);
+    for (size_t i = 0; i < 5; i++)
+        probe_settle(k, i, MG_ACCEPTED, NULL);
     CU_ASSERT_STRING_EQUAL(k->sent[4].address, "out/a");
     CU_ASSERT_STRING_EQUAL(k->sent[4].property, "a!");
     until(ledger_of_r, "delivered", 5);
@@ -447,6 +448,40 @@ static void what_expires_in_the_store_is_not_sent(void)
     remove_folder();
 }
 
+static long in_hand(const void *arg)
+{
+    char path[96];
+    unsigned char bits[16] = {0}; /* of sequences 0 to 63, behind the head and the row's own */
+    snprintf(path, sizeof path, "%s/hand", (const char *)arg);
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 4096, SEEK_SET) || fread(bits, 1, 16, file) != 16 ||
+        fread(bits, 1, 8, file) != 8)
+        bits[0] = 255;
+    if (file)
+        fclose(file);
+    return bits[0];
+}
+
+/* Who dies before its confirmation is written down sends it again: it has to be in doubt then. */
+static void what_was_confirmed_is_in_hand_until_the_store_has_that(void)
+{
+    fresh_folder();
+    open_stored(STORED(""));
+    struct probe_sink *k = probe_sink("out/{x}");
+    ingest_numbers("in/a", 0, 3);
+    until(sent_count, k, 3);
+    CU_ASSERT_EQUAL(in_hand(folder), 1 << 1 | 1 << 2 | 1 << 3);
+    probe_settle(k, 0, MG_ACCEPTED, NULL);
+    CU_ASSERT_EQUAL(in_hand(folder), 1 << 1 | 1 << 2 | 1 << 3); /* this turn is not over */
+    until(ledger_of_r, "delivered", 1);
+    until(in_hand, folder, 1 << 2 | 1 << 3);
+    probe_settle(k, 1, MG_REJECTED, "no");
+    probe_settle(k, 2, MG_ACCEPTED, NULL);
+    until(in_hand, folder, 0);
+    probe_close();
+    remove_folder();
+}
+
 static void an_event_in_hand_at_too_many_deaths_is_a_dead_letter(void)
 {
     /* Orderly ends do not count, so the count in the store is what the lane is shown. */
@@ -599,6 +634,7 @@ int main(void)
         {KIT_TEST(what_a_step_refuses_becomes_a_dead_letter_and_the_source_goes_on)},
         {KIT_TEST(a_full_backlog_holds_the_source_and_lets_it_go_on)},
         {KIT_TEST(what_expires_in_the_store_is_not_sent)},
+        {KIT_TEST(what_was_confirmed_is_in_hand_until_the_store_has_that)},
         {KIT_TEST(an_event_in_hand_at_too_many_deaths_is_a_dead_letter)},
         {KIT_TEST(a_sink_that_fails_again_and_again_is_tried_with_one_event)},
         {KIT_TEST(bridges_state_outlives_the_gateway)},

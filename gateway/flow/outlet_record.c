@@ -85,6 +85,7 @@ struct gw_leg *gw_outlet_leg(struct mg_sink *k, const struct gw_stored *stored)
     p->stage = GW_IN_STORE;
     p->ended = p->told = true;
     p->event_id = stored->record.sequence;
+    p->arrived_wall_us = stored->record.arrived_us;
     p->expires_us = stored->record.expires_us;
     atomic_init(&p->refs, 1);
     mg_event *event = event_of(stored);

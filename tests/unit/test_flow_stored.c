@@ -448,6 +448,41 @@ static void what_expires_in_the_store_is_not_sent(void)
     remove_folder();
 }
 
+/* MQTT 5 §3.3.2.3.3: the time that is left never becomes longer.  The clock of a turn stands still,
+ * so what it showed when the event came is what the test says. */
+static void a_clock_that_goes_back_makes_no_life_longer(void)
+{
+    enum { HOUR = 3600 };
+    fresh_folder();
+    open_stored(TO_OUT "    delivery: { guarantee: stored, retry: { first: 1ms, most: 1ms } }\n");
+    struct probe_sink *k = probe_sink("out/{x}");
+    k->mode = PROBE_FULL;
+    struct mg_shard *shard = probe.gateway->shards;
+    int64_t second = 1000000, came = gw_wall_us(NULL) + 24 * HOUR * second;
+    shard->wall_us = came;
+    CU_ASSERT_EQUAL(probe_ingest_until("in/a", "x", 1, came + HOUR * second), 0);
+    until(settled_count, NULL, 1);
+    k->mode = PROBE_HOLD;
+    sendable();
+    until(sent_count, k, 1);
+    int64_t left = k->sent[0].expires_us - gw_wall_us(NULL);
+    CU_ASSERT(left <= HOUR * second && left > (HOUR - 60) * second);
+    probe_settle(k, 0, MG_RELEASED, "again");
+    until(sent_count, k, 2);
+    left = k->sent[1].expires_us - gw_wall_us(NULL);
+    CU_ASSERT(left <= HOUR * second && left > (HOUR - 60) * second);
+    probe_close();
+    open_stored(STORED("")); /* from the disk it is the same */
+    k = probe_sink("out/{x}");
+    until(sent_count, k, 1);
+    left = k->sent[0].expires_us - gw_wall_us(NULL);
+    CU_ASSERT(left <= HOUR * second && left > (HOUR - 60) * second);
+    probe_settle(k, 0, MG_ACCEPTED, NULL);
+    until(ledger_of_r, "delivered", 1);
+    probe_close();
+    remove_folder();
+}
+
 static long in_hand(const void *arg)
 {
     char path[96];
@@ -634,6 +669,7 @@ int main(void)
         {KIT_TEST(what_a_step_refuses_becomes_a_dead_letter_and_the_source_goes_on)},
         {KIT_TEST(a_full_backlog_holds_the_source_and_lets_it_go_on)},
         {KIT_TEST(what_expires_in_the_store_is_not_sent)},
+        {KIT_TEST(a_clock_that_goes_back_makes_no_life_longer)},
         {KIT_TEST(what_was_confirmed_is_in_hand_until_the_store_has_that)},
         {KIT_TEST(an_event_in_hand_at_too_many_deaths_is_a_dead_letter)},
         {KIT_TEST(a_sink_that_fails_again_and_again_is_tried_with_one_event)},

@@ -247,6 +247,7 @@ struct gw_leg {
     enum gw_leg_state state;
     bool orphan;      /* its passage has ended; holds a reference to it until it is settled */
     uint32_t outcome; /* MG_ACCEPTED, MG_REJECTED, MG_RELEASED (cancelled), or 0: expired */
+    int64_t back_us;  /* by which its expiry is nearer than the event's: the clock has gone back */
 
     /* Of a stored route. */
     uint64_t key;                        /* of order; 0: none */
@@ -288,8 +289,9 @@ struct gw_passage {
     struct gw_passage *before, *after; /* in the steps queue */
     uint32_t holds;   /* the passage itself, and each function of its shard that is at work on it */
     atomic_uint refs; /* one for all holds, one for each leg elsewhere and each cancellation */
-    int64_t arrived_us; /* monotonic */
-    int64_t expires_us; /* wall clock; 0: never */
+    int64_t arrived_us;      /* monotonic */
+    int64_t arrived_wall_us; /* wall clock */
+    int64_t expires_us;      /* wall clock; 0: never */
     uint64_t event_id;
     const struct gw_pattern *match;
 

@@ -173,6 +173,29 @@ static void leg_settled(mg_shard *shard, void *object, uint32_t outcome, const c
 
 /* ---- send ----------------------------------------------------------------------------------- */
 
+/* Nothing goes out with longer to live than it came in with (MQTT 5 §3.3.2.3.3), also where the
+ * wall clock has gone back behind its arrival. */
+static int shorten_life(struct mg_sink *k, struct gw_leg *leg)
+{
+    const struct mg_host *host = &k->route->gateway->host;
+    if (!(leg->event->head.present & MG_HAS_EXPIRY))
+        return 0;
+    int64_t back_us = leg->passage->arrived_wall_us - gw_wall_us(k->connection->shard);
+    if (back_us <= leg->back_us)
+        return 0;
+    mg_edit *edit = host->edit_new(leg->event);
+    if (!edit)
+        return -ENOMEM;
+    host->edit_head(edit)->expires_us -= back_us - leg->back_us;
+    mg_event *shorter = host->edit_publish(edit);
+    if (!shorter)
+        return -ENOMEM;
+    host->event_unref(leg->own);
+    leg->event = leg->own = shorter;
+    leg->back_us = back_us;
+    return 0;
+}
+
 /* The leg is in neither list.  0: the bridge has it, or it has ended (and may be gone);
  * -EAGAIN: the sink is full. */
 static int send_leg(struct mg_sink *k, struct gw_leg *leg)
@@ -181,8 +204,10 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
     struct mg_err err;
     mg_token token = 0;
     bool confirms = k->confirms;
-    if (confirms && gw_token_new_shard(c->shard, leg, leg_settled, &token))
+    if (shorten_life(k, leg))
         return -EAGAIN; /* out of memory is a full sink */
+    if (confirms && gw_token_new_shard(c->shard, leg, leg_settled, &token))
+        return -EAGAIN; /* likewise */
 
     /* In the list before the bridge has it, since it may settle before send returns. */
     if (confirms)

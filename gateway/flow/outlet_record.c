@@ -2,15 +2,19 @@
 /* A record of the store as a leg of a lane. */
 #include "flow/outlet.h"
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A property that says to the receiver what it could not know otherwise. */
-static void add_mark(struct mg_property *properties, size_t *count, const char *name, uint64_t n)
+/* A property that says to the receiver what it could not know otherwise.  Text, since MQTT has no
+ * other: a number would go under a longer name that says its type. */
+static void add_mark(struct mg_property *properties, size_t *count, const char *name,
+                     const char *text)
 {
     properties[(*count)++] = (struct mg_property){
         .name = {name, strlen(name)},
-        .value = {.type = MG_UINT, .width = 32, .as.u = n},
+        .value = {.type = MG_TEXT, .as.text = {text, strlen(text)}},
     };
 }
 
@@ -18,6 +22,7 @@ static mg_event *event_of(const struct gw_stored *stored)
 {
     struct mg_message m = stored->record.message;
     uint32_t flags = stored->record.flags;
+    char deaths[16];
     if (!(flags & (GW_RECORD_DOUBTFUL | GW_RECORD_REPLAYED)))
         return gw_event_new(&m);
     struct mg_property *properties = malloc((m.property_count + 2) * sizeof *properties);
@@ -25,11 +30,11 @@ static mg_event *event_of(const struct gw_stored *stored)
         return NULL;
     if (m.property_count)
         memcpy(properties, m.properties, m.property_count * sizeof *properties);
+    snprintf(deaths, sizeof deaths, "%" PRIu32, stored->deaths ? stored->deaths : 1);
     if (flags & GW_RECORD_DOUBTFUL)
-        add_mark(properties, &m.property_count, "meshgate-redelivered",
-                 stored->deaths ? stored->deaths : 1);
+        add_mark(properties, &m.property_count, "meshgate-redelivered", deaths);
     if (flags & GW_RECORD_REPLAYED)
-        add_mark(properties, &m.property_count, "meshgate-replayed", 1);
+        add_mark(properties, &m.property_count, "meshgate-replayed", "1");
     m.properties = properties;
     mg_event *event = gw_event_new(&m);
     free(properties);
@@ -80,6 +85,7 @@ struct gw_leg *gw_outlet_leg(struct mg_sink *k, const struct gw_stored *stored)
     p->stage = GW_IN_STORE;
     p->ended = p->told = true;
     p->event_id = stored->record.sequence;
+    p->arrived_wall_us = stored->record.arrived_us;
     p->expires_us = stored->record.expires_us;
     atomic_init(&p->refs, 1);
     mg_event *event = event_of(stored);

@@ -282,6 +282,7 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     p->arrival = arrival;
     p->match = entry->match;
     p->arrived_us = gw_now_us(shard);
+    p->arrived_wall_us = gw_wall_us(shard);
     p->event_id = arrival->event->id;
     p->events = p->only_event;
     p->origin = p->events[0] = arrival->event;

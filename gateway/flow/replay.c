@@ -201,7 +201,7 @@ static mg_event *marked_event(const struct gw_record *record)
         memcpy(properties, m.properties, m.property_count * sizeof *properties);
     properties[m.property_count++] = (struct mg_property){
         .name = {"meshgate-replayed", strlen("meshgate-replayed")},
-        .value = {.type = MG_UINT, .width = 32, .as.u = 1},
+        .value = {.type = MG_TEXT, .as.text = {"1", 1}},
     };
     m.properties = properties;
     m.head.address = record->origin;

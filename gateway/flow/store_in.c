@@ -155,7 +155,7 @@ static int encode_output(struct gw_passage *p, size_t output, void **ret_bytes, 
         used += r->property_count;
     }
     struct gw_record record = {
-        .arrived_us = gw_wall_us(p->shard) - (gw_now_us(p->shard) - p->arrived_us),
+        .arrived_us = p->arrived_wall_us,
         .expires_us = p->expires_us,
         .key = p->legs[output * sinks].key,
         .flags = p->route->config->step_count ? GW_RECORD_STEPPED : 0,
@@ -191,7 +191,7 @@ static int encode_original(struct gw_passage *p, uint32_t flags, void **ret_byte
                            size_t *ret_length)
 {
     struct gw_record record = {
-        .arrived_us = gw_wall_us(p->shard) - (gw_now_us(p->shard) - p->arrived_us),
+        .arrived_us = p->arrived_wall_us,
         .expires_us = p->expires_us,
         .flags = flags,
         .origin = p->origin->head.address,

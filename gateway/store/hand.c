@@ -73,8 +73,6 @@ int gw_hand_open(int folder_fd, struct gw_hand **ret_hand)
         return -ENOMEM;
     h->fd = openat(folder_fd, "hand", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     int error = h->fd < 0 ? -errno : read_left(h);
-    if (!error && (ftruncate(h->fd, 0)))
-        error = -errno;
     if (!error)
         error = -posix_fallocate(h->fd, 0, HEAD_BYTES);
     h->bytes = HEAD_BYTES + (size_t)ROWS_MOST * sizeof(struct gw_hand_sink);
@@ -92,6 +90,14 @@ int gw_hand_open(int folder_fd, struct gw_hand **ret_hand)
     }
     *ret_hand = h;
     return 0;
+}
+
+/* In place: on a full disk space that is given away does not come back. */
+void gw_hand_begin(struct gw_hand *h)
+{
+    struct stat s;
+    if (h && !fstat(h->fd, &s))
+        memset(h->map, 0, (size_t)s.st_size < h->bytes ? (size_t)s.st_size : h->bytes);
 }
 
 static void empty(struct gw_hand *h)

@@ -10,9 +10,11 @@ struct gw_hand;
 
 enum { GW_HAND_SHARDS = 64 };
 
-/* Reads what the last life left, and begins anew.  PATH/hand is made where it is not there.
+/* Reads what the last life left.  PATH/hand is made where it is not there.
  * Negative errno: there is no such file then, and nothing is noted. */
 int gw_hand_open(int folder_fd, struct gw_hand **ret_hand);
+/* What was left is noted elsewhere: from here on the file is this life's.  NULL is fine. */
+void gw_hand_begin(struct gw_hand *hand);
 /* NULL is fine.  clean: nothing is in hand, but what was sent stays in doubt. */
 void gw_hand_close(struct gw_hand *hand, bool clean);
 

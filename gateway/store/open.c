@@ -260,6 +260,9 @@ int gw_store_open(const struct gw_store_settings *settings, const struct gw_stor
     }
     if (!error)
         error = load(store, reterr);
+    /* Who dies before this has the same left behind him as who died before. */
+    if (!error)
+        gw_hand_begin(store->hand);
     if (!error)
         error = start(store, reterr);
     if (error) {

@@ -9,7 +9,7 @@ from kit.waiting import until
 from path import config, delivery, route
 from ends import KEPT, QUICK
 
-KEYS = 16
+KEYS = 256  # one event of each may be under way
 WINDOW = 1000
 
 

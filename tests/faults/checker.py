@@ -165,10 +165,13 @@ class Books:
             total = sum(route.get(part, 0) for part in self.PARTS)
             if not route["balanced"] or route["received"] != total:
                 said.append(f"ledger of {where} does not balance: {route}")
+            # What was in flight when the process died comes again from its source, and is received then.
+            lasting = {part: route.get(part, 0) for part in self.LASTING}
+            lasting["received"] -= route.get("in_flight", 0)
             before = self.before.get(route["route"], {})
-            said += [f"ledger of {where} went back: {part} from {before[part]} to {route.get(part, 0)}"
-                     for part in self.LASTING if self.kept and route.get(part, 0) < before.get(part, 0)]
-            self.before[route["route"]] = route
+            said += [f"ledger of {where} went back: {part} from {before[part]} to {lasting[part]}"
+                     for part in self.LASTING if self.kept and lasting[part] < before.get(part, 0)]
+            self.before[route["route"]] = lasting
         return said
 
     def look(self, routes):

@@ -117,7 +117,9 @@ static int send_event(void *context, void *sink, const struct mg_delivery *d, st
     }
     struct probe_sent *s = &k->sent[k->sent_count++];
     struct mg_bytes payload = host->event_payload(d->event);
+    const struct mg_head *head = host->event_head(d->event);
     *s = (struct probe_sent){.token = d->token, .attempt = d->attempt};
+    s->expires_us = head->present & MG_HAS_EXPIRY ? head->expires_us : 0;
     snprintf(s->address, sizeof s->address, "%.*s", (int)d->address.len, d->address.at);
     snprintf(s->payload, sizeof s->payload, "%.*s", (int)payload.len, (const char *)payload.at);
     if (host->event_find(d->event, (struct mg_str){"p", 1}, &value) && value.type == MG_TEXT)
@@ -309,8 +311,16 @@ void probe_close(void)
 
 int probe_ingest(const char *address, const char *payload, uint64_t cookie)
 {
+    return probe_ingest_until(address, payload, cookie, 0);
+}
+
+int probe_ingest_until(const char *address, const char *payload, uint64_t cookie,
+                       int64_t expires_us)
+{
     struct mg_message m = {.head = {.size = sizeof m.head, .address = {address, strlen(address)}},
                            .payload = {payload, strlen(payload)}};
+    m.head.present = expires_us ? MG_HAS_EXPIRY : 0;
+    m.head.expires_us = expires_us;
     return host->ingest(probe.connections[0], NULL, &m, cookie);
 }
 

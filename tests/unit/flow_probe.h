@@ -18,6 +18,7 @@ enum { PROBE_MAX = 100000 };
 struct probe_sent {
     mg_token token;
     uint32_t attempt;
+    int64_t expires_us; /* 0: never */
     char address[128], payload[64], property[32];
 };
 
@@ -62,6 +63,8 @@ void probe_close(void);
 /* The loop runs until nothing is ready. */
 void probe_turn(void);
 int probe_ingest(const char *address, const char *payload, uint64_t cookie);
+int probe_ingest_until(const char *address, const char *payload, uint64_t cookie,
+                       int64_t expires_us);
 struct probe_sink *probe_sink(const char *address_template);
 void probe_settle(struct probe_sink *sink, size_t index, uint32_t outcome, const char *reason);
 /* The route's ledger entry by its name in the report, e.g. "delivered"; asserts the balance. */

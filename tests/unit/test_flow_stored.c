@@ -136,7 +136,7 @@ static void what_no_sink_has_taken_is_sent_after_a_restart_in_order(void)
     probe_close();
     open_stored("    to: { bridge: b, topic: \"out/{x}\", properties: { p: \"{x}!\" } }\n"
                 "    delivery: { guarantee: stored }\n");
-    struct probe_sink *k = probe_sink("out/{x}");
+    struct probe_sink *k = probe_sink("out/{x}"); /* it may have had them already */
     until(sent_count, k, 5);
     check_numbers(k, 0, 0, 5);
     for (size_t i = 0; i < 5; i++)
@@ -487,6 +487,74 @@ static void what_expires_in_the_store_is_not_sent(void)
     remove_folder();
 }
 
+/* MQTT 5 §3.3.2.3.3: the time that is left never becomes longer.  The clock of a turn stands still,
+ * so what it showed when the event came is what the test says. */
+static void a_clock_that_goes_back_makes_no_life_longer(void)
+{
+    enum { HOUR = 3600 };
+    fresh_folder();
+    open_stored(TO_OUT "    delivery: { guarantee: stored, retry: { first: 1ms, most: 1ms } }\n");
+    struct probe_sink *k = probe_sink("out/{x}");
+    k->mode = PROBE_FULL;
+    struct mg_shard *shard = probe.gateway->shards;
+    int64_t second = 1000000, came = gw_wall_us(NULL) + 24 * HOUR * second;
+    shard->wall_us = came;
+    CU_ASSERT_EQUAL(probe_ingest_until("in/a", "x", 1, came + HOUR * second), 0);
+    until(settled_count, NULL, 1);
+    k->mode = PROBE_HOLD;
+    sendable();
+    until(sent_count, k, 1);
+    int64_t left = k->sent[0].expires_us - gw_wall_us(NULL);
+    CU_ASSERT(left <= HOUR * second && left > (HOUR - 60) * second);
+    probe_settle(k, 0, MG_RELEASED, "again");
+    until(sent_count, k, 2);
+    left = k->sent[1].expires_us - gw_wall_us(NULL);
+    CU_ASSERT(left <= HOUR * second && left > (HOUR - 60) * second);
+    probe_close();
+    open_stored(STORED("")); /* from the disk it is the same */
+    k = probe_sink("out/{x}");
+    until(sent_count, k, 1);
+    left = k->sent[0].expires_us - gw_wall_us(NULL);
+    CU_ASSERT(left <= HOUR * second && left > (HOUR - 60) * second);
+    probe_settle(k, 0, MG_ACCEPTED, NULL);
+    until(ledger_of_r, "delivered", 1);
+    probe_close();
+    remove_folder();
+}
+
+static long in_hand(const void *arg)
+{
+    char path[96];
+    unsigned char bits[16] = {0}; /* of sequences 0 to 63, behind the head and the row's own */
+    snprintf(path, sizeof path, "%s/hand", (const char *)arg);
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 4096, SEEK_SET) || fread(bits, 1, 16, file) != 16 ||
+        fread(bits, 1, 8, file) != 8)
+        bits[0] = 255;
+    if (file)
+        fclose(file);
+    return bits[0];
+}
+
+/* Who dies before its confirmation is written down sends it again: it has to be in doubt then. */
+static void what_was_sent_is_in_hand_until_it_is_settled(void)
+{
+    fresh_folder();
+    open_stored(STORED(""));
+    struct probe_sink *k = probe_sink("out/{x}");
+    ingest_numbers("in/a", 0, 3);
+    until(sent_count, k, 3);
+    CU_ASSERT_EQUAL(in_hand(folder), 1 << 1 | 1 << 2 | 1 << 3);
+    probe_settle(k, 0, MG_ACCEPTED, NULL);
+    CU_ASSERT_EQUAL(in_hand(folder), 1 << 2 | 1 << 3);
+    until(ledger_of_r, "delivered", 1);
+    probe_settle(k, 1, MG_REJECTED, "no");
+    probe_settle(k, 2, MG_ACCEPTED, NULL);
+    until(in_hand, folder, 0);
+    probe_close();
+    remove_folder();
+}
+
 static void an_event_in_hand_at_too_many_deaths_is_a_dead_letter(void)
 {
     /* Orderly ends do not count, so the count in the store is what the lane is shown. */
@@ -641,6 +709,8 @@ int main(void)
         {KIT_TEST(what_a_full_backlog_refuses_is_not_sent)},
         {KIT_TEST(what_goes_back_at_the_end_of_a_drain_lets_nothing_overtake_it)},
         {KIT_TEST(what_expires_in_the_store_is_not_sent)},
+        {KIT_TEST(a_clock_that_goes_back_makes_no_life_longer)},
+        {KIT_TEST(what_was_sent_is_in_hand_until_it_is_settled)},
         {KIT_TEST(an_event_in_hand_at_too_many_deaths_is_a_dead_letter)},
         {KIT_TEST(a_sink_that_fails_again_and_again_is_tried_with_one_event)},
         {KIT_TEST(bridges_state_outlives_the_gateway)},

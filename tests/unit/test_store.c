@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const two_sinks[] = {"first", "second"};
 
@@ -172,6 +174,28 @@ static struct gw_stored first_of(struct rig *rig)
     uint64_t next;
     gw_store_read(rig->logs[0], 0, 0, note_stored, &stored, &next);
     return stored;
+}
+
+/* A process that dies in its start, before it has written down what the last one left. */
+static void a_start_that_fails_leaves_what_was_in_hand(void)
+{
+    struct rig rig;
+    char data[96], away[96];
+    struct mg_err err;
+    begin(&rig, 1);
+    rig_append(&rig, 0, "a", 1);
+    gw_store_hand(rig.logs[0], 0, 1, true);
+    gw_store_abandon(rig.store);
+    rig.store = NULL;
+    snprintf(data, sizeof data, "%s/data.mdb", rig.path);
+    snprintf(away, sizeof away, "%s/away", rig.path);
+    CU_ASSERT(!rename(data, away) && !mkdir(data, 0700)); /* it cannot be opened */
+    CU_ASSERT(gw_store_open(&rig.settings, NULL, NULL, NULL, &rig.store, &err) < 0);
+    CU_ASSERT(!rmdir(data) && !rename(away, data));
+    rig_open(&rig);
+    rig_log(&rig, 0, &rig.log_settings[0]);
+    CU_ASSERT_EQUAL(first_of(&rig).deaths, 1);
+    rig_remove(&rig);
 }
 
 static void what_was_in_hand_at_a_kill_is_marked(void)
@@ -411,6 +435,7 @@ int main(void)
         {KIT_TEST(a_record_is_for_the_sinks_of_its_legs)},
         {KIT_TEST(any_is_content_with_the_first)},
         {KIT_TEST(what_was_not_turned_is_lost_at_a_kill_and_nothing_else)},
+        {KIT_TEST(a_start_that_fails_leaves_what_was_in_hand)},
         {KIT_TEST(what_was_in_hand_at_a_kill_is_marked)},
         {KIT_TEST(what_was_sent_is_in_doubt_in_the_next_life)},
         {KIT_TEST(state_is_kept_in_order_and_by_prefix)},

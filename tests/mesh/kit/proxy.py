@@ -48,6 +48,9 @@ class Proxy:
                     client.close()
                     server.close()
                     continue
+            for end in (client, server):
+                if end:  # what comes in small pieces goes on so at once, as without a proxy
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.pairs.add((client, server))
             threading.Thread(target=self._pump, args=(client, server), daemon=True).start()

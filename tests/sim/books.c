@@ -330,9 +330,20 @@ static void check_gap(uint32_t route, uint32_t sink, uint64_t from, uint64_t to)
     for (uint64_t s = from; s < to && !sim_route_drops(route); s++) {
         const struct sim_record *r = sim_record_at(route, s);
         if (r && !r->legs[sink].settled)
-            sim_fail("r%uk%u: reading passes over %llu (m%u), which the sink misses", route, sink,
+            sim_fail("r%uk%u: %llu (m%u), which the sink misses, is passed over", route, sink,
                      U64(s), r->message);
     }
+}
+
+void sim_saw_backlog(uint32_t route, uint32_t sink, const struct gw_store_backlog *backlog)
+{
+    struct sim_book *b = &sim.books[route];
+    if (b->end && backlog->end != b->end)
+        sim_fail("r%uk%u: the backlog ends at %llu, and the log at %llu", route, sink,
+                 U64(backlog->end), U64(b->end));
+    check_gap(route, sink, b->checked[sink], backlog->first);
+    if (backlog->first > b->checked[sink])
+        b->checked[sink] = backlog->first;
 }
 
 void sim_saw_shown(uint32_t route, uint32_t sink, uint64_t next, const struct gw_stored *stored)

@@ -79,7 +79,11 @@ struct sim_message {
     int64_t expires_us;  /* wall clock, its own; 0: never */
     enum sim_state state;
     uint32_t offers; /* times that a gateway got it */
-    bool returned;   /* the gateway gave it back by itself: it may come late */
+    bool has_entry;  /* a state of the bridge goes with it */
+    uint8_t entry;
+    uint32_t entry_epoch; /* of the cookie that it went with */
+    uint32_t in_gateway;  /* times that it was given to this one and not answered */
+    bool returned;        /* the gateway gave it back by itself: it may come late */
 };
 
 struct sim_source {
@@ -145,6 +149,11 @@ void sim_source_pump_soon(struct sim_source *source);
 void sim_source_answer(struct sim_source *source, uint64_t cookie, uint32_t outcome);
 void sim_source_flush(struct sim_link *link);
 void sim_source_lose(struct sim_link *link);
+/* state.c */
+int sim_state_ingest(struct sim_source *source, const struct mg_message *message, uint64_t cookie,
+                     uint32_t copy);
+void sim_state_answered(struct sim_source *source, uint64_t cookie, uint32_t outcome);
+void sim_state_check(struct sim_link *link); /* at its beginning */
 void sim_produce_begin(void);
 bool sim_sources_done(void);
 /* Which message and part an event is; false: none of ours. */
@@ -184,7 +193,8 @@ struct sim_book {
     uint8_t known[SIM_MESSAGES];      /* SIM_KEPT … by copy */
     bool identified[SIM_MESSAGES];    /* by message: some copy of it was kept */
     uint32_t newest[SIM_SOURCES][64]; /* copy that was kept last, and 1 */
-    struct gw_store_ledger ledger;    /* as the store's should be */
+    struct gw_store_ledger ledger; /* as the store should have it */
+    uint64_t checked[SIM_SINKS];   /* nothing before it is missing, as the store said */
 };
 enum { SIM_KEPT = 1, SIM_DUPLICATE = 2, SIM_BURIED = 4 };
 
@@ -200,6 +210,7 @@ void sim_saw_commit(struct gw_store_op *op);
 void sim_saw_shown(uint32_t route, uint32_t sink, uint64_t next, const struct gw_stored *stored);
 /* May the sink be rid of it, without having it? */
 bool sim_may_refuse(uint32_t route, const struct sim_leg *leg);
+void sim_saw_backlog(uint32_t route, uint32_t sink, const struct gw_store_backlog *backlog);
 /* The sinks of the route may lose what nobody refused. */
 bool sim_route_drops(uint32_t route);
 void sim_books_close(uint32_t route); /* what a full backlog dropped, at the end */

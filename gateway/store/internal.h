@@ -147,7 +147,7 @@ struct gw_ops {
     struct gw_store_op *first, *last;
 };
 
-enum { HELD_KEYS = 4096 };
+enum { HELD_KEYS = 4096, GW_BATCH_BYTES = 8 << 20 };
 
 struct gw_store {
     struct gw_store_settings settings;
@@ -188,6 +188,9 @@ struct gw_store {
     bool stale;   /* logs in memory are not as on disk; dirty names them */
     bool dead_next_known;
     bool retry_held, full;
+    bool tight;          /* nearly full */
+    bool told;           /* the log says that what comes in has to wait */
+    uint64_t batch_most; /* bytes of one transaction */
     uint16_t held_keys[HELD_KEYS];
     uint32_t batch_cap; /* lower after a transaction that did not fit */
     uint32_t failures;  /* transactions in a row that failed */

@@ -185,9 +185,12 @@ void gw_logs_publish_dirty(struct gw_store *store)
 int gw_logs_reload_dirty(struct gw_store *store)
 {
     struct gw_store_log *log;
-    int rc = store->env ? 0 : gw_engine_reopen(store);
-    if (!rc)
-        rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->txn);
+    int rc = store->env ? mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->txn) : MDB_PANIC;
+    if (rc == MDB_PANIC) { /* a commit failed where LMDB gives up: it has to open the file anew */
+        rc = gw_engine_reopen(store);
+        if (!rc)
+            rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->txn);
+    }
     if (rc)
         return rc;
     while ((log = store->dirty)) {

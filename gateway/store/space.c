@@ -13,6 +13,8 @@
 enum {
     RESERVE_LEAST = 4 << 20,
     RESERVE_MOST = 64 << 20,
+    RESERVE_PART = 256 << 10,
+    ROOM_LEAST = 1 << 20, /* settlements need little: what they free they use again */
     TRIM_EVERY = 16 << 20,
     COMPACT_LEAST = 64 << 20,
     REFUSED_FOR_MS = 200
@@ -56,7 +58,7 @@ static int64_t monotonic_ms(void)
 }
 
 /* Keeps space behind the file's end allocated, so that a disk that becomes full stops what comes in
- * while settlements still have room. */
+ * while settlements still have room.  false: the disk gives no more. */
 static bool reserve(struct gw_store *store, uint64_t end)
 {
     uint64_t step = store->limit_bytes / 8;
@@ -69,10 +71,10 @@ static bool reserve(struct gw_store *store, uint64_t end)
         return false;
     store->refused_ms = 0;
     uint64_t from = end > store->reserved_bytes ? end : store->reserved_bytes;
-    for (; step >= RESERVE_LEAST; step = step > RESERVE_LEAST ? RESERVE_LEAST : 0) {
+    for (; step >= RESERVE_PART; step /= 2) {
         if (!fallocate(store->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)step)) {
             store->reserved_bytes = from + step;
-            return true;
+            return end + RESERVE_LEAST <= store->reserved_bytes;
         }
         if (errno == EOPNOTSUPP || errno == ENOSYS) {
             store->reserved_bytes = UINT64_MAX / 2; /* then the writes themselves will say */
@@ -85,16 +87,31 @@ static bool reserve(struct gw_store *store, uint64_t end)
     return false;
 }
 
+/* On a disk that gives no more, what the file has is used again, in transactions that fit. */
+static bool has_room(struct gw_store *store, uint64_t used)
+{
+    if (reserve(store, used))
+        return true;
+    uint64_t ready = store->reserved_bytes > used ? store->reserved_bytes - used : 0;
+    uint64_t room = ready + free_bytes(store);
+    store->tight = room < 4 * ROOM_LEAST;
+    store->batch_most = room / 4 < store->batch_most ? room / 4 : store->batch_most;
+    return room >= (store->full ? 2 : 1) * ROOM_LEAST;
+}
+
 void gw_engine_look_for_room(struct gw_store *store)
 {
-    uint64_t used = gw_engine_used_bytes(store);
+    uint64_t used = gw_engine_used_bytes(store), percent = store->limit_bytes / 100;
     /* Once full, a little more has to be free before anything comes in again. */
-    uint64_t most = store->limit_bytes / 100 * (store->full ? 88 : 90);
+    uint64_t most = percent * (store->full ? 88 : 90);
+    uint64_t filled = used > most || store->told ? used - free_bytes(store) : used;
     store->full_why = NULL;
-    if (used > most && used - free_bytes(store) > most)
+    store->tight = filled > percent * 75;
+    store->batch_most = GW_BATCH_BYTES;
+    if (filled > most)
         store->full_why = "it has reached its size";
-    else if (!reserve(store, used) && free_bytes(store) < RESERVE_LEAST)
-        store->full_why = "the disk is full"; /* and there is little room inside of the file */
+    else if (!has_room(store, used))
+        store->full_why = "the disk is full";
     if (store->full && !store->full_why)
         store->retry_held = true;
     store->full = store->full_why != NULL;

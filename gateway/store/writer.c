@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH_OPS = 4096, BATCH_BYTES = 8 << 20, PAUSE_FIRST_MS = 20, PAUSE_MOST_MS = 5000 };
+enum { BATCH_OPS = 4096, PAUSE_FIRST_MS = 20, PAUSE_MOST_MS = 5000 };
 
 static void push(struct gw_ops *list, struct gw_store_op *first, struct gw_store_op *last)
 {
@@ -221,8 +221,21 @@ static void finish_batch(struct gw_store *store)
     }
 }
 
+/* Into the log once, not as often as a store that is nearly full goes to and fro. */
+static void tell(struct gw_store *store, const char *reason)
+{
+    if (*reason && !store->told) {
+        store->told = true;
+        gw_store_find(store, MG_WARN, "%s: %s; what comes in waits", store->path, reason);
+    } else if (!*reason && store->told && !store->tight) {
+        store->told = false;
+        gw_store_find(store, MG_INFO, "%s: goes on", store->path);
+    }
+}
+
 static void say(struct gw_store *store, const char *reason)
 {
+    tell(store, reason);
     pthread_mutex_lock(&store->lock);
     snprintf(store->said.reason, sizeof store->said.reason, "%s", reason);
     store->said.waiting = store->held_count;
@@ -237,7 +250,8 @@ static int transact(struct gw_store *store, uint64_t cap)
     int rc = gw_engine_begin(store);
     if (rc)
         return rc;
-    while (!rc && store->todo.first && store->batch_count < cap && store->batch_bytes < BATCH_BYTES)
+    while (!rc && store->todo.first && store->batch_count < cap &&
+           store->batch_bytes < store->batch_most)
         rc = run_chain(store);
     if (!rc)
         rc = gw_logs_write_dirty(store);
@@ -249,12 +263,8 @@ static int transact(struct gw_store *store, uint64_t cap)
 }
 
 /* Puts everything back as it was before the transaction. */
-static void undo(struct gw_store *store, int rc)
+static void undo(struct gw_store *store)
 {
-    if (rc == MDB_PANIC || rc == MDB_BAD_TXN) {
-        mdb_env_close(store->env);
-        store->env = NULL;
-    }
     struct gw_ops rest = store->todo;
     store->todo = store->batch;
     store->batch = (struct gw_ops){0};
@@ -312,10 +322,10 @@ static bool attempt(struct gw_store *store)
         committed(store);
         return true;
     }
-    undo(store, rc);
+    undo(store);
     if (rc == MDB_MAP_FULL && gw_engine_grow(store, store->batch_cap == 1))
         return true;
-    if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL)
+    if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EIO)
         store->batch_cap = store->batch_cap > 1 ? store->batch_cap / 2 : 1;
     store->failures++;
     char reason[160];

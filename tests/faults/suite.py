@@ -16,7 +16,7 @@ class Options:
     minutes: float = 1
     build: str = "build"
     tools: str = ""  # the build with the load tools; default: build
-    guarantee: str = "direct"
+    guarantee: str = "stored"
     sync: str = "always"
     events: str = ""  # "quick", "" or "big": how many are stored while a sink is away
     keep: bool = False

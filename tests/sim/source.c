@@ -219,6 +219,8 @@ static void take_first_ack(struct sim_link *link, bool arrives)
     if (arrives && m->state == SIM_SENT) {
         bool back = ack->outcome == MG_RELEASED || ack->outcome == MG_MODIFIED;
         m->state = ack->outcome == MG_ACCEPTED ? SIM_ACKED : back ? SIM_NEW : SIM_REFUSED;
+        if (m->state == SIM_ACKED)
+            sim_state_over(link, ack->message);
         if (back)
             sim_source_pump_soon(&sim.sources[m->source]);
     }

@@ -21,6 +21,7 @@ int sim_state_ingest(struct sim_source *s, const struct mg_message *message, uin
     m->entry = 0;
     m->has_entry = true;
     m->entry_epoch = (uint32_t)(cookie >> 32);
+    sim_note("state of copy %u comes with it", copy);
     return sim.gateway->host.ingest_state(s->link->connection, s->handle, message, cookie,
                                           (struct mg_bytes){key, n}, (struct mg_bytes){"v", 1});
 }
@@ -33,6 +34,7 @@ struct removal {
 static void removed(void *arg)
 {
     struct sim_message *m = arg;
+    sim_note("state of copy %u is gone", (uint32_t)(m - sim.messages));
     if (m->entry & ENTRY_GOING)
         m->entry = m->in_gateway ? 0 : ENTRY_GONE; /* what is still there may bring it back */
 }
@@ -44,6 +46,7 @@ static void remove_shard(void *arg)
     char key[16];
     size_t n = key_of(r->copy, key, sizeof key);
     m->entry |= ENTRY_GOING;
+    sim_note("state of copy %u is to go", r->copy);
     int error = sim.gateway->host.state_put(r->link->connection, (struct mg_bytes){key, n},
                                             (struct mg_bytes){NULL, 0}, removed, m);
     if (error)
@@ -65,8 +68,13 @@ void sim_state_answered(struct sim_source *s, uint64_t cookie, uint32_t outcome)
     if (!m->has_entry || outcome != MG_ACCEPTED || m->entry || m->entry_epoch != cookie >> 32)
         return;
     m->entry = ENTRY_KEPT;
-    if (sim_chance(&sim.chance, 50))
-        sim_after(sim_between(&sim.chance, 0, 500000), forget, s->link, copy);
+}
+
+/* The peer knows, and will not send it again. */
+void sim_state_over(struct sim_link *link, uint32_t copy)
+{
+    if (sim.messages[copy].has_entry && sim_chance(&sim.chance, 50))
+        sim_after(sim_between(&sim.chance, 0, 500000), forget, link, copy);
 }
 
 /* ---- what is there when the gateway starts ----------------------------------------------------

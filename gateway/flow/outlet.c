@@ -361,7 +361,7 @@ void gw_outlet_sending_shard(struct mg_sink *k, const struct gw_leg *leg)
 
 void gw_outlet_back_shard(struct mg_sink *k, const struct gw_leg *leg)
 {
-    if (leg->deaths >= SUSPECT_DEATHS)
+    if (leg->state == GW_LEG_SENT) /* not one that expired while it waited */
         k->outlet->suspect_out = false;
     if (leg->attempts)
         gw_store_hand(k->route->log, k->outlet->place, leg->sequence, false);

@@ -114,6 +114,41 @@ void sim_books_close(uint32_t route)
             settle(route, s, k, GW_TERM_DISCARDED);
 }
 
+/* The last record that was put, on its way to that sink alone. */
+static void send_again(uint32_t route, uint32_t sink, uint64_t sequence)
+{
+    struct sim_book *b = &sim.books[route];
+    uint64_t end = b->end;
+    struct sim_record old = b->records[sequence], *r = new_record(route, end);
+    *r = (struct sim_record){.kept = true,
+                             .message = old.message,
+                             .part = old.part,
+                             .key = old.key,
+                             .parts = 1,
+                             .expires_us = old.expires_us,
+                             .left = sim.plan.routes[route].sinks,
+                             .records_left = 1};
+    r->legs[sink].loose = r->legs[sink].again = true;
+    b->ledger.stored++;
+    for (uint32_t k = 0; k < sim.plan.routes[route].sinks; k++)
+        if (k != sink)
+            settle(route, end, k, GW_TERMS);
+}
+
+void sim_books_act(uint32_t route, uint32_t sink, uint64_t sequence, bool dropped, bool carries)
+{
+    struct sim_book *b = &sim.books[route];
+    b->blurred = b->blurred || !carries;
+    if (carries)
+        b->ledger.ended[GW_TERM_DEAD_LETTERED]--;
+    if (carries && dropped)
+        b->ledger.ended[GW_TERM_DISCARDED]++;
+    if (!carries && !dropped)
+        b->ledger.received++;
+    if (!dropped)
+        send_again(route, sink, sequence);
+}
+
 /* ---- what the core hands over -------------------------------------------------------------------
  */
 
@@ -275,12 +310,19 @@ static void saw_bury(const struct gw_store_bury *op)
     struct sim_record probe = {0};
     if (op->sink != UINT32_MAX) {
         sim_note("buried r%uk%u %llu: %s", route, op->sink, U64(op->sequence), op->reason);
+        struct sim_record *r = sim_record_at(route, op->sequence);
+        if (!r || r->legs[op->sink].settled)
+            return;
+        uint64_t stored = b->ledger.stored;
         settle(route, op->sequence, op->sink, GW_TERM_DEAD_LETTERED);
+        sim_saw_letter(route, op->sink, op->sequence, r->message, r->part,
+                       b->ledger.stored < stored);
         return;
     }
     decode(op->record, op->record_length, &probe, &copy);
     sim_note("buried r%u copy %u: %s", route, copy, op->reason);
     b->known[copy] |= SIM_BURIED;
+    sim_saw_letter(route, UINT32_MAX, 0, probe.message, probe.part, true);
     b->ledger.received++;
     b->ledger.ended[GW_TERM_DEAD_LETTERED]++;
 }
@@ -310,6 +352,9 @@ void sim_saw_commit(struct gw_store_op *op)
     case GW_OP_COUNT:
         saw_count((const struct gw_store_count *)(const void *)op);
         break;
+    case GW_OP_CALL:
+        sim_saw_act(op);
+        break;
     case GW_OP_NOTE: {
         const struct gw_store_note *n = (const struct gw_store_note *)(const void *)op;
         struct sim_record *r = sim_record_at(route_of(n->log), n->sequence);
@@ -330,9 +375,20 @@ static void check_gap(uint32_t route, uint32_t sink, uint64_t from, uint64_t to)
     for (uint64_t s = from; s < to && !sim_route_drops(route); s++) {
         const struct sim_record *r = sim_record_at(route, s);
         if (r && !r->legs[sink].settled)
-            sim_fail("r%uk%u: reading passes over %llu (m%u), which the sink misses", route, sink,
+            sim_fail("r%uk%u: %llu (m%u), which the sink misses, is passed over", route, sink,
                      U64(s), r->message);
     }
+}
+
+void sim_saw_backlog(uint32_t route, uint32_t sink, const struct gw_store_backlog *backlog)
+{
+    struct sim_book *b = &sim.books[route];
+    if (b->end && backlog->end != b->end)
+        sim_fail("r%uk%u: the backlog ends at %llu, and the log at %llu", route, sink,
+                 U64(backlog->end), U64(b->end));
+    check_gap(route, sink, b->checked[sink], backlog->first);
+    if (backlog->first > b->checked[sink])
+        b->checked[sink] = backlog->first;
 }
 
 void sim_saw_shown(uint32_t route, uint32_t sink, uint64_t next, const struct gw_stored *stored)

@@ -80,6 +80,7 @@ static int open_sink(void *context, mg_sink *handle, const char *address, const 
 static int begin(void *context, struct mg_err *err)
 {
     (void)err;
+    sim_state_check(context);
     sim_link_begin(context);
     return 0;
 }

@@ -100,7 +100,8 @@ void sim_saw_take(struct sim_sink *k, const struct sim_parcel *p)
     uint64_t *highest = &k->highest[plan->ordered ? r->key : 0];
     sim_note("take r%uk%u %llu m%u/%u", k->route, k->number, U64(p->sequence), p->message, p->part);
     /* What a kill keeps from becoming a dead letter comes again, and late. */
-    bool late = (leg->loose && !plan->ordered) || sim_may_refuse(k->route, leg);
+    bool late = (leg->loose && !plan->ordered) || leg->again || sim_may_refuse(k->route, leg) ||
+                (r->expires_us && sim.plan.jumps); /* it had expired, and now has not */
     if (!leg->takes && p->sequence < *highest && !late)
         sim_fail("r%uk%u: %llu (m%u) is taken after %llu", k->route, k->number, U64(p->sequence),
                  p->message, U64(*highest));
@@ -205,8 +206,8 @@ static const char *const term_names[GW_TERMS] = {
 /* What a full backlog drops while the lane has it is discarded, and delivered all the same. */
 static bool blurred(uint32_t route, uint32_t term)
 {
-    return sim_route_drops(route) && term != GW_TERM_DUPLICATE && term != GW_TERM_DROPPED &&
-           term != GW_TERM_RETURNED;
+    return (sim_route_drops(route) || sim.books[route].blurred) && term != GW_TERM_DUPLICATE &&
+           term != GW_TERM_DROPPED && term != GW_TERM_RETURNED;
 }
 
 static void compare_ledger(uint32_t route, const struct gw_store_ledger *is)
@@ -304,4 +305,6 @@ void sim_check_end(void)
                 sim_fail("r%uk%u: legs in memory after the end", r, k);
     }
     check_tokens();
+    if (!sim.over)
+        sim_dead_check();
 }

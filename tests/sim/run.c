@@ -11,7 +11,7 @@ enum { CHAOS_STEPS = 60000, CALM_STEPS = 400000, CHECK_EVERY = 16 };
 /* ---- faults -----------------------------------------------------------------------------------
  */
 
-enum fault { KILL, STOP, LOSS, PAUSE, JUMP, TROUBLE, CUT, FAULTS };
+enum fault { KILL, STOP, LOSS, PAUSE, JUMP, TROUBLE, CUT, ACT, FAULTS };
 
 struct faults {
     uint32_t left[FAULTS];
@@ -70,6 +70,8 @@ static void maybe_fault(struct faults *f)
         restart(what == STOP ? SIM_STOPPED : what == KILL ? SIM_KILLED : SIM_CUT);
     else if (what == TROUBLE)
         sim_disk_ail();
+    else if (what == ACT)
+        sim_dead_act();
     else if (what == LOSS)
         sim_link_lose(&sim.links[sim_below(&sim.chance, sim.plan.link_count)]);
     else if (what == PAUSE)
@@ -139,8 +141,8 @@ static void note_unrest(void)
 static void chaos(void)
 {
     const struct sim_plan *p = &sim.plan;
-    struct faults f = {
-        .left = {p->kills, p->stops, p->losses, p->pauses, p->jumps, p->troubles, p->cuts}};
+    struct faults f = {.left = {p->kills, p->stops, p->losses, p->pauses, p->jumps, p->troubles,
+                                p->cuts, p->acts}};
     uint64_t end = sim.steps + CHAOS_STEPS;
     next_fault(&f);
     sim_produce_begin();
@@ -227,6 +229,7 @@ static void set_up(uint64_t seed, const struct sim_options *options)
     sim_trace_begin(options->aloud);
     sim_world_begin();
     sim_books_begin();
+    sim_dead_begin();
     for (uint32_t i = 0; i < SIM_LINKS; i++) {
         sim.links[i].number = i;
         sim.links[i].in_order = sim_chance(&sim.chance, 50);
@@ -268,6 +271,7 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
     sim_life_unprepare();
     sim_world_end();
     sim_books_end();
+    sim_dead_end();
     sim_disk_end();
     *ret_result = (struct sim_result){.failed = was_over,
                                       .hash = sim.hash,

@@ -55,9 +55,9 @@ struct sim_plan {
     uint32_t messages, keys;
     uint32_t twin_percent, reject_percent, huge_percent, trouble_percent, expiry_percent;
     uint32_t event_weight, shard_weight, store_weight, job_weight;
-    uint32_t kills, stops, losses, pauses, jumps, troubles, cuts; /* how many are to come */
-    int64_t produce_us, wire_us, peer_us;                         /* the longest of each delay */
-    uint32_t lane_most; /* legs of one lane in memory; 0: as it is */
+    uint32_t kills, stops, losses, pauses, jumps, troubles, cuts, acts; /* how many are to come */
+    int64_t produce_us, wire_us, peer_us; /* the longest of each delay */
+    uint32_t lane_most;                   /* legs of one lane in memory; 0: as it is */
     uint32_t sync;
 };
 void sim_plan_make(struct sim_plan *ret_plan, uint64_t seed);
@@ -79,7 +79,11 @@ struct sim_message {
     int64_t expires_us;  /* wall clock, its own; 0: never */
     enum sim_state state;
     uint32_t offers; /* times that a gateway got it */
-    bool returned;   /* the gateway gave it back by itself: it may come late */
+    bool has_entry;  /* a state of the bridge goes with it */
+    uint8_t entry;
+    uint32_t entry_epoch; /* of the cookie that it went with */
+    uint32_t in_gateway;  /* times that it was given to this one and not answered */
+    bool returned;        /* the gateway gave it back by itself: it may come late */
 };
 
 struct sim_source {
@@ -145,6 +149,12 @@ void sim_source_pump_soon(struct sim_source *source);
 void sim_source_answer(struct sim_source *source, uint64_t cookie, uint32_t outcome);
 void sim_source_flush(struct sim_link *link);
 void sim_source_lose(struct sim_link *link);
+/* state.c */
+int sim_state_ingest(struct sim_source *source, const struct mg_message *message, uint64_t cookie,
+                     uint32_t copy);
+void sim_state_answered(struct sim_source *source, uint64_t cookie, uint32_t outcome);
+void sim_state_over(struct sim_link *link, uint32_t copy);
+void sim_state_check(struct sim_link *link); /* at its beginning */
 void sim_produce_begin(void);
 bool sim_sources_done(void);
 /* Which message and part an event is; false: none of ours. */
@@ -164,6 +174,7 @@ struct sim_leg {
     uint32_t notes; /* as noted in the store */
     uint32_t send_life;
     bool out, in_hand, settled;
+    bool again;  /* out of the dead letters: whatever order says, it is late */
     bool unsure; /* a power cut may have taken what was known of it */
     bool loose;  /* given back by itself, and late from then on */
     uint32_t term;
@@ -184,7 +195,9 @@ struct sim_book {
     uint8_t known[SIM_MESSAGES];      /* SIM_KEPT … by copy */
     bool identified[SIM_MESSAGES];    /* by message: some copy of it was kept */
     uint32_t newest[SIM_SOURCES][64]; /* copy that was kept last, and 1 */
-    struct gw_store_ledger ledger;    /* as the store's should be */
+    struct gw_store_ledger ledger;    /* as the store should have it */
+    bool blurred;                /* a dead letter left while its event went on: terms may differ */
+    uint64_t checked[SIM_SINKS]; /* nothing before it is missing, as the store said */
 };
 enum { SIM_KEPT = 1, SIM_DUPLICATE = 2, SIM_BURIED = 4 };
 
@@ -200,6 +213,18 @@ void sim_saw_commit(struct gw_store_op *op);
 void sim_saw_shown(uint32_t route, uint32_t sink, uint64_t next, const struct gw_stored *stored);
 /* May the sink be rid of it, without having it? */
 bool sim_may_refuse(uint32_t route, const struct sim_leg *leg);
+void sim_saw_backlog(uint32_t route, uint32_t sink, const struct gw_store_backlog *backlog);
+/* A dead letter has left: what it counted for goes elsewhere; sent again, it is a record of its
+ * own. */
+void sim_books_act(uint32_t route, uint32_t sink, uint64_t sequence, bool dropped, bool carries);
+/* dead.c */
+void sim_dead_begin(void);
+void sim_dead_end(void);
+void sim_dead_check(void);
+void sim_dead_act(void); /* somebody drops one, or sends it again */
+void sim_saw_act(const struct gw_store_op *op);
+void sim_saw_letter(uint32_t route, uint32_t sink, uint64_t sequence, uint32_t message,
+                    uint32_t part, bool carries);
 /* The sinks of the route may lose what nobody refused. */
 bool sim_route_drops(uint32_t route);
 void sim_books_close(uint32_t route); /* what a full backlog dropped, at the end */

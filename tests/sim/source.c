@@ -21,7 +21,7 @@ static struct sim_message invent(uint32_t number)
         struct sim_message twin = sim.messages[sim.messages[number - back].ident];
         twin.state = SIM_NEW;
         twin.offers = 0;
-        twin.returned = false;
+        twin.returned = twin.has_entry = false;
         return twin;
     }
     struct sim_message m = {
@@ -125,6 +125,8 @@ static int hand_over(struct sim_source *s, uint32_t number)
     struct texts t;
     struct mg_message message = message_of(number, &t);
     uint64_t cookie = (uint64_t)s->epoch << 32 | (number + 1);
+    if (sim_chance(&sim.chance, sim.messages[number].has_entry ? 100 : 10))
+        return sim_state_ingest(s, &message, cookie, number);
     if (sim_chance(&sim.chance, 80))
         return host->ingest(c, s->handle, &message, cookie);
     mg_event *event = host->event_new(&message);
@@ -143,9 +145,11 @@ static void pump(void *arg)
         if (m->source != s->number || m->state != SIM_NEW)
             continue;
         m->state = SIM_SENT; /* it may be answered before ingest returns */
+        m->in_gateway++;
         int error = hand_over(s, i);
         if (error) {
             m->state = SIM_NEW;
+            m->in_gateway--;
             sim_fail("source %u: ingest answered %d although there was credit", s->number, error);
             return;
         }
@@ -190,6 +194,8 @@ void sim_source_answer(struct sim_source *s, uint64_t cookie, uint32_t outcome)
     uint32_t number = (uint32_t)cookie - 1;
     sim_note("source %u hears of copy %u: %u", s->number, number, outcome);
     sim_saw_ack(number, outcome);
+    sim.messages[number].in_gateway--;
+    sim_state_answered(s, cookie, outcome);
     /* At the end of a drain everything goes back, and keeps its order. */
     if (outcome != MG_ACCEPTED && (outcome == MG_REJECTED || !sim.drains))
         sim.messages[number].returned = true;
@@ -213,6 +219,8 @@ static void take_first_ack(struct sim_link *link, bool arrives)
     if (arrives && m->state == SIM_SENT) {
         bool back = ack->outcome == MG_RELEASED || ack->outcome == MG_MODIFIED;
         m->state = ack->outcome == MG_ACCEPTED ? SIM_ACKED : back ? SIM_NEW : SIM_REFUSED;
+        if (m->state == SIM_ACKED)
+            sim_state_over(link, ack->message);
         if (back)
             sim_source_pump_soon(&sim.sources[m->source]);
     }

@@ -168,6 +168,9 @@ void __wrap_gw_store_log_backlog(struct gw_store_log *log, uint32_t sink,
         *ret = (struct gw_store_backlog){0};
     else
         __real_gw_store_log_backlog(log, sink, ret);
+    for (uint32_t r = 0; r < SIM_ROUTES && !sim.dead; r++)
+        if (sim.books[r].log == log)
+            sim_saw_backlog(r, sink, ret);
 }
 
 uint32_t __real_gw_store_log_number(const struct gw_store_log *log);

@@ -36,8 +36,8 @@ enum amqp_durable { AMQP_DURABLE_KEEP, AMQP_DURABLE_ALWAYS, AMQP_DURABLE_NEVER }
 
 struct amqp_departure {
     int64_t wall_us;
-    uint32_t peer;    /* AMQP_PEER_* */
-    uint32_t durable; /* enum amqp_durable */
+    uint32_t peer;           /* AMQP_PEER_* */
+    uint32_t durable;        /* enum amqp_durable */
     uint32_t delivery_count; /* of attempts in vain before this one */
     struct mg_str to; /* anonymous terminus: goes to properties.to; unset: the event's address */
     struct mg_str subject; /* the routing key, where the subject is one; unset: the event's */

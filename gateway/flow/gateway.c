@@ -373,6 +373,7 @@ static void last_words_shard(mg_shard *shard, void *arg)
     (void)arg;
     gw_store_count_shard(shard);
     gw_store_turn_shard(shard);
+    shard->store_closed = true;
 }
 
 int gw_gateway_stop(struct gw_gateway *g)

@@ -307,7 +307,7 @@ static int ingest_state(mg_connection *c, mg_source *source, const struct mg_mes
                         uint64_t cookie, struct mg_bytes key, struct mg_bytes value)
 {
     assert(gw_shard_self() == c->shard);
-    if (!c->gateway->store)
+    if (c->shard->store_closed || !c->gateway->store)
         return ingest(c, source, message, cookie);
     struct gw_arrival_state *state = new_state(c, key, value);
     if (!state)

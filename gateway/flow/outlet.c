@@ -339,12 +339,12 @@ bool gw_outlet_admit_shard(struct mg_sink *k, struct gw_leg *leg)
         refuse(k, leg, "send", text);
         return false;
     }
-    if (d->backlog_full < GW_FULL_DROP_OLDEST)
+    if (d->backlog_full < GW_FULL_DROP_OLDEST && d->require != GW_REQUIRE_ANY)
         return true;
     gw_store_log_backlog(k->route->log, k->outlet->place, &b);
     if (leg->sequence >= b.first)
         return true;
-    leave(k, leg); /* it has made room for a newer one */
+    leave(k, leg); /* it has made room for a newer one, or another sink has it and that is enough */
     return false;
 }
 
@@ -361,25 +361,19 @@ void gw_outlet_sending_shard(struct mg_sink *k, const struct gw_leg *leg)
 
 void gw_outlet_back_shard(struct mg_sink *k, const struct gw_leg *leg)
 {
-    k->outlet->suspect_out = false;
-    gw_store_hand(k->route->log, k->outlet->place, leg->sequence, false);
-}
-
-/* What was accepted stays in hand until the store has that in writing: should the process die
- * before, it is sent again, and in doubt. */
-static void came_back(struct mg_sink *k, const struct gw_leg *leg, uint32_t outcome)
-{
-    if (outcome == MG_ACCEPTED)
+    if (leg->deaths >= SUSPECT_DEATHS)
         k->outlet->suspect_out = false;
+    if (leg->attempts)
+        gw_store_hand(k->route->log, k->outlet->place, leg->sequence, false);
     else
-        gw_outlet_back_shard(k, leg);
+        gw_store_not_sent(k->route->log, k->outlet->place, leg->sequence);
 }
 
 void gw_outlet_settled_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome,
                              const char *reason)
 {
     const struct gw_delivery_settings *d = settings_of(k);
-    came_back(k, leg, outcome);
+    gw_outlet_back_shard(k, leg);
     if (outcome == MG_ACCEPTED) {
         works(k);
         done_with(k, leg, GW_TERM_DELIVERED);
@@ -407,7 +401,7 @@ void gw_outlet_settled_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t out
 void gw_outlet_ended_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outcome,
                            const char *reason)
 {
-    came_back(k, leg, outcome);
+    gw_outlet_back_shard(k, leg);
     if (outcome == MG_ACCEPTED) {
         done_with(k, leg, GW_TERM_DELIVERED);
     } else if (outcome == MG_REJECTED) {

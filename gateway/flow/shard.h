@@ -60,6 +60,7 @@ struct mg_shard {
     struct gw_pool arrivals, passages;
     struct gw_outlet *settling; /* those with settlements of this turn */
     struct gw_store_chain settles, states;
+    bool store_closed;       /* nothing goes there any more */
     int64_t now_us, wall_us; /* as first asked for in this turn; 0: not asked for yet */
 };
 

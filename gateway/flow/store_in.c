@@ -308,6 +308,10 @@ void gw_passage_store_shard(struct gw_passage *p)
 {
     struct gw_staging *s = &p->staging;
     int error = gw_passage_keep_shard(p);
+    if (p->shard->store_closed) {
+        gw_passage_release_shard(p, "stage", "the gateway stops");
+        return;
+    }
     *s = (struct gw_staging){.task.run = run_kept};
     if (!error)
         error = encode_all(p);
@@ -369,7 +373,7 @@ static void run_buried(mg_shard *shard, struct gw_task *task)
 bool gw_passage_bury_shard(struct gw_passage *p, const char *step, const char *reason)
 {
     struct gw_staging *s = &p->staging;
-    if (p->stage >= GW_STORING || gw_passage_keep_shard(p))
+    if (p->stage >= GW_STORING || p->shard->store_closed || gw_passage_keep_shard(p))
         return false;
     *s = (struct gw_staging){.task.run = run_buried, .records = &s->record};
     char *why = gw_reason_copy(reason ? reason : "refused, without a reason");

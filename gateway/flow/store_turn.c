@@ -22,15 +22,6 @@ static void free_op(struct gw_store_op *op)
     free(op); /* what is in it begins with it */
 }
 
-/* They are in hand until now. */
-static void settle_kept(struct gw_store_op *op)
-{
-    const struct gw_store_settle *s = (const struct gw_store_settle *)op;
-    for (uint32_t i = 0; i < s->count && !op->error; i++)
-        gw_store_hand(s->log, s->sink, s->items[i].sequence, false);
-    free(op);
-}
-
 static void close_batch(mg_shard *shard, struct gw_outlet *o)
 {
     append_op(&shard->settles.first, &shard->settles.last, &o->batch->op);
@@ -42,7 +33,7 @@ static struct gw_store_settle *new_batch(struct gw_outlet *o)
     struct gw_store_settle *s = malloc(sizeof *s + SETTLED_MOST * sizeof *s->items);
     if (!s)
         return NULL;
-    *s = (struct gw_store_settle){.op = {.kind = GW_OP_SETTLE, .done = settle_kept},
+    *s = (struct gw_store_settle){.op = {.kind = GW_OP_SETTLE, .done = free_op},
                                   .log = o->sink->route->log,
                                   .sink = o->place,
                                   .items = (struct gw_settled *)(s + 1)};
@@ -71,6 +62,16 @@ void gw_store_settle_shard(struct mg_sink *k, uint64_t sequence, uint32_t term)
         close_batch(shard, o);
 }
 
+/* Nobody takes them any more. */
+static void cancel(struct gw_store_op *first)
+{
+    for (struct gw_store_op *op = first, *next; op; op = next) {
+        next = op->next;
+        op->error = -ECANCELED;
+        op->done(op);
+    }
+}
+
 /* ---- the end of a turn ---------------------------------------------------------------------- */
 
 void gw_store_turn_shard(mg_shard *shard)
@@ -91,7 +92,9 @@ void gw_store_turn_shard(mg_shard *shard)
         last = shard->states.last;
     }
     shard->settles = shard->states = (struct gw_store_chain){0};
-    if (first)
+    if (shard->store_closed)
+        cancel(first);
+    else if (first)
         gw_store_submit(shard->gateway->store, first, last);
 }
 
@@ -141,7 +144,7 @@ static void count_part(mg_shard *shard, struct gw_route *route)
 void gw_store_count_shard(mg_shard *shard)
 {
     struct gw_gateway *g = shard->gateway;
-    for (size_t r = 0; g->store && r < g->model->route_count; r++)
+    for (size_t r = 0; !shard->store_closed && g->store && r < g->model->route_count; r++)
         if (g->routes[r].log)
             count_part(shard, &g->routes[r]);
 }
@@ -190,7 +193,7 @@ static int state_put(mg_connection *c, struct mg_bytes key, struct mg_bytes valu
 {
     char prefix[128];
     size_t n = gw_state_prefix(c, prefix, sizeof prefix);
-    if (!c->gateway->store)
+    if (c->shard->store_closed || !c->gateway->store)
         return -ENOTSUP;
     if (n + key.len > GW_STORE_STATE_KEY_MAX)
         return -EINVAL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A head for the steps of shards, then a row for each sink: the highest sequence that was sent, and
- * a bit for each of the 65,536 up to it. */
+ * two bits for each of the 65,536 up to it. */
 #include "store/hand.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@ enum { BITS = 65536, HEAD_BYTES = 4096, ROWS_MOST = 1 << 16 };
 struct gw_hand_sink {
     atomic_uint_fast64_t end; /* behind the highest that was sent */
     uint32_t log, sink;
-    atomic_uint_fast64_t bits[BITS / 64];
+    atomic_uint_fast64_t in_hand[BITS / 64], sent[BITS / 64];
 };
 
 struct step {
@@ -100,18 +100,23 @@ void gw_hand_begin(struct gw_hand *h)
         memset(h->map, 0, (size_t)s.st_size < h->bytes ? (size_t)s.st_size : h->bytes);
 }
 
+static void empty(struct gw_hand *h)
+{
+    memset(h->map, 0, HEAD_BYTES);
+    for (uint32_t i = 0; i < h->rows; i++)
+        memset(row_at(h, i)->in_hand, 0, sizeof row_at(h, i)->in_hand);
+}
+
 void gw_hand_close(struct gw_hand *h, bool clean)
 {
     if (!h)
         return;
+    if (h->map && clean)
+        empty(h);
     if (h->map)
         munmap(h->map, h->bytes);
-    if (h->fd >= 0) {
-        /* Should this fail, the store still says that its end was clean. */
-        if (clean && ftruncate(h->fd, 0))
-            clean = false;
+    if (h->fd >= 0)
         close(h->fd);
-    }
     free(h->left);
     free(h);
 }
@@ -132,31 +137,53 @@ struct gw_hand_sink *gw_hand_sink(struct gw_hand *h, uint32_t log, uint32_t sink
     return row;
 }
 
-static atomic_uint_fast64_t *word_of(struct gw_hand_sink *row, uint64_t sequence)
+/* One thread writes each row, so loads and stores suffice. */
+static void put_bit(atomic_uint_fast64_t *words, uint64_t sequence, bool set)
 {
-    return &row->bits[sequence % BITS / 64];
+    atomic_uint_fast64_t *word = &words[sequence % BITS / 64];
+    uint64_t bit = UINT64_C(1) << sequence % 64;
+    uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
+    atomic_store_explicit(word, set ? bits | bit : bits & ~bit, memory_order_relaxed);
+}
+
+/* What had the places of the sequences up to this one is older than a row remembers. */
+static void move_end(struct gw_hand_sink *row, uint64_t sequence)
+{
+    uint64_t end = atomic_load_explicit(&row->end, memory_order_relaxed);
+    if (sequence < end)
+        return;
+    for (uint64_t s = sequence - end < BITS ? end : sequence - BITS + 1; s <= sequence; s++) {
+        put_bit(row->in_hand, s, false);
+        put_bit(row->sent, s, false);
+    }
+    atomic_store_explicit(&row->end, sequence + 1, memory_order_relaxed);
 }
 
 void gw_hand_take(struct gw_hand_sink *row, uint64_t sequence)
 {
     if (!row)
         return;
-    atomic_fetch_or_explicit(word_of(row, sequence), UINT64_C(1) << sequence % 64,
-                             memory_order_relaxed);
-    if (sequence >= atomic_load_explicit(&row->end, memory_order_relaxed))
-        atomic_store_explicit(&row->end, sequence + 1, memory_order_relaxed);
+    move_end(row, sequence);
+    put_bit(row->sent, sequence, true);
+    put_bit(row->in_hand, sequence, true);
 }
 
 void gw_hand_give(struct gw_hand_sink *row, uint64_t sequence)
 {
+    if (row)
+        put_bit(row->in_hand, sequence, false);
+}
+
+void gw_hand_not_sent(struct gw_hand_sink *row, uint64_t sequence)
+{
     if (!row)
         return;
-    atomic_fetch_and_explicit(word_of(row, sequence), ~(UINT64_C(1) << sequence % 64),
-                              memory_order_relaxed);
+    put_bit(row->in_hand, sequence, false);
+    put_bit(row->sent, sequence, false);
 }
 
 void gw_hand_each_left(const struct gw_hand *h, uint32_t log, uint32_t sink,
-                       void (*each)(void *arg, uint64_t sequence), void *arg)
+                       void (*each)(void *arg, uint64_t sequence, bool in_hand), void *arg)
 {
     for (uint32_t i = 0; h && i < h->left_count; i++) {
         const struct gw_hand_sink *row = &h->left[i];
@@ -164,8 +191,8 @@ void gw_hand_each_left(const struct gw_hand *h, uint32_t log, uint32_t sink,
         if (row->log != log || row->sink != sink)
             continue;
         for (uint64_t s = end > BITS ? end - BITS : 0; s < end; s++)
-            if (row->bits[s % BITS / 64] >> s % 64 & 1)
-                each(arg, s);
+            if (row->sent[s % BITS / 64] >> s % 64 & 1)
+                each(arg, s, row->in_hand[s % BITS / 64] >> s % 64 & 1);
     }
 }
 

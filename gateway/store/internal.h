@@ -167,6 +167,7 @@ struct gw_store {
     unsigned map_locked; /* how often the writer holds it alone */
     size_t map_bytes, limit_bytes, page_bytes;
     uint64_t reserved_bytes; /* the file has this much space on the disk */
+    int64_t refused_ms;      /* when the disk last gave no more; 0: it did */
     MDB_txn *txn;
     uint64_t commit_number, dead_next;
     bool was_clean, has_leases;
@@ -314,7 +315,7 @@ int gw_log_partial_undo(struct gw_store_log *log, uint64_t sequence, uint32_t de
 int gw_log_end_unwanted(struct gw_store_log *log, uint64_t sequence);
 int gw_op_note(struct gw_store *store, struct gw_store_note *op);
 int gw_mark_get(struct gw_store *store, MDB_txn *txn, uint32_t log, uint32_t sink,
-                uint64_t sequence, struct gw_disk_mark *ret); /* zeros: none */
+                uint64_t sequence, struct gw_disk_mark *ret, bool *ret_there);
 int gw_mark_put(struct gw_store_log *log, uint32_t sink, uint64_t sequence,
                 const struct gw_disk_mark *mark);
 int gw_marks_of_crash(struct gw_store *store); /* rc; after an unclean end */

@@ -240,6 +240,13 @@ void gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, b
         gw_hand_give(s->hand, sequence);
 }
 
+void gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence)
+{
+    struct gw_store_sink *s = gw_log_sink(log, sink);
+    if (s)
+        gw_hand_not_sent(s->hand, sequence);
+}
+
 void gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2])
 {
     if (store)

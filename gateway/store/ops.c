@@ -22,12 +22,13 @@ int gw_op_count(struct gw_store *store, struct gw_store_count *op)
  */
 
 int gw_mark_get(struct gw_store *store, MDB_txn *txn, uint32_t log, uint32_t sink,
-                uint64_t sequence, struct gw_disk_mark *ret)
+                uint64_t sequence, struct gw_disk_mark *ret, bool *ret_there)
 {
     struct gw_disk_place_key name = gw_place_key(log, sink, sequence);
     MDB_val key = gw_val(&name, sizeof name), value;
     *ret = (struct gw_disk_mark){0, 0};
     int rc = mdb_get(txn, store->dbs[DB_MARKS], &key, &value);
+    *ret_there = !rc;
     if (!rc && value.mv_size == sizeof *ret)
         memcpy(ret, value.mv_data, sizeof *ret);
     return rc == MDB_NOTFOUND ? 0 : rc;
@@ -53,9 +54,11 @@ int gw_op_note(struct gw_store *store, struct gw_store_note *op)
 {
     struct gw_store_sink *sink = gw_log_sink(op->log, op->sink);
     struct gw_disk_mark mark;
+    bool there;
     if (!sink || !gw_sink_misses(op->log, sink, op->sequence))
         return 0;
-    int rc = gw_mark_get(store, store->txn, op->log->number, sink->number, op->sequence, &mark);
+    int rc =
+        gw_mark_get(store, store->txn, op->log->number, sink->number, op->sequence, &mark, &there);
     mark.attempts = op->attempts;
     return rc ? rc : gw_mark_put(op->log, sink->number, op->sequence, &mark);
 }
@@ -66,16 +69,18 @@ struct death {
     int rc;
 };
 
-static void mark_death(void *arg, uint64_t sequence)
+/* That there is a mark says that it is in doubt. */
+static void mark_left(void *arg, uint64_t sequence, bool in_hand)
 {
     struct death *d = arg;
     struct gw_disk_mark mark;
+    bool there;
     if (d->rc || !gw_sink_misses(d->log, d->sink, sequence))
         return;
     d->rc = gw_mark_get(d->log->store, d->log->store->txn, d->log->number, d->sink->number,
-                        sequence, &mark);
-    mark.deaths++;
-    if (!d->rc)
+                        sequence, &mark, &there);
+    mark.deaths += in_hand;
+    if (!d->rc && (in_hand || !there))
         d->rc = gw_mark_put(d->log, d->sink->number, sequence, &mark);
 }
 
@@ -87,7 +92,7 @@ int gw_marks_of_crash(struct gw_store *store)
         for (uint32_t s = 0; s < log->sink_end && !rc; s++) {
             struct death death = {log, log->sinks[s], 0};
             if (death.sink)
-                gw_hand_each_left(store->hand, log->number, s, mark_death, &death);
+                gw_hand_each_left(store->hand, log->number, s, mark_left, &death);
             rc = death.rc;
         }
     }

@@ -78,6 +78,7 @@ static int decode(struct reading *r, uint64_t sequence, MDB_val value,
                   const struct gw_disk_head *head, struct gw_stored *ret)
 {
     struct gw_disk_mark mark = {0, 0};
+    bool there = false;
     if (!gw_head_body_is_whole(value, head))
         return -EBADMSG;
     int error = gw_record_decode((const char *)value.mv_data + sizeof *head, head->length, &r->room,
@@ -91,10 +92,11 @@ static int decode(struct reading *r, uint64_t sequence, MDB_val value,
         if (r->room.legs[i].sink == r->sink->place)
             ret->leg = (uint32_t)i;
     if (r->marks)
-        gw_mark_get(r->log->store, r->txn, r->log->number, r->sink->number, sequence, &mark);
+        gw_mark_get(r->log->store, r->txn, r->log->number, r->sink->number, sequence, &mark,
+                    &there);
     ret->attempts = mark.attempts;
     ret->deaths = mark.deaths;
-    if (mark.deaths)
+    if (there) /* whatever it says, it was sent */
         ret->record.flags |= GW_RECORD_DOUBTFUL;
     return ret->leg == UINT32_MAX ? -EBADMSG : 0;
 }

@@ -32,4 +32,5 @@ const char *const gw_json_types[MG_SYMBOL + 1] = {
     [MG_BINARY] = "binary", [MG_TIME] = "time",       [MG_UUID] = "uuid", [MG_SYMBOL] = "symbol",
 };
 
-const char *const gw_json_flags[] = {"replayed", "doubtful", "retried", NULL};
+const char *const gw_json_flags[] = {"replayed", "doubtful", "retried",
+                                     "original", "stepped",  NULL};

@@ -208,7 +208,8 @@ static int take_flags(struct gw_json_reader *r, const json_t *j, uint32_t *ret)
             if (!strcmp(name, gw_json_flags[k]))
                 bits = 1 << k;
         if (bits <= 0 || bits > UINT32_MAX)
-            return gw_json_wrong(r, "flags", "may be replayed, doubtful and retried");
+            return gw_json_wrong(r, "flags",
+                                 "may be replayed, doubtful, retried, original and stepped");
         *ret |= (uint32_t)bits;
     }
     return 0;

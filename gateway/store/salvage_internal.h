@@ -61,13 +61,44 @@ struct gw_salvage_work {
     struct gw_rebuild *rebuild;
 };
 
+/* A log on its way into the new file. */
+struct gw_salvage_kept {
+    const struct gw_scan_record *record;
+    uint64_t sequence, targets;
+};
+
+struct gw_salvage_sink {
+    bool live, known; /* known: with a cursor */
+    struct gw_disk_cursor cursor;
+    uint64_t first, count, bytes;
+};
+
+struct gw_salvage_log {
+    uint32_t number;
+    const struct gw_scan_log *entry; /* NULL: its name is lost */
+    char name[64];                   /* then */
+    bool tree, precise;
+    struct gw_salvage_sink sinks[GW_RECORD_SINKS_MAX];
+    uint32_t sink_end;
+    struct gw_salvage_kept *kept;
+    size_t count, capacity;
+    uint64_t end, stored, lost;
+};
+
 void gw_salvage_say(struct gw_salvage_work *work, uint32_t level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* salvage_find.c: looks at everything; copies what needs no thought into the new file. */
 int gw_salvage_find(struct gw_salvage_work *work);
 bool gw_salvage_is_sound(const struct gw_salvage_work *work, const char *database);
-/* salvage_logs.c: writes the logs, with cursors, settled places and ledgers that agree. */
+/* salvage_logs.c: chooses what of each log is kept. */
 int gw_salvage_logs(struct gw_salvage_work *work);
+const char *gw_salvage_label_of(const struct gw_salvage_log *log,
+                                uint32_t sink);           /* NULL: unknown */
+int gw_salvage_by_sequence(const void *a, const void *b); /* of struct gw_salvage_kept */
+const struct gw_salvage_ledger *gw_salvage_ledger_of(const struct gw_salvage_work *work,
+                                                     uint32_t log);
+/* salvage_write.c: writes it, with cursors, settled places and a ledger that agree. */
+int gw_salvage_put_log(struct gw_salvage_work *work, struct gw_salvage_log *log);
 /* salvage_heads.c: dead letters and archives out of the raw bytes. */
 int gw_salvage_heads(struct gw_salvage_work *work);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -16,7 +16,8 @@ enum {
     RESERVE_PART = 256 << 10,
     ROOM_LEAST = 1 << 20, /* settlements need little: what they free they use again */
     TRIM_EVERY = 16 << 20,
-    COMPACT_LEAST = 64 << 20
+    COMPACT_LEAST = 64 << 20,
+    REFUSED_FOR_MS = 200
 };
 
 uint64_t gw_engine_used_bytes(struct gw_store *store)
@@ -49,6 +50,13 @@ static uint64_t free_bytes(struct gw_store *store)
     return pages * store->page_bytes;
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Keeps space behind the file's end allocated, so that a disk that becomes full stops what comes in
  * while settlements still have room.  false: the disk gives no more. */
 static bool reserve(struct gw_store *store, uint64_t end)
@@ -57,6 +65,11 @@ static bool reserve(struct gw_store *store, uint64_t end)
     step = step < RESERVE_LEAST ? RESERVE_LEAST : step > RESERVE_MOST ? RESERVE_MOST : step;
     if (end + RESERVE_LEAST <= store->reserved_bytes)
         return true;
+    /* Some filesystems take long to say no. */
+    int64_t now_ms = monotonic_ms();
+    if (store->refused_ms && now_ms - store->refused_ms < REFUSED_FOR_MS)
+        return false;
+    store->refused_ms = 0;
     uint64_t from = end > store->reserved_bytes ? end : store->reserved_bytes;
     for (; step >= RESERVE_PART; step /= 2) {
         if (!fallocate(store->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)step)) {
@@ -68,7 +81,10 @@ static bool reserve(struct gw_store *store, uint64_t end)
             return true;
         }
     }
-    return errno != ENOSPC && errno != EDQUOT;
+    if (errno != ENOSPC && errno != EDQUOT)
+        return true;
+    store->refused_ms = now_ms;
+    return false;
 }
 
 /* On a disk that gives no more, what the file has is used again, in transactions that fit. */

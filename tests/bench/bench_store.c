@@ -198,7 +198,7 @@ static void measure_stored(const char *folder, long events)
         if (!done) { /* the sink is away, and its lane is full with the first */
             struct gw_store_backlog backlog;
             gw_store_log_backlog(log, 0, &backlog);
-            gw_store_log_loaded(log, 0, backlog.end - 1);
+            gw_store_log_sent(log, 0, backlog.end - 1);
         }
         long kib = done % (CHAIN * 64) ? 0 : resident_kib();
         most_kib = kib > most_kib ? kib : most_kib;

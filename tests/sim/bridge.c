@@ -19,6 +19,14 @@ static int create(const struct mg_host *h, mg_instance *instance, const void *se
     return 0;
 }
 
+static int create_step(const struct mg_host *h, mg_instance *instance, const void *settings,
+                       void **ret_self, struct mg_err *err)
+{
+    (void)h, (void)instance, (void)settings, (void)err;
+    *ret_self = &sim;
+    return 0;
+}
+
 static void destroy(void *self)
 {
     (void)self;
@@ -150,6 +158,8 @@ const struct mg_module sim_bridge_module = {
     .ops = &ops,
 };
 
+static const struct mg_life step_life = {.create = create_step, .destroy = destroy};
+
 /* ---- steps ---------------------------------------------------------------------------------- */
 
 static struct sim_message *message_of(const mg_event *event, uint32_t *ret_number)
@@ -225,7 +235,7 @@ static uint32_t wait_step(void *self, void *context, const struct mg_step_call *
                                                 .name = name_,                                     \
                                                 .version = "1",                                    \
                                                 .summary = "A step of the simulation.",            \
-                                                .life = &life,                                     \
+                                                .life = &step_life,                                \
                                                 .ops = &fn##_ops}
 STEP(MG_FILTER, "sim-filter", filter);
 STEP(MG_TRANSLATOR, "sim-split", split);

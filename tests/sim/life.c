@@ -74,6 +74,7 @@ bool sim_life_begin(void)
 {
     struct mg_err err = {{0}, NULL};
     sim.life++;
+    sim_disk_heal();
     sim_note("the gateway starts");
     int error = gw_gateway_create(sim.model, &sim.gateway, &err);
     if (!error && sim.plan.lane_most)
@@ -97,16 +98,19 @@ static void bury(void)
     memset(sim.hot, 0, sizeof sim.hot);
 }
 
-void sim_life_kill(void)
+void sim_life_kill(bool power_cut)
 {
-    sim_note("SIGKILL");
-    sim_saw_end(true);
+    sim_note(power_cut ? "the power goes" : "SIGKILL");
+    sim_saw_end(power_cut ? SIM_CUT : SIM_KILLED);
     for (uint32_t i = 0; i < sim.plan.link_count; i++)
         sim_link_die(&sim.links[i]);
     sim_watch_kill();
     sim_jobs_finish();
+    gw_gateway_drain(sim.gateway, 0); /* only so that the memory is free again */
     bury();
     sim.dead = false;
+    if (power_cut)
+        sim_disk_cut();
 }
 
 void sim_life_stop(void)
@@ -117,6 +121,6 @@ void sim_life_stop(void)
     uint64_t left = gw_gateway_drain(sim.gateway, patience_ms[sim_below(&sim.chance, 3)]);
     sim_note("drained, %llu were given back", (unsigned long long)left);
     bury();
-    sim_saw_end(false);
+    sim_saw_end(SIM_STOPPED);
     sim.drains = false;
 }

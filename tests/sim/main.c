@@ -70,6 +70,8 @@ int main(int argc, char **argv)
             printf("seed %" PRIu64 " FAILED: %s\n", seed, result.failure);
             fflush(stdout);
         }
+        if (seed % 1000 == 0)
+            fprintf(stderr, "seed %" PRIu64 ", %" PRIu64 " failed\n", seed, failed);
         if (count == 1)
             printf("seed %" PRIu64 ": %" PRIu64 " steps, trace %016" PRIx64 "\n", seed,
                    result.steps, result.hash);

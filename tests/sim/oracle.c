@@ -32,6 +32,19 @@ static bool key_is_out(const struct sim_sink *k, const struct sim_record *of)
     return false;
 }
 
+/* One that was in hand at two kills goes alone. */
+static bool disturbs_a_suspect(const struct sim_sink *k, const struct sim_leg *leg)
+{
+    const struct sim_book *b = &sim.books[k->route];
+    if (leg->kills >= 2 && !leg->unsure)
+        return k->unanswered;
+    for (uint64_t s = 1; s < b->end; s++)
+        if (b->records[s].kept && b->records[s].legs[k->number].out &&
+            b->records[s].legs[k->number].kills >= 2 && !b->records[s].legs[k->number].unsure)
+            return true;
+    return false;
+}
+
 static bool marked(const mg_event *event)
 {
     struct mg_value value;
@@ -67,9 +80,12 @@ void sim_saw_send(struct sim_sink *k, const struct mg_delivery *d, uint32_t mess
     else if (atomic_load(&sim.gateway->routes[k->route].paused))
         sim_fail("r%uk%u: %llu is sent although the route is paused", k->route, k->number,
                  U64(sequence));
-    else if (leg->takes && leg->kills && d->attempt == 1 && !marked(d->event))
+    else if (leg->takes && d->attempt == 1 && !leg->unsure && !marked(d->event))
         sim_fail("r%uk%u: %llu (m%u), which the peer has, is repeated without a mark", k->route,
                  k->number, U64(sequence), message);
+    else if (disturbs_a_suspect(k, leg))
+        sim_fail("r%uk%u: %llu (m%u) is sent beside another, and one was in hand at two kills",
+                 k->route, k->number, U64(sequence), message);
     leg->sends++;
     leg->out = leg->in_hand = true;
 }
@@ -83,7 +99,9 @@ void sim_saw_take(struct sim_sink *k, const struct sim_parcel *p)
     struct sim_leg *leg = &r->legs[k->number];
     uint64_t *highest = &k->highest[plan->ordered ? r->key : 0];
     sim_note("take r%uk%u %llu m%u/%u", k->route, k->number, U64(p->sequence), p->message, p->part);
-    if (!leg->takes && p->sequence < *highest && (plan->ordered || !leg->loose))
+    /* What a kill keeps from becoming a dead letter comes again, and late. */
+    bool late = (leg->loose && !plan->ordered) || sim_may_refuse(k->route, leg);
+    if (!leg->takes && p->sequence < *highest && !late)
         sim_fail("r%uk%u: %llu (m%u) is taken after %llu", k->route, k->number, U64(p->sequence),
                  p->message, U64(*highest));
     if (leg->takes >= leg->sends)
@@ -119,15 +137,15 @@ void sim_saw_answer(struct sim_sink *k, const struct sim_parcel *p, uint32_t out
         leg->in_hand = false;
 }
 
-void sim_saw_end(bool killed)
+void sim_saw_end(enum sim_end how)
 {
     for (uint32_t r = 0; r < sim.plan.route_count; r++) {
         struct sim_book *b = &sim.books[r];
         for (uint64_t s = 0; s < b->end; s++) {
             for (uint32_t k = 0; b->records[s].kept && k < sim.plan.routes[r].sinks; k++) {
                 struct sim_leg *leg = &b->records[s].legs[k];
-                leg->kills += killed && leg->out && !leg->settled;
-                leg->stops += !killed && leg->in_hand && !leg->settled;
+                leg->kills += how == SIM_KILLED && leg->out;
+                leg->unsure = leg->unsure || (how == SIM_CUT && leg->sends);
                 leg->out = leg->in_hand = false;
             }
         }

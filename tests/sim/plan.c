@@ -80,6 +80,8 @@ void sim_plan_make(struct sim_plan *ret_plan, uint64_t seed)
     p.wire_us = sim_between(r, 50, 20000);
     p.peer_us = sim_between(r, 50, 50000);
     p.sync = sim_below(r, 3);
+    p.troubles = sim_chance(r, 20) ? 1 + sim_below(r, 4) : 0;
+    p.cuts = p.sync == GW_SYNC_ALWAYS && sim_chance(r, 25) ? 1 + sim_below(r, 4) : 0;
     p.lane_most = sim_chance(r, 60) ? (uint32_t)sim_between(r, 2, 60) : 0;
     *ret_plan = p;
 }

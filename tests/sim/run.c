@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One seed from its beginning to its end. */
 #include "sim.h"
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +8,10 @@
 
 enum { CHAOS_STEPS = 60000, CALM_STEPS = 400000, CHECK_EVERY = 16 };
 
-static int remove_entry(const char *path, const struct stat *s, int flag, struct FTW *ftw)
-{
-    (void)s, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 /* ---- faults -----------------------------------------------------------------------------------
  */
 
-enum fault { KILL, STOP, LOSS, PAUSE, JUMP, FAULTS };
+enum fault { KILL, STOP, LOSS, PAUSE, JUMP, TROUBLE, CUT, FAULTS };
 
 struct faults {
     uint32_t left[FAULTS];
@@ -32,12 +25,12 @@ static void next_fault(struct faults *f)
     f->next_step = sim.steps + 1 + sim_below(&sim.chance, spans[sim_below(&sim.chance, 3)]);
 }
 
-static void restart(bool orderly)
+static void restart(enum sim_end how)
 {
-    if (orderly)
+    if (how == SIM_STOPPED)
         sim_life_stop();
     else
-        sim_life_kill();
+        sim_life_kill(how == SIM_CUT);
     if (!sim.over)
         sim_life_begin();
 }
@@ -73,8 +66,10 @@ static void maybe_fault(struct faults *f)
     while (drawn >= f->left[what])
         drawn -= f->left[what++];
     f->left[what]--;
-    if (what == KILL || what == STOP)
-        restart(what == STOP);
+    if (what == KILL || what == STOP || what == CUT)
+        restart(what == STOP ? SIM_STOPPED : what == KILL ? SIM_KILLED : SIM_CUT);
+    else if (what == TROUBLE)
+        sim_disk_ail();
     else if (what == LOSS)
         sim_link_lose(&sim.links[sim_below(&sim.chance, sim.plan.link_count)]);
     else if (what == PAUSE)
@@ -104,6 +99,10 @@ static bool at_rest(void)
             return false;
         for (uint32_t s = 0; s < sim.gateway->shard_count; s++)
             if (sim.gateway->routes[r].parts[s].ledger.in_flight)
+                return false;
+        /* require: any: what another sink has already may still be on its way here. */
+        for (uint32_t k = 0; k < sim.plan.routes[r].sinks; k++)
+            if (sim.gateway->routes[r].sinks[k]->outlet->in_hand)
                 return false;
     }
     return true;
@@ -140,7 +139,8 @@ static void note_unrest(void)
 static void chaos(void)
 {
     const struct sim_plan *p = &sim.plan;
-    struct faults f = {.left = {p->kills, p->stops, p->losses, p->pauses, p->jumps}};
+    struct faults f = {
+        .left = {p->kills, p->stops, p->losses, p->pauses, p->jumps, p->troubles, p->cuts}};
     uint64_t end = sim.steps + CHAOS_STEPS;
     next_fault(&f);
     sim_produce_begin();
@@ -173,6 +173,7 @@ static void calm(void)
     sim_note("calm");
     sim.calm = true;
     sim_sinks_heal();
+    sim_disk_heal();
     resume_all(NULL, 0);
     while (!sim.over && sim.steps < end && !at_rest())
         one_step();
@@ -195,7 +196,7 @@ static void epilogue(void)
     for (uint32_t r = 0; r < sim.plan.route_count; r++)
         for (uint32_t k = 0; k < SIM_SINKS; k++)
             sends += sim.sinks[r][k].takes;
-    restart(sim_chance(&sim.chance, 50));
+    restart(sim_chance(&sim.chance, 50) ? SIM_STOPPED : SIM_KILLED);
     sim_run_until(sim.now_us + 3000000);
     for (uint32_t r = 0; r < sim.plan.route_count; r++)
         for (uint32_t k = 0; k < SIM_SINKS; k++)
@@ -244,13 +245,10 @@ static void set_up(uint64_t seed, const struct sim_options *options)
 
 void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result *ret_result)
 {
-    char folder[64], yaml[8192];
-    snprintf(folder, sizeof folder, "%s/meshgate-sim-XXXXXX",
-             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+    char yaml[8192];
     set_up(seed, options);
-    if (!mkdtemp(folder))
-        abort();
-    sim_plan_yaml(&sim.plan, folder, yaml, sizeof yaml);
+    sim_disk_begin();
+    sim_plan_yaml(&sim.plan, sim.folder, yaml, sizeof yaml);
     if (options->aloud)
         puts(yaml);
     if (sim_life_prepare(yaml) && sim_life_begin()) {
@@ -266,11 +264,11 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
     }
     bool was_over = sim.over;
     if (sim.gateway)
-        sim_life_kill();
+        sim_life_kill(false);
     sim_life_unprepare();
     sim_world_end();
     sim_books_end();
-    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    sim_disk_end();
     *ret_result = (struct sim_result){.failed = was_over,
                                       .hash = sim.hash,
                                       .steps = sim.steps,

@@ -55,9 +55,9 @@ struct sim_plan {
     uint32_t messages, keys;
     uint32_t twin_percent, reject_percent, huge_percent, trouble_percent, expiry_percent;
     uint32_t event_weight, shard_weight, store_weight, job_weight;
-    uint32_t kills, stops, losses, pauses, jumps; /* how many of each are to come */
-    int64_t produce_us, wire_us, peer_us;         /* the longest of each delay */
-    uint32_t lane_most;                           /* legs of one lane in memory; 0: as it is */
+    uint32_t kills, stops, losses, pauses, jumps, troubles, cuts; /* how many are to come */
+    int64_t produce_us, wire_us, peer_us;                         /* the longest of each delay */
+    uint32_t lane_most; /* legs of one lane in memory; 0: as it is */
     uint32_t sync;
 };
 void sim_plan_make(struct sim_plan *ret_plan, uint64_t seed);
@@ -160,11 +160,12 @@ extern const struct mg_module sim_bridge_module, sim_filter_module, sim_split_mo
 /* What is known of one record for one sink. */
 struct sim_leg {
     uint32_t sends, takes, accepts, rejects, modifies;
-    uint32_t kills, stops; /* ends of the gateway with it in this sink's hand */
-    uint32_t notes;        /* as noted in the store */
+    uint32_t kills; /* ends of the gateway with it in this sink's hand */
+    uint32_t notes; /* as noted in the store */
     uint32_t send_life;
     bool out, in_hand, settled;
-    bool loose; /* given back by itself, and late from then on */
+    bool unsure; /* a power cut may have taken what was known of it */
+    bool loose;  /* given back by itself, and late from then on */
     uint32_t term;
 };
 struct sim_record {
@@ -185,7 +186,6 @@ struct sim_book {
     uint32_t newest[SIM_SOURCES][64]; /* copy that was kept last, and 1 */
     struct gw_store_ledger ledger;    /* as the store's should be */
 };
-enum { SIM_DEATHS_EXACT = 1 };
 enum { SIM_KEPT = 1, SIM_DUPLICATE = 2, SIM_BURIED = 4 };
 
 void sim_watch_kill(void); /* the gateway dies now */
@@ -198,6 +198,8 @@ void sim_saw_submit(struct gw_store_op *op);
 void sim_saw_commit(struct gw_store_op *op);
 /* stored NULL: that was all.  Nothing that the sink misses lies between next and what is shown. */
 void sim_saw_shown(uint32_t route, uint32_t sink, uint64_t next, const struct gw_stored *stored);
+/* May the sink be rid of it, without having it? */
+bool sim_may_refuse(uint32_t route, const struct sim_leg *leg);
 /* The sinks of the route may lose what nobody refused. */
 bool sim_route_drops(uint32_t route);
 void sim_books_close(uint32_t route); /* what a full backlog dropped, at the end */
@@ -208,7 +210,8 @@ void sim_saw_take(struct sim_sink *sink, const struct sim_parcel *parcel);
 void sim_saw_refusal(struct sim_sink *sink, const struct sim_parcel *parcel);
 void sim_saw_answer(struct sim_sink *sink, const struct sim_parcel *parcel, uint32_t outcome);
 void sim_saw_ack(uint32_t copy, uint32_t outcome);
-void sim_saw_end(bool killed);       /* of this gateway's life */
+enum sim_end { SIM_STOPPED, SIM_KILLED, SIM_CUT };
+void sim_saw_end(enum sim_end how);  /* of this gateway's life */
 bool sim_dedups_all(uint32_t route); /* and forgets nothing during the run */
 void sim_check_balance(void);
 void sim_check_end(void);
@@ -225,9 +228,9 @@ struct sim {
     bool dead; /* the gateway is being taken apart as if it had never been told */
     bool calm; /* nothing bad happens any more */
     bool drains;
-    bool disk_full;
     uint32_t life;
 
+    char folder[64]; /* of the store */
     struct gw_gateway *gateway;
     struct gw_model *model;
     struct gw_store *store;
@@ -262,9 +265,17 @@ bool sim_job_waits(void);
 void sim_job_run(void); /* one of them, or its done */
 void sim_jobs_finish(void);
 
+/* disk.c */
+void sim_disk_begin(void);
+void sim_disk_end(void);
+void sim_disk_ail(void); /* for a time */
+void sim_disk_heal(void);
+void sim_disk_cut(void); /* the power goes; nobody has the store open */
+const char *sim_boot_id(void);
+
 /* life.c */
 bool sim_life_begin(void);
-void sim_life_kill(void);
+void sim_life_kill(bool power_cut);
 void sim_life_stop(void);
 bool sim_life_prepare(const char *yaml);
 void sim_life_unprepare(void);

@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEDS = 100, LYING_SEEDS = 15 };
+#ifdef __SANITIZE_ADDRESS__
+enum { SEEDS = 30 };
+#else
+enum { SEEDS = 150 };
+#endif
+enum { LYING_SEEDS = 15 };
 
 static void nothing_is_lost_reordered_or_miscounted(void)
 {

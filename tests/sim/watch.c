@@ -108,6 +108,7 @@ int __wrap_gw_store_open(const struct gw_store_settings *settings,
     struct gw_store_options mine = options ? *options : (struct gw_store_options){0};
     mine.manual = true;
     mine.wall_us = wall_us;
+    mine.boot_id = sim_boot_id();
     int error = __real_gw_store_open(settings, &mine, found, arg, ret_store, reterr);
     if (!error) {
         sim.store = *ret_store;
@@ -169,6 +170,13 @@ void __wrap_gw_store_log_backlog(struct gw_store_log *log, uint32_t sink,
         __real_gw_store_log_backlog(log, sink, ret);
 }
 
+uint32_t __real_gw_store_log_number(const struct gw_store_log *log);
+uint32_t __wrap_gw_store_log_number(const struct gw_store_log *log);
+uint32_t __wrap_gw_store_log_number(const struct gw_store_log *log)
+{
+    return sim.dead ? 0 : __real_gw_store_log_number(log);
+}
+
 void __real_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
 void __wrap_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
 void __wrap_gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end)
@@ -185,6 +193,14 @@ void __wrap_gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequ
 {
     if (!sim.dead)
         __real_gw_store_hand(log, sink, sequence, in_hand);
+}
+
+void __real_gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence);
+void __wrap_gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence);
+void __wrap_gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence)
+{
+    if (!sim.dead)
+        __real_gw_store_not_sent(log, sink, sequence);
 }
 
 void __real_gw_store_step(struct gw_store *store, uint32_t shard, const uint64_t identity[2]);
@@ -226,10 +242,8 @@ int __wrap_gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
                          uint64_t *ret_next)
 {
     struct reading r = {.sink = sink, .next = from, .visit = visit, .arg = arg};
-    if (sim.dead) {
-        *ret_next = from;
-        return 0;
-    }
+    if (sim.dead)
+        return -ECANCELED;
     while (sim.books[r.route].log != log)
         r.route++;
     int error = __real_gw_store_read(log, sink, from, show, &r, ret_next);

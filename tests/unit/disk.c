@@ -20,6 +20,7 @@
 #define REAL(name) ((__typeof__(&name))real(#name))
 
 struct disk disk;
+int disk_write_error, disk_sync_error;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char folder[256];
 
@@ -188,6 +189,15 @@ size_t disk_events(void)
 
 /* ---- the calls ------------------------------------------------------------------------------ */
 
+static bool fails(int fd, int with)
+{
+    struct stat stat;
+    if (!with || fd <= STDERR_FILENO || fstat(fd, &stat) || !S_ISREG(stat.st_mode))
+        return false;
+    errno = with;
+    return true;
+}
+
 static size_t begin_write(int fd, const struct iovec *parts, int count, off_t offset)
 {
     size_t length = 0, done = 0;
@@ -231,6 +241,8 @@ static ssize_t end_write(size_t event, ssize_t result)
 
 SEEN ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
 {
+    if (fails(fd, disk_write_error))
+        return -1;
     struct iovec part = {(void *)(uintptr_t)bytes, length};
     size_t event = begin_write(fd, &part, 1, offset);
     return end_write(event, REAL(pwrite)(fd, bytes, length, offset));
@@ -243,6 +255,8 @@ SEEN ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
 
 SEEN ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 {
+    if (fails(fd, disk_write_error))
+        return -1;
     size_t event = begin_write(fd, parts, count, offset);
     return end_write(event, REAL(pwritev)(fd, parts, count, offset));
 }
@@ -254,6 +268,8 @@ SEEN ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t off
 
 SEEN ssize_t write(int fd, const void *bytes, size_t length)
 {
+    if (fails(fd, disk_write_error))
+        return -1;
     struct iovec part = {(void *)(uintptr_t)bytes, length};
     off_t at = disk.on ? lseek(fd, 0, SEEK_CUR) : 0;
     if (disk.on && at >= 0 && fcntl(fd, F_GETFL) & O_APPEND)
@@ -264,6 +280,8 @@ SEEN ssize_t write(int fd, const void *bytes, size_t length)
 
 SEEN ssize_t writev(int fd, const struct iovec *parts, int count)
 {
+    if (fails(fd, disk_write_error))
+        return -1;
     off_t at = disk.on ? lseek(fd, 0, SEEK_CUR) : 0;
     size_t event = begin_write(fd, parts, count, at);
     return end_write(event, REAL(writev)(fd, parts, count));
@@ -295,6 +313,8 @@ static bool is_folder(int fd)
 /* A sync of the folder is one of all names. */
 static int sync_by(int fd, int (*call)(int fd))
 {
+    if (fails(fd, disk_sync_error))
+        return -1;
     pthread_mutex_lock(&lock);
     size_t file = file_of(fd);
     bool names = disk.on && file == DISK_NO_FILE && is_folder(fd);

@@ -18,6 +18,9 @@ void disk_begin(const char *folder);
 /* Ends, and forgets everything. */
 void disk_end(void);
 
+/* The errno that writes and syncs of all regular files fail with; 0: they work. */
+extern int disk_write_error, disk_sync_error;
+
 /* An entry of the caller's in the sequence of events (any thread). */
 void disk_note(uint64_t what);
 

@@ -61,7 +61,7 @@ static int number_of(const mg_event *event)
     struct mg_bytes payload = kit_host_table(rig_host)->event_payload(event);
     char text[16];
     snprintf(text, sizeof text, "%.*s", (int)payload.len, (const char *)payload.at);
-    return atoi(text);
+    return (int)strtol(text, NULL, 10);
 }
 
 /* Settles what has come, and takes over what is kept. */

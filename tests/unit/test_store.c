@@ -225,6 +225,30 @@ static void what_was_in_hand_at_a_kill_is_marked(void)
     rig_remove(&rig);
 }
 
+static bool is_doubtful(struct rig *rig)
+{
+    return first_of(rig).record.flags & GW_RECORD_DOUBTFUL;
+}
+
+static void what_was_sent_is_in_doubt_in_the_next_life(void)
+{
+    struct rig rig;
+    begin(&rig, 1);
+    rig_append(&rig, 0, "a", 1);
+    gw_store_hand(rig.logs[0], 0, 1, true);
+    gw_store_not_sent(rig.logs[0], 0, 1);
+    rig_abandon(&rig);
+    CU_ASSERT(!is_doubtful(&rig));
+    gw_store_hand(rig.logs[0], 0, 1, true);
+    gw_store_hand(rig.logs[0], 0, 1, false); /* a connection was lost: who knows */
+    rig_reopen(&rig);
+    CU_ASSERT(is_doubtful(&rig));
+    CU_ASSERT_EQUAL(first_of(&rig).deaths, 0);
+    rig_reopen(&rig);
+    CU_ASSERT(is_doubtful(&rig));
+    rig_remove(&rig);
+}
+
 struct entries {
     char text[256];
 };
@@ -413,6 +437,7 @@ int main(void)
         {KIT_TEST(what_was_not_turned_is_lost_at_a_kill_and_nothing_else)},
         {KIT_TEST(a_start_that_fails_leaves_what_was_in_hand)},
         {KIT_TEST(what_was_in_hand_at_a_kill_is_marked)},
+        {KIT_TEST(what_was_sent_is_in_doubt_in_the_next_life)},
         {KIT_TEST(state_is_kept_in_order_and_by_prefix)},
         {KIT_TEST(state_of_an_append_is_kept_with_it_or_not_at_all)},
         {KIT_TEST(counts_are_received_and_ended)},

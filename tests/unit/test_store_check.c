@@ -237,8 +237,12 @@ static struct gw_lmdb_node *node(struct gw_lmdb_page *page, uint32_t index)
     return (void *)((char *)page + slots(page)[index]);
 }
 
+/* Behind a key of any length. */
+typedef struct gw_lmdb_database loose_database __attribute__((aligned(1)));
+typedef uint64_t loose_number __attribute__((aligned(1)));
+
 /* The description of a named database in the main database's only leaf. */
-static struct gw_lmdb_database *database(const char *name)
+static loose_database *database(const char *name)
 {
     struct gw_lmdb_page *page = page_at(meta()->main.root);
     for (uint32_t i = 0; i < (page->lower - sizeof *page) / 2; i++) {
@@ -252,7 +256,7 @@ static struct gw_lmdb_database *database(const char *name)
 
 static struct gw_lmdb_page *some_leaf(const char *name)
 {
-    struct gw_lmdb_database *db = database(name);
+    loose_database *db = database(name);
     struct gw_lmdb_page *page = page_at(db->root);
     while (page->flags == GW_LMDB_BRANCH)
         page = page_at(node(page, 1)->low | (uint64_t)node(page, 1)->high << 16);
@@ -390,7 +394,7 @@ static void harm_free_list(void)
 {
     struct gw_lmdb_page *page = page_at(meta()->free_list.root);
     struct gw_lmdb_node *n = node(page, 0);
-    uint64_t *idl = (void *)((char *)(n + 1) + n->key_bytes);
+    loose_number *idl = (void *)((char *)(n + 1) + n->key_bytes);
     idl[0] = 1;
     idl[1] = meta()->main.root;
 }
@@ -398,7 +402,7 @@ static void harm_free_list_count(void)
 {
     struct gw_lmdb_page *page = page_at(meta()->free_list.root);
     struct gw_lmdb_node *n = node(page, 0);
-    *(uint64_t *)(void *)((char *)(n + 1) + n->key_bytes) = 1000000;
+    *(loose_number *)(void *)((char *)(n + 1) + n->key_bytes) = 1000000;
 }
 static void harm_meta_magic(void)
 {

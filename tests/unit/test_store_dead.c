@@ -187,6 +187,25 @@ static void a_letter_finds_its_sink_in_another_place(void)
     rig_remove(&rig);
 }
 
+static void a_store_that_is_only_read_shows_its_letters(void)
+{
+    struct rig rig;
+    struct gw_store_options options = {.read_only = true};
+    struct gw_store_log *log;
+    struct mg_err err;
+    begin(&rig, 1);
+    rig_append(&rig, 0, "a", 1);
+    rig_bury(&rig, 0, 0, 1, "no");
+    rig_close(&rig);
+    CU_ASSERT_EQUAL_FATAL(gw_store_open(&rig.settings, &options, NULL, NULL, &rig.store, &err), 0);
+    CU_ASSERT_STRING_EQUAL(dead_of(&rig, 0), "1:r>one(confirm,no,3)a ");
+    CU_ASSERT_EQUAL(gw_store_log_open(rig.store, &rig.log_settings[0], &log, &err), -EROFS);
+    rig_close(&rig);
+    rig_open(&rig);
+    CU_ASSERT(rig_balances(&rig, 0));
+    rig_remove(&rig);
+}
+
 /* ---- the archive
  * ----------------------------------------------------------------------------------- */
 
@@ -360,6 +379,7 @@ int main(void)
         {KIT_TEST(drop_and_take_move_the_count)},
         {KIT_TEST(an_edited_letter_is_sent_as_edited)},
         {KIT_TEST(a_letter_finds_its_sink_in_another_place)},
+        {KIT_TEST(a_store_that_is_only_read_shows_its_letters)},
         {KIT_TEST(the_archive_keeps_what_passed_for_a_time)},
         {KIT_TEST(the_archive_keeps_to_its_size)},
         {KIT_TEST(what_is_not_settled_in_time_is_offered_again)},

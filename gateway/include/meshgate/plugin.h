@@ -327,8 +327,8 @@ struct mg_host {
      * it is kept as the store's `sync` says, never from within this call, in the order of the
      * calls, with a flush of the connection behind it, and not any more once the connection is
      * destroyed; NULL: nobody waits.  What one shard settled and wrote in one turn of its loop is
-     * kept together or not at all, and turns are kept in their order.  -ENOTSUP: this gateway has no
-     * store; -EINVAL: a key of more than 255 bytes; -ENOMEM; done does not run then. */
+     * kept together or not at all, and turns are kept in their order.  -ENOTSUP: this gateway has
+     * no store; -EINVAL: a key of more than 255 bytes; -ENOMEM; done does not run then. */
     int (*state_put)(mg_connection *, struct mg_bytes key, struct mg_bytes value,
                      void (*done)(void *arg), void *arg); /* SHARD */
     /* Calls each for every entry whose key begins with prefix, in the order of their bytes.  Only

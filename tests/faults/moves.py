@@ -5,7 +5,7 @@ import errno
 
 from ends import cont, stop
 from kit.proxy import HALF_OPEN, SILENT, STALL, FORWARD
-from kit.waiting import until
+from kit.waiting import require, until
 
 AWAY_S = (0.1, 5)
 HOUR_S, DAY_S = 3600, 86400
@@ -164,6 +164,8 @@ def disk_fails(path):
     # A store that cannot be opened ends the process with a reason; who watches over it starts it again.
     until(lambda: gateway.is_ready() or not gateway.process.alive(), "the gateway is ready or has ended", 60)
     if not gateway.process.alive():
+        require(gateway.process.child.returncode == 1 and "could not be started" in gateway.process.tail(2),
+                lambda: "a gateway that cannot be started says why:\n" + gateway.process.tail())
         path.world.do(f"start {gateway.name} again: {gateway.process.tail(1)}")
         gateway.begin()
     gateway.wait_ready()

@@ -10,8 +10,8 @@ from kit.waiting import PATIENCE, Failure, until
 WINDOW = 100
 STUCK_S = 45  # without any progress
 
-# What comes in twice goes on once.
-DEDUP = 'dedup: { by: field, field: "{property.id}" }'
+# What comes in twice goes on once.  A short memory, so that a run of minutes sees it full.
+DEDUP = 'dedup: { by: field, field: "{property.id}", count: 5000 }'
 
 
 def delivery(world, guarantee=None, window=WINDOW, dedup=True, order='"{property.key}"', more=""):

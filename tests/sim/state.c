@@ -63,6 +63,7 @@ static void forget(void *arg, uint64_t copy)
 
 void sim_state_answered(struct sim_source *s, uint64_t cookie, uint32_t outcome)
 {
+    (void)s;
     uint32_t copy = (uint32_t)cookie - 1;
     struct sim_message *m = &sim.messages[copy];
     if (!m->has_entry || outcome != MG_ACCEPTED || m->entry || m->entry_epoch != cookie >> 32)

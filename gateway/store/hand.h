@@ -21,13 +21,13 @@ void gw_hand_close(struct gw_hand *hand, bool clean);
 /* The place of a sink (by its log's and its lasting number) in the file; NULL: no room on the disk.
  * CONTROL. */
 struct gw_hand_sink *gw_hand_sink(struct gw_hand *hand, uint32_t log, uint32_t sink);
-/* One thread for each sink; NULL: nothing.  What was sent stays in doubt when it is given back, since
- * nobody knows how; not_sent says that it was not. */
+/* One thread for each sink; NULL: nothing.  What was sent stays in doubt when it is given back,
+ * since nobody knows how; not_sent says that it was not. */
 void gw_hand_take(struct gw_hand_sink *sink, uint64_t sequence);
 void gw_hand_give(struct gw_hand_sink *sink, uint64_t sequence);
 void gw_hand_not_sent(struct gw_hand_sink *sink, uint64_t sequence);
-/* Calls each for every sequence that the last life sent to that sink; in_hand: and had in its hand at
- * the end. */
+/* Calls each for every sequence that the last life sent to that sink; in_hand: and had in its hand
+ * at the end. */
 void gw_hand_each_left(const struct gw_hand *hand, uint32_t log, uint32_t sink,
                        void (*each)(void *arg, uint64_t sequence, bool in_hand), void *arg);
 

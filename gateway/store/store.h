@@ -237,9 +237,9 @@ int gw_store_read(struct gw_store_log *log, uint32_t sink, uint64_t from,
 /* The lane of that sink has sent what lies before end: a full backlog does not drop it any more.
  * ANY; never waits. */
 void gw_store_log_sent(struct gw_store_log *log, uint32_t sink, uint64_t end);
-/* The record goes into the sink's hand, or has come out of it.  What is there when the process dies has
- * one death more in the next life.  What was sent and not settled is in doubt in the next life, however
- * this one ends.  SHARD, of the sink; never waits. */
+/* The record goes into the sink's hand, or has come out of it.  What is there when the process dies
+ * has one death more in the next life.  What was sent and not settled is in doubt in the next life,
+ * however this one ends.  SHARD, of the sink; never waits. */
 void gw_store_hand(struct gw_store_log *log, uint32_t sink, uint64_t sequence, bool in_hand);
 /* It was not sent after all, and never in this life.  SHARD, of the sink. */
 void gw_store_not_sent(struct gw_store_log *log, uint32_t sink, uint64_t sequence);

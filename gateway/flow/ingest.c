@@ -152,7 +152,8 @@ void gw_arrival_leave_shard(struct gw_arrival *a)
     if (a->holds_window)
         leave_window(a->connection, window_of(a->connection, a->source));
     free(a->reason);
-    free(a->state);
+    if (a->state && !a->state->handed)
+        free(a->state);
     gw_pool_give(&a->connection->shard->arrivals, a);
 }
 

@@ -197,7 +197,7 @@ struct gw_arrival_state {
     struct gw_store_state op; /* first */
     struct gw_task task;
     struct gw_arrival *arrival;
-    bool handed, kept; /* to the store with the event; there */
+    bool handed, kept; /* with the store, together with the event; there */
     char bytes[];
 };
 
@@ -271,8 +271,9 @@ enum gw_stage { GW_STEPPING, GW_STEPPED, GW_STAGED, GW_STORING, GW_IN_STORE };
 /* What of a passage is with the store. */
 struct gw_staging {
     struct gw_store_append append;
-    struct gw_store_bury bury; /* of a step's dead letter */
-    struct gw_task task;       /* back to the shard */
+    struct gw_store_bury bury;      /* of a step's dead letter */
+    struct gw_task task;            /* back to the shard */
+    struct gw_arrival_state *state; /* kept with the event; NULL: none */
     void *record, *original;
     size_t length, original_length;
     void **records; /* &record where there is one */

@@ -272,18 +272,18 @@ static void offer_legs(struct gw_passage *p)
 static void answered(struct gw_passage *p)
 {
     struct gw_staging *s = &p->staging;
-    struct gw_arrival_state *state = p->arrival->state;
+    if (s->state) {
+        s->state->handed = false;
+        s->state->kept = !s->append.op.error && !s->append.duplicate;
+        s->state = NULL; /* the arrival's again */
+    }
     if (s->append.op.error) {
         gw_passage_release_shard(p, "stage", "the store was closed before it had the event");
     } else if (s->append.duplicate) {
-        if (state)
-            state->handed = false; /* nothing was kept */
         gw_route_log_shard(p->route, p->shard, MG_DEBUG, "duplicate, not sent again", p->events[0],
                            p->event_id, "stage", NULL);
         gw_passage_moved_shard(p);
     } else {
-        if (state)
-            state->kept = state->handed;
         offer_legs(p);
         gw_passage_moved_shard(p);
     }
@@ -301,6 +301,7 @@ static void run_kept(mg_shard *shard, struct gw_task *task)
         answered(p);
         gw_passage_drop_shard(p);
     }
+    free(p->staging.state);
     gw_passage_unref(p); /* the store's */
 }
 
@@ -333,7 +334,8 @@ void gw_passage_store_shard(struct gw_passage *p)
     s->append.identified = !p->arrival->replay && identity_of(p, s->append.identity);
     struct gw_arrival_state *state = p->arrival->state;
     if (state && p->arrival->untold == 1) {
-        state->handed = true;
+        state->handed = true; /* an arrival that is released meanwhile leaves it behind */
+        s->state = state;
         s->append.state_key = state->op.key;
         s->append.state_value = state->op.value;
     }

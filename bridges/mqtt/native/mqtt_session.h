@@ -141,9 +141,10 @@ struct mqtt_session {
     struct mqtt_receipt *receipts;
     uint64_t receipt_first, receipt_next;
     uint32_t receipt_capacity;
-    bool stalled;       /* the message at the front was offered and not taken */
-    uint64_t *received; /* a bit for each QoS 2 identifier between PUBREC and PUBREL */
-    uint64_t *entered;  /* with a keeper: a bit for each that has an entry */
+    bool stalled;             /* the message at the front was offered and not taken */
+    uint64_t stalled_receipt; /* its; 0: of QoS 0 */
+    uint64_t *received;       /* a bit for each QoS 2 identifier between PUBREC and PUBREL */
+    uint64_t *entered;        /* with a keeper: a bit for each that has an entry */
     struct mqtt_carried *carried;
     size_t carried_count, carried_capacity;
     struct mqtt_alias *topics; /* aliases of the server; options.topic_aliases of them */

@@ -221,6 +221,7 @@ static int offer(struct mqtt_session *s, const struct mqtt_packet *packet, uint6
 {
     int rc = s->events->message(s->arg, &packet->publish, receipt);
     s->stalled = rc == -EAGAIN;
+    s->stalled_receipt = s->stalled ? receipt : 0;
     if (rc != -EAGAIN && receipt)
         mqtt_session_settle(s, receipt, MG_ACCEPTED); /* this function's own hold */
     return rc;
@@ -252,8 +253,8 @@ int mqtt_session_message(struct mqtt_session *s, struct mqtt_packet *packet)
         return rc;
     if (!packet->publish.qos)
         return offer(s, packet, 0);
-    if (s->stalled) /* it has its receipt already */
-        return offer(s, packet, s->receipt_next - 1);
+    if (s->stalled_receipt) /* it has its receipt already */
+        return offer(s, packet, s->stalled_receipt);
     rc = packet->publish.qos == 2 ? receive_qos2(s, packet, &hash) : 0;
     if (rc)
         return rc > 0 ? 0 : rc;
@@ -304,8 +305,8 @@ static void carry(struct mqtt_session *s, uint64_t number)
 void mqtt_session_in_end(struct mqtt_session *s)
 {
     size_t before = s->carried_count;
-    if (s->stalled && s->receipt_next > s->receipt_first)
-        mqtt_receipt_at(s, s->receipt_next - 1)->outcome = MG_RELEASED; /* perhaps half delivered */
+    if (s->stalled_receipt)
+        mqtt_receipt_at(s, s->stalled_receipt)->outcome = MG_RELEASED; /* perhaps half delivered */
     for (uint64_t i = s->receipt_first; mqtt_session_kept(s) && i < s->receipt_next; i++) {
         const struct mqtt_receipt *receipt = mqtt_receipt_at(s, i);
         bool is_known = mqtt_is_marked(s->received, receipt->id) && receipt->qos == 2;
@@ -318,6 +319,7 @@ void mqtt_session_in_end(struct mqtt_session *s)
         s->carried[c].now = 0;
     s->receipt_first = s->receipt_next;
     s->stalled = false;
+    s->stalled_receipt = 0;
     for (uint16_t i = 0; s->topics && i < s->options.topic_aliases; i++)
         s->topics[i].length = 0;
 }

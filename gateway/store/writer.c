@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH_OPS = 4096, PAUSE_FIRST_MS = 20, PAUSE_MOST_MS = 5000 };
+enum { BATCH_OPS = 4096, PAUSE_FIRST_MS = 20, PAUSE_MOST_MS = 5000, GATHER_NS = 500000 };
 
 static void push(struct gw_ops *list, struct gw_store_op *first, struct gw_store_op *last)
 {
@@ -408,12 +408,27 @@ static void wait_for_work(struct gw_store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
+/* Without a disk to wait for, commits would be of one operation each, and cost more than what is in
+ * them: those that come close together are gathered for a moment. */
+static void gather(int64_t last_ns)
+{
+    struct timespec now, rest = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    rest.tv_nsec = GATHER_NS - (now.tv_sec * 1000000000 + now.tv_nsec - last_ns);
+    if (rest.tv_nsec > 0 && rest.tv_nsec <= GATHER_NS)
+        nanosleep(&rest, NULL);
+}
+
 void *gw_writer_run(void *arg)
 {
     struct gw_store *store = arg;
+    struct timespec last = {0};
     bool stop = false;
     while (!stop) {
         wait_for_work(store);
+        if (store->settings.sync != GW_SYNC_ALWAYS)
+            gather(last.tv_sec * 1000000000 + last.tv_nsec);
+        clock_gettime(CLOCK_MONOTONIC, &last);
         pthread_mutex_lock(&store->lock);
         stop = store->stopping;
         pthread_mutex_unlock(&store->lock);

@@ -181,7 +181,7 @@ static void start_shard(mg_shard *shard, void *arg)
 static uint32_t wait_for(struct gw_replay *r)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_MS / 1000;
     pthread_mutex_lock(&r->lock);
     while (!r->outcome && !pthread_cond_timedwait(&r->told, &r->lock, &until))
@@ -219,7 +219,11 @@ static int ingest_again(struct gw_route *route, const struct gw_record *record, 
     if (!r)
         return -ENOMEM;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->told, NULL);
+    pthread_condattr_t monotonic; /* a clock that jumps makes no wait longer */
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->told, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     r->users = 1;
     r->route = route;
     r->error = -ENOENT;

@@ -133,10 +133,12 @@ struct gw_outlet {
     struct mg_sink *sink;
     uint32_t place;    /* of the sink, in its route */
     uint64_t next;     /* every record before it is here, or done with */
+    uint64_t missed;   /* what is in the store alone ends before it */
     uint64_t sent_end; /* the last that was sent, and one */
-    uint32_t in_hand;  /* legs here: waiting, sent, held, behind others of their key */
+    uint32_t in_hand;  /* legs here: waiting, sent, held, late, behind others of their key */
     size_t bytes;      /* of their payloads */
     bool reading, draining, suspect_out;
+    struct gw_leg *late, *last_late; /* offered during a read, one sequence after the other */
 
     struct gw_store_settle *batch; /* of this turn */
     struct gw_outlet *next_settling;

@@ -64,6 +64,7 @@ void gw_outlet_start_shard(struct mg_sink *k)
     struct gw_store_backlog b;
     gw_store_log_backlog(k->route->log, k->outlet->place, &b);
     k->outlet->next = k->outlet->sent_end = b.first;
+    k->outlet->missed = b.end;
     gw_outlet_read_shard(k);
 }
 
@@ -90,23 +91,70 @@ void gw_outlet_take_shard(struct mg_sink *k, struct gw_leg *leg, bool again)
         leg->state = GW_LEG_BEHIND;
 }
 
+/* It stays in the store, or is there already: it is read when its turn comes. */
+static void pass_over(struct gw_outlet *o, struct gw_leg *leg)
+{
+    if (leg->sequence >= o->missed)
+        o->missed = leg->sequence + 1;
+    leg->state = GW_LEG_DONE;
+    gw_passage_unref(leg->passage);
+}
+
+static bool has_room(const struct gw_outlet *o)
+{
+    return o->in_hand < o->sink->route->gateway->lane_most && o->bytes < GW_BYTES_MOST;
+}
+
+/* The next one, or one that is not new. */
+static void take_next(struct mg_sink *k, struct gw_leg *leg)
+{
+    struct gw_outlet *o = k->outlet;
+    if (leg->sequence != o->next || o->draining || (leg->state != GW_LEG_DONE && !has_room(o))) {
+        pass_over(o, leg);
+        return;
+    }
+    o->next++;
+    if (leg->state == GW_LEG_DONE)
+        gw_passage_unref(leg->passage); /* a full backlog did not let it in */
+    else
+        gw_outlet_take_shard(k, leg, false);
+}
+
+/* Whether the read will have found it is known when the read is back. */
+static void keep_late(struct gw_outlet *o, struct gw_leg *leg)
+{
+    o->in_hand++;
+    o->bytes += leg->event->payload.len;
+    leg->next = NULL;
+    *(o->late ? &o->last_late->next : &o->late) = leg;
+    o->last_late = leg;
+}
+
+void gw_outlet_take_late_shard(struct mg_sink *k)
+{
+    struct gw_outlet *o = k->outlet;
+    struct gw_leg *late = o->late;
+    o->late = NULL;
+    for (struct gw_leg *leg = late, *next; leg; leg = next) {
+        next = leg->next;
+        leg->next = NULL;
+        o->in_hand--;
+        o->bytes -= leg->event->payload.len;
+        take_next(k, leg);
+    }
+}
+
 /* A leg that its passage brings along, right after the store has it. */
 void gw_outlet_offer_shard(struct mg_sink *k, struct gw_leg *leg)
 {
     struct gw_outlet *o = k->outlet;
-    if (leg->state == GW_LEG_DONE) {
-        o->next += leg->sequence == o->next && !o->reading; /* else the read passes over it */
-        gw_passage_unref(leg->passage);
-        return;
-    }
-    if (leg->sequence == o->next && !o->reading && !o->draining &&
-        o->in_hand < k->route->gateway->lane_most && o->bytes < GW_BYTES_MOST) {
-        o->next++;
-        gw_outlet_take_shard(k, leg, false);
-        return;
-    }
-    leg->state = GW_LEG_DONE;
-    gw_passage_unref(leg->passage); /* it is read when its turn comes, or was read before */
+    if (!o->reading)
+        take_next(k, leg);
+    else if (!o->draining && has_room(o) &&
+             (!o->late || leg->sequence == o->last_late->sequence + 1))
+        keep_late(o, leg);
+    else
+        pass_over(o, leg);
     gw_outlet_read_shard(k);
 }
 
@@ -414,10 +462,14 @@ void gw_outlet_ended_shard(struct mg_sink *k, struct gw_leg *leg, uint32_t outco
     }
 }
 
+/* What came by other ways than a passage: replays, dead letters retried. */
 void gw_outlet_sweep_shard(struct mg_sink *k)
 {
-    gw_outlet_read_shard(
-        k); /* what came by other ways than a passage: replays, dead letters retried */
+    struct gw_store_backlog b;
+    gw_store_log_backlog(k->route->log, k->outlet->place, &b);
+    if (b.end > k->outlet->missed)
+        k->outlet->missed = b.end;
+    gw_outlet_read_shard(k);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */

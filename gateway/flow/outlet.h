@@ -9,6 +9,8 @@ enum { GW_BYTES_MOST = 8 << 20 };
 
 /* outlet.c */
 void gw_outlet_take_shard(struct mg_sink *sink, struct gw_leg *leg, bool again);
+/* Those that were offered during a read. */
+void gw_outlet_take_late_shard(struct mg_sink *sink);
 
 /* outlet_record.c: a passage that begins in the store, with this one leg; NULL: out of memory. ANY.
  */

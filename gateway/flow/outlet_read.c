@@ -75,6 +75,7 @@ static void reading_done(void *arg)
         else
             gw_outlet_take_shard(k, leg, r->key != 0);
     }
+    gw_outlet_take_late_shard(k);
     /* Not before: a leg that leaves at once would begin the next read while this one's are not
      * counted yet. */
     o->reading = false;
@@ -85,13 +86,6 @@ static void reading_done(void *arg)
                k->route->config->name, "reason", strerror(-error), NULL);
     else
         gw_outlet_read_shard(k);
-}
-
-static uint64_t end_of(const struct mg_sink *k)
-{
-    struct gw_store_backlog b;
-    gw_store_log_backlog(k->route->log, k->outlet->place, &b);
-    return b.end;
 }
 
 static void start_reading(struct mg_sink *k, uint64_t from, uint64_t end, uint64_t key)
@@ -144,6 +138,6 @@ void gw_outlet_read_shard(struct mg_sink *k)
     struct gw_spilled *s = readable_key(o);
     if (s)
         start_reading(k, s->from, o->next, s->key);
-    else if (o->next < end_of(k))
+    else if (o->next < o->missed)
         start_reading(k, o->next, UINT64_MAX, 0);
 }

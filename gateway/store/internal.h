@@ -192,6 +192,7 @@ struct gw_store {
     bool told;           /* the log says that what comes in has to wait */
     uint64_t batch_most; /* bytes of one transaction */
     uint16_t held_keys[HELD_KEYS];
+    int64_t gather_ns;  /* how long the next transaction waits for what comes close behind */
     uint32_t batch_cap; /* lower after a transaction that did not fit */
     uint32_t failures;  /* transactions in a row that failed */
     const char *full_why;

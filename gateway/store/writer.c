@@ -12,7 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH_OPS = 4096, PAUSE_FIRST_MS = 20, PAUSE_MOST_MS = 5000, GATHER_NS = 500000 };
+enum { BATCH_OPS = 4096, PAUSE_FIRST_MS = 20, PAUSE_MOST_MS = 5000 };
+enum { GATHER_OP_NS = 100000, GATHER_SLICE_NS = 250000, GATHER_MOST_NS = 2000000 };
 
 static void push(struct gw_ops *list, struct gw_store_op *first, struct gw_store_op *last)
 {
@@ -408,27 +409,46 @@ static void wait_for_work(struct gw_store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
-/* Without a disk to wait for, commits would be of one operation each, and cost more than what is in
- * them: those that come close together are gathered for a moment. */
-static void gather(int64_t last_ns)
+static int64_t monotonic_ns(void)
 {
-    struct timespec now, rest = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    rest.tv_nsec = GATHER_NS - (now.tv_sec * 1000000000 + now.tv_nsec - last_ns);
-    if (rest.tv_nsec > 0 && rest.tv_nsec <= GATHER_NS)
-        nanosleep(&rest, NULL);
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Without a disk to wait for, commits would be of one operation each, and cost more than what is in
+ * them.  So the next one waits a little: the longer, the more the last one had, and only as long as
+ * something comes. */
+static void gather(struct gw_store *store, int64_t last_ns)
+{
+    int64_t rest = (int64_t)store->batch_count * GATHER_OP_NS, before = store->gather_ns;
+    rest = rest > before - before / 8 ? rest : before - before / 8; /* what comes, comes in bursts */
+    store->gather_ns = rest < GATHER_MOST_NS ? rest : GATHER_MOST_NS;
+    int64_t until = last_ns + store->gather_ns;
+    const struct gw_store_op *seen = NULL;
+    for (;;) {
+        pthread_mutex_lock(&store->lock);
+        const struct gw_store_op *last = store->stopping ? seen : store->queue.last;
+        pthread_mutex_unlock(&store->lock);
+        rest = until - monotonic_ns();
+        if (last == seen || rest <= 0)
+            return;
+        seen = last;
+        struct timespec slice = {.tv_nsec = rest < GATHER_SLICE_NS ? rest : GATHER_SLICE_NS};
+        nanosleep(&slice, NULL);
+    }
 }
 
 void *gw_writer_run(void *arg)
 {
     struct gw_store *store = arg;
-    struct timespec last = {0};
+    int64_t last_ns = 0;
     bool stop = false;
     while (!stop) {
         wait_for_work(store);
         if (store->settings.sync != GW_SYNC_ALWAYS)
-            gather(last.tv_sec * 1000000000 + last.tv_nsec);
-        clock_gettime(CLOCK_MONOTONIC, &last);
+            gather(store, last_ns);
+        last_ns = monotonic_ns();
         pthread_mutex_lock(&store->lock);
         stop = store->stopping;
         pthread_mutex_unlock(&store->lock);

@@ -220,14 +220,16 @@ struct gw_arrival {
 /* A reason that is kept is cut to this; one that is longer helps nobody. */
 enum { GW_REASON_MOST = 159, GW_SHORT_ADDRESS = 64 };
 
-/* HELD, BEHIND: in an outlet, not in a list of the lane. */
+/* HELD, BEHIND: in an outlet, not in a list of the lane.  BURIED: until the store has the dead letter.
+ */
 enum gw_leg_state {
     GW_LEG_NEW,
     GW_LEG_WAITING,
     GW_LEG_SENT,
     GW_LEG_DONE,
     GW_LEG_HELD,
-    GW_LEG_BEHIND
+    GW_LEG_BEHIND,
+    GW_LEG_BURIED
 };
 
 struct gw_leg {
@@ -247,6 +249,7 @@ struct gw_leg {
     uint32_t counted;  /* of them, those that count against max_attempts */
     uint32_t output;   /* which event of the passage */
     enum gw_leg_state state;
+    bool pardoned;    /* the route was paused for it: it is tried again when that is over */
     bool orphan;      /* its passage has ended; holds a reference to it until it is settled */
     uint32_t outcome; /* MG_ACCEPTED, MG_REJECTED, MG_RELEASED (cancelled), or 0: expired */
     int64_t back_us;  /* by which its expiry is nearer than the event's: the clock has gone back */

@@ -194,14 +194,31 @@ static void log_leg(struct mg_sink *k, const struct gw_leg *leg, uint32_t level,
 
 struct burial {
     struct gw_store_bury bury; /* first */
+    struct gw_task task;
+    struct gw_leg *leg; /* with a reference to its passage */
     char texts[];
 };
 
-static void free_burial(struct gw_store_op *op)
+static void leave_buried(mg_shard *shard, struct gw_task *task)
 {
-    free(op);
+    (void)shard;
+    struct burial *b = (struct burial *)(void *)((char *)task - offsetof(struct burial, task));
+    struct gw_passage *p = b->leg->passage;
+    if (b->leg->state == GW_LEG_BURIED) /* else the lane was closed meanwhile */
+        leave(b->leg->sink, b->leg);
+    gw_passage_unref(p);
+    free(b);
 }
 
+/* On the store's thread. */
+static void buried(struct gw_store_op *op)
+{
+    struct burial *b = (struct burial *)op;
+    gw_shard_queue(shard_of(b->leg->sink), &b->task);
+}
+
+/* The leg keeps its place until the store has the dead letter: were the next of its key sent before,
+ * and the process killed, this one would come again behind it. */
 static void bury(struct mg_sink *k, struct gw_leg *leg, const char *step, const char *reason)
 {
     size_t n = strlen(step) + 1, m = strlen(reason) + 1;
@@ -213,8 +230,10 @@ static void bury(struct mg_sink *k, struct gw_leg *leg, const char *step, const 
     }
     memcpy(b->texts, step, n);
     memcpy(b->texts + n, reason, m);
+    b->task = (struct gw_task){.run = leave_buried};
+    b->leg = leg;
     b->bury = (struct gw_store_bury){
-        .op = {.kind = GW_OP_BURY, .done = free_burial},
+        .op = {.kind = GW_OP_BURY, .done = buried},
         .log = k->route->log,
         .sink = k->outlet->place,
         .sequence = leg->sequence,
@@ -223,8 +242,9 @@ static void bury(struct mg_sink *k, struct gw_leg *leg, const char *step, const 
         .attempts = leg->attempts,
     };
     log_leg(k, leg, MG_WARN, "dead letter", step, reason);
+    leg->state = GW_LEG_BURIED;
+    gw_passage_ref(leg->passage);
     gw_store_add_shard(shard_of(k), &b->bury.op);
-    leave(k, leg);
 }
 
 /* A leg that no repetition will help. */
@@ -234,6 +254,7 @@ static void refuse(struct mg_sink *k, struct gw_leg *leg, const char *step, cons
     const char *why = reason ? reason : "refused, without a reason";
     if (d->on_error == GW_ON_ERROR_PAUSE) {
         gw_route_pause(k->route, true, why);
+        leg->pardoned = true;
         gw_lane_back_shard(k, leg);
     } else if (d->on_error == GW_ON_ERROR_RETRY && d->dead_letter) {
         bury(k, leg, step, why);
@@ -380,7 +401,7 @@ bool gw_outlet_admit_shard(struct mg_sink *k, struct gw_leg *leg)
 {
     const struct gw_delivery_settings *d = settings_of(k);
     struct gw_store_backlog b;
-    if (d->poison_after && leg->deaths >= (uint64_t)d->poison_after) {
+    if (d->poison_after && leg->deaths >= (uint64_t)d->poison_after && !leg->pardoned) {
         char text[120];
         snprintf(text, sizeof text, "poison: in hand at %" PRIu32 " ends of the process",
                  leg->deaths);

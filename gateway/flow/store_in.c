@@ -341,6 +341,8 @@ void gw_passage_store_shard(struct gw_passage *p)
     }
     p->stage = GW_STORING;
     gw_passage_ref(p); /* until it is back */
+    if (s->state && p->shard->states.first)
+        gw_store_turn_shard(p->shard); /* perhaps with an older entry of its key */
     gw_store_submit(p->route->gateway->store, &s->append.op, &s->append.op);
 }
 

@@ -2,6 +2,7 @@
 /* The store of a gateway: opened before anything connects, closed after everything has ended; and
  * what of a route is kept in it by name. */
 #include "flow/internal.h"
+#include "store/browse.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,19 +139,33 @@ static int open_log(struct gw_route *route, struct mg_err *err)
     return error;
 }
 
-/* A route that was stored and is no longer leaves what it had where it is. */
-static void warn_of_rest(const struct gw_route *route)
+/* A route that was stored and is no longer, or is not in the configuration any more, leaves what it
+ * had where it is. */
+static void warn_of_rest(void *arg, const char *name, struct gw_store_log *log,
+                         const char *const *sinks, size_t sink_count)
 {
+    (void)sinks, (void)sink_count;
+    const struct gw_gateway *g = arg;
     struct gw_store_ledger ledger;
     char count[24];
-    gw_store_log_ledger(route->log, &ledger);
-    if (route->stored || !ledger.stored)
+    bool there = false;
+    gw_store_log_ledger(log, &ledger);
+    for (size_t r = 0; r < g->model->route_count; r++) {
+        if (g->routes[r].log != log)
+            continue;
+        there = true;
+        if (g->routes[r].stored)
+            return;
+    }
+    if (!ledger.stored)
         return;
     snprintf(count, sizeof count, "%llu", (unsigned long long)ledger.stored);
     gw_log(MG_WARN,
-           "the store has events of a route that is not stored any more; they stay there until it "
-           "is again",
-           "route", route->config->name, "events", count, NULL);
+           there ? "the store has events of a route that is not stored any more; they stay there "
+                   "until it is again"
+                 : "the store has events of a route that the configuration does not name; they "
+                   "stay there until it does",
+           "route", name, "events", count, NULL);
 }
 
 static int open_route(struct gw_route *route, struct mg_err *err)
@@ -161,7 +176,6 @@ static int open_route(struct gw_route *route, struct mg_err *err)
     if (error)
         return error;
     route->stored = route->config->delivery.guarantee == GW_STORED;
-    warn_of_rest(route);
     for (size_t i = 0; route->stored && i < route->config->sink_count && !error; i++)
         error = gw_outlet_create(route->sinks[i], (uint32_t)i);
     return error;
@@ -175,6 +189,8 @@ int gw_gateway_store_open(struct gw_gateway *g, struct mg_err *err)
     int error = gw_store_open(settings, NULL, found, NULL, &g->store, err);
     for (size_t r = 0; r < g->model->route_count && !error; r++)
         error = open_route(&g->routes[r], err);
+    if (!error)
+        error = gw_store_log_each(g->store, warn_of_rest, g);
     if (!error)
         error = gw_store_state_each(g->store, (struct mg_bytes){pause_prefix, sizeof pause_prefix},
                                     load_pause, g);

@@ -235,3 +235,34 @@ def a_store_that_is_gone_starts_anew_and_one_in_use_is_refused(rig):
     gw.wait_up()
     feed.offer(b"x")
     delivered(gw, 1)
+
+
+@test
+def what_a_route_leaves_behind_is_said_and_kept(rig):
+    """A route that is renamed has its old backlog in the store until there is one of its name again."""
+    feed, b = rig.peer(), rig.mosquitto()
+    front = away(rig, b)
+
+    def config(name):
+        return ("bridges:\n" + bridge("p", feed) + bridge("b", front, type="mqtt", reconnect=QUICK)
+                + stored("{ bridge: p, address: feed }", "{ bridge: b, topic: out, qos: 1 }")
+                ).replace("\n  r:\n", f"\n  {name}:\n")
+    gw = rig.gateway(config("old"), settings=store(rig))
+    gw.wait_up("p")
+    numbers = []
+    rig.subscriber(b.port, "out", on_message=lambda m: numbers.append(int(m.payload)))
+    for n in range(3):
+        feed.offer(b"%d" % n)
+    until(lambda: gw.ledger()["routes"][0]["stored"] == 3, lambda: f"{gw.ledger()}")
+    gw.term()
+    feed.senders.clear()
+    gw.rewrite(config("new"))
+    gw.start()
+    until(lambda: "does not name" in gw.log(), lambda: f"it says so: {gw.log()}")
+    require("route=old events=3" in gw.log(), f"which, and how many: {gw.log()}")
+    gw.term()
+    feed.senders.clear()
+    gw.rewrite(config("old"))
+    back(front)
+    gw.start()
+    until(lambda: numbers == [0, 1, 2], lambda: f"{numbers}", 30)

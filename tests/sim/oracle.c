@@ -99,8 +99,10 @@ void sim_saw_take(struct sim_sink *k, const struct sim_parcel *p)
     struct sim_leg *leg = &r->legs[k->number];
     uint64_t *highest = &k->highest[plan->ordered ? r->key : 0];
     sim_note("take r%uk%u %llu m%u/%u", k->route, k->number, U64(p->sequence), p->message, p->part);
-    /* What a kill keeps from becoming a dead letter comes again, and late. */
-    bool late = (leg->loose && !plan->ordered) || leg->again || sim_may_refuse(k->route, leg) ||
+    /* What a kill keeps from being discarded comes again, and late; a dead letter holds its key. */
+    bool buries = plan->ordered && plan->on_error == GW_ON_ERROR_RETRY && plan->dead_letter;
+    bool late = (leg->loose && !plan->ordered) || leg->again ||
+                (sim_may_refuse(k->route, leg) && !buries) ||
                 (r->expires_us && sim.plan.jumps); /* it had expired, and now has not */
     if (!leg->takes && p->sequence < *highest && !late)
         sim_fail("r%uk%u: %llu (m%u) is taken after %llu", k->route, k->number, U64(p->sequence),

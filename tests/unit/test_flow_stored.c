@@ -575,6 +575,47 @@ static void an_event_in_hand_at_too_many_deaths_is_a_dead_letter(void)
     remove_folder();
 }
 
+static void what_a_route_was_paused_for_is_tried_when_it_resumes(void)
+{
+    struct mg_err err;
+    fresh_folder();
+    open_stored(STORED(", poison_after: 2, on_error: pause"));
+    struct probe_sink *k = probe_sink("out/{x}");
+    k->mode = PROBE_FULL;
+    ingest("in/a", "x", 1);
+    until(settled_count, NULL, 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(k->handle->first_waiting);
+    k->handle->first_waiting->deaths = 2;
+    k->mode = PROBE_ACCEPT;
+    sendable();
+    CU_ASSERT_TRUE(atomic_load(&probe.gateway->routes[0].paused));
+    CU_ASSERT_EQUAL(k->sent_count, 0);
+    CU_ASSERT_EQUAL(gw_gateway_pause(probe.gateway, "r", false, NULL, &err), 0);
+    until(ledger_of_r, "delivered", 1);
+    CU_ASSERT_FALSE(atomic_load(&probe.gateway->routes[0].paused));
+    probe_close();
+    remove_folder();
+}
+
+static void the_next_of_a_key_waits_until_the_dead_letter_is_kept(void)
+{
+    fresh_folder();
+    open_stored(STORED(", order_by: \"{x}\""));
+    struct probe_sink *k = probe_sink("out/{x}");
+    ingest("in/a", "bad", 1);
+    ingest("in/a", "good", 2);
+    until(settled_count, NULL, 2);
+    CU_ASSERT_EQUAL(k->sent_count, 1);
+    probe_settle(k, 0, MG_REJECTED, "no");
+    CU_ASSERT_EQUAL(k->sent_count, 1);
+    until(sent_count, k, 2);
+    CU_ASSERT_EQUAL(probe_ledger("r", "dead_lettered"), 1);
+    probe_settle(k, 1, MG_ACCEPTED, NULL);
+    until(ledger_of_r, "delivered", 1);
+    probe_close();
+    remove_folder();
+}
+
 static void a_sink_that_fails_again_and_again_is_tried_with_one_event(void)
 {
     fresh_folder();
@@ -689,6 +730,26 @@ static void an_entry_is_kept_before_its_event_is_acknowledged(void)
     remove_folder();
 }
 
+static void entries_of_one_turn_are_kept_in_their_order(void)
+{
+    fresh_folder();
+    open_stored(STORED(""));
+    const struct mg_host *host = &probe.gateway->host;
+    struct mg_message m = {.head = {.size = sizeof m.head, .address = {"in/a", 4}}};
+    CU_ASSERT_EQUAL(host->state_put(probe.connections[0], bytes("k"), bytes("1"), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(
+        host->ingest_state(probe.connections[0], NULL, &m, 1, bytes("k"), bytes("2")), 0);
+    CU_ASSERT_EQUAL(host->state_put(probe.connections[0], bytes("j"), bytes("1"), NULL, NULL), 0);
+    until(settled_count, NULL, 1);
+    CU_ASSERT_STRING_EQUAL(all_entries("k"), "k=2;");
+    probe_close();
+    open_stored(STORED(""));
+    CU_ASSERT_STRING_EQUAL(all_entries(""), "j=1;k=2;");
+    until(sent_count, probe_sink("out/{x}"), 1);
+    probe_close();
+    remove_folder();
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {
@@ -712,9 +773,12 @@ int main(void)
         {KIT_TEST(a_clock_that_goes_back_makes_no_life_longer)},
         {KIT_TEST(what_was_sent_is_in_hand_until_it_is_settled)},
         {KIT_TEST(an_event_in_hand_at_too_many_deaths_is_a_dead_letter)},
+        {KIT_TEST(what_a_route_was_paused_for_is_tried_when_it_resumes)},
+        {KIT_TEST(the_next_of_a_key_waits_until_the_dead_letter_is_kept)},
         {KIT_TEST(a_sink_that_fails_again_and_again_is_tried_with_one_event)},
         {KIT_TEST(bridges_state_outlives_the_gateway)},
         {KIT_TEST(an_entry_is_kept_before_its_event_is_acknowledged)},
+        {KIT_TEST(entries_of_one_turn_are_kept_in_their_order)},
         {NULL, NULL},
     };
     return kit_main("flow_stored", tests);

@@ -36,12 +36,17 @@ class Gateway:
         self.name = name
         self.config = os.path.join(folder, f"{name}.yaml")
         self.control = os.path.join(folder, f"{name}.sock")
-        with open(self.config, "w", encoding="utf-8") as out:
-            out.write(f"gateway:\n  name: {name}\n  control: {self.control}\n"
-                      f"  log: {{ level: {os.environ.get('MESH_LOG', 'info')} }}\n{settings}\n{config}\n")
+        self.settings = settings
+        self.rewrite(config)
         self.process = Process([build.binary, "run", "-c", self.config],
                                os.path.join(folder, f"{name}.log"), build.env)
         self.lives = 0
+
+    def rewrite(self, config):
+        """For the next start."""
+        with open(self.config, "w", encoding="utf-8") as out:
+            out.write(f"gateway:\n  name: {self.name}\n  control: {self.control}\n"
+                      f"  log: {{ level: {os.environ.get('MESH_LOG', 'info')} }}\n{self.settings}\n{config}\n")
 
     def start(self, wait=True):
         seen = self.process.text().count("gateway ready")

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENTS_MAX = 64 };
+enum { SEGMENTS_MAX = 64, PARTITIONS_MAX = 65536 };
 
 enum segment_kind {
     LITERAL,
@@ -26,7 +26,8 @@ enum segment_kind {
 
 struct segment {
     enum segment_kind kind;
-    size_t offset;      /* EVENT_TEXT, EVENT_VALUE: of the field in struct mg_head */
+    size_t offset;       /* EVENT_TEXT, EVENT_VALUE: of the field in struct mg_head */
+    uint32_t partitions; /* 0: the field itself */
     struct mg_str text; /* the literal, or the name; NUL-terminated */
 };
 
@@ -64,8 +65,33 @@ static bool is_capture_name(const char *name, size_t length)
     return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") >= length;
 }
 
+/* Cuts " % N" off the end of a field's name. */
+static int read_partitions(struct segment *s, struct mg_err *err)
+{
+    char *name = (char *)(uintptr_t)s->text.at, *end;
+    size_t digits = 0;
+    while (digits < s->text.len && strchr("0123456789", name[s->text.len - 1 - digits]))
+        digits++;
+    size_t tail = digits + strlen(" % ");
+    if (!digits || tail >= s->text.len || strncmp(name + s->text.len - tail, " % ", 3))
+        return 0;
+    unsigned long partitions = strtoul(name + s->text.len - digits, &end, 10);
+    if (partitions < 1 || partitions > PARTITIONS_MAX) {
+        snprintf(err->text, sizeof err->text, "{%s}: there can be 1 to %d partitions", name,
+                 PARTITIONS_MAX);
+        return -EINVAL;
+    }
+    s->partitions = (uint32_t)partitions;
+    s->text.len -= tail;
+    name[s->text.len] = '\0';
+    return 0;
+}
+
 static int classify(struct segment *s, struct mg_err *err)
 {
+    int error = read_partitions(s, err);
+    if (error)
+        return error;
     const char *name = s->text.at;
     if (is_capture_name(name, s->text.len)) {
         s->kind = CAPTURE;
@@ -194,7 +220,8 @@ char *gw_template_cover(const mg_template *t, bool (*many)(void *arg, const char
         return NULL;
     for (size_t i = 0; i < t->count; i++) {
         const struct segment *s = &t->segments[i];
-        bool one_level = s->kind == CAPTURE && !(many && many(arg, s->text.at));
+        bool one_level =
+            s->partitions || (s->kind == CAPTURE && !(many && many(arg, s->text.at)));
         if (s->kind != LITERAL && !one_level) {
             /* It may expand to several levels: cover all that follows. */
             memcpy(level, "#", 2);
@@ -333,6 +360,17 @@ static struct mg_str field(const struct segment *s, const mg_scope *scope, const
     return s->text;
 }
 
+/* FNV-1a of 32 bits: short enough to be written anew by whoever has to find the same partition. */
+static struct mg_str partition_of(struct mg_str value, uint32_t partitions, char *scratch,
+                                  size_t size)
+{
+    uint32_t hash = 2166136261;
+    for (size_t i = 0; i < value.len; i++)
+        hash = (hash ^ (uint8_t)value.at[i]) * 16777619;
+    return (struct mg_str){
+        scratch, (size_t)snprintf(scratch, size, "%" PRIu32, hash % partitions)};
+}
+
 ptrdiff_t gw_template_expand(const mg_template *t, const mg_scope *scope, const mg_event *event,
                              gw_escape_fn *escape, char *buffer, size_t size, struct mg_err *reterr)
 {
@@ -346,6 +384,9 @@ ptrdiff_t gw_template_expand(const mg_template *t, const mg_scope *scope, const 
                      t->text, s->kind == PROPERTY ? "property." : "", s->text.at);
             return -ENOENT;
         }
+        char number[16];
+        if (s->partitions)
+            value = partition_of(value, s->partitions, number, sizeof number);
         if (s->kind != LITERAL && escape) {
             size_t room = o.used < o.size ? o.size - o.used : 0;
             o.used += escape(t->text, value, room ? o.buffer + o.used : NULL, room);

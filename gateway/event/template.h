@@ -4,7 +4,10 @@
  * {name}            a capture of the route's source pattern ([a-z_][a-z0-9_]*)
  * {event.FIELD}     address, reply_to, subject, content_type, content_encoding, message_id,
  *                   correlation, group, group_sequence, user, created (milliseconds since 1970),
- * qos {property.NAME}   the first property of that name, as text {route.name} {gateway.name}
+ *                   qos
+ * {property.NAME}   the first property of that name, as text
+ * {route.name} {gateway.name}
+ * {FIELD % N}       of any of these, the partition of N that it is in: FNV-1a (32 bits) of it, modulo N
  * {{ and }}         literal braces */
 #pragma once
 #include "meshgate/plugin.h"

@@ -233,3 +233,36 @@ routes:
     seen.check(sent, duplicates=0)
     received = [connections(gw, f"q{i}")[0]["received"] for i in range(3)]
     require(all(received) and sum(received) == sent.total, f"every queue has a part: {received}")
+
+
+@test
+def a_key_stays_in_its_partition(rig):
+    """The other recipe: {key % 3} in the address of a queue, and a reader for each."""
+    a, b, q = rig.mosquitto("a"), rig.mosquitto("b"), rig.rabbitmq
+    name = rig.unique("part")
+    readers = "\n".join(f'      - {{ bridge: q{i}, address: "/queue/{name}-{i}" }}' for i in range(3))
+    gw = rig.gateway("bridges:\n" + bridge("a", a, type="mqtt", clean_start="false", session_expiry="1h")
+                     + "".join(rabbit(f"q{i}", q, shard=i) for i in range(3)) + bridge("b", b) + f"""
+routes:
+  out:
+    from: {{ bridge: a, topic: "in/{{key}}", qos: 1 }}
+    to: {{ bridge: q0, address: "/queue/{name}-{{key % 3}}" }}
+    delivery: {{ guarantee: direct }}
+  back:
+    from:
+{readers}
+    to: {{ bridge: b, topic: out, qos: 1 }}
+""", settings=SHARDS)
+    gw.wait_up()
+    seen, sent = Seen(), Sent(keys=50)
+    out = rig.subscriber(b.port, "out", on_message=lambda m: seen.add(m.payload), keep=False)
+    pub = rig.publisher(a.port)
+    for _ in range(COUNT):
+        key, payload = sent.next()
+        pub.publish(f"in/{key}", payload)
+    pub.done()
+    out.wait(sent.total)
+    gw.settled()
+    seen.check(sent, duplicates=0)
+    received = [connections(gw, f"q{i}")[0]["received"] for i in range(3)]
+    require(all(received) and sum(received) == sent.total, f"every partition has a part: {received}")

@@ -184,6 +184,28 @@ static void templates_make_identities_of_what_the_peer_said(void)
     CU_ASSERT_EQUAL(expand_of(&m, "{event.created}", out, sizeof out, &err), -ENOENT);
 }
 
+static void equal_values_are_in_one_partition(void)
+{
+    /* FNV-1a of 32 bits, by hand: "m1" 3 of 4, "press-7" 0 of 4, "x" 20615 of 65536. */
+    static const struct {
+        const char *value, *expanded;
+    } cases[] = {{"m1", "3/4 0 m1"}, {"press-7", "0/4 0 press-7"}, {"", "1/4 0 "}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[100];
+        struct mg_err err;
+        struct mg_message m = example();
+        m.head.group = (struct mg_str){cases[i].value, strlen(cases[i].value)};
+        CU_ASSERT_TRUE(expand_of(&m, "{event.group % 4}/4 {event.group % 1} {event.group}", out,
+                                 sizeof out, &err) > 0);
+        CU_ASSERT_STRING_EQUAL(out, cases[i].expanded);
+    }
+    char out[100];
+    struct mg_err err;
+    CU_ASSERT_EQUAL(expand("{line % 65536}", out, sizeof out, &err), 5);
+    CU_ASSERT_EQUAL(expand("{property.a % b}", out, sizeof out, &err), -ENOENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "property.a % b"));
+}
+
 static void a_field_without_a_value_is_named(void)
 {
     char out[10];
@@ -198,7 +220,9 @@ static void wrong_templates_say_where(void)
     static const struct {
         const char *text;
         size_t offset;
-    } cases[] = {{"ab{line", 2}, {"ab}", 2}, {"{Line}", 6}, {"x{}", 3}, {"{event.nothing}", 15}};
+    } cases[] = {{"ab{line", 2}, {"ab}", 2}, {"{Line}", 6}, {"x{}", 3}, {"{event.nothing}", 15},
+                 {"{line % 0}", 10},  {"{line % 65537}", 14}, {"{line % 99999999999999999999}", 29},
+                 {"{ % 4}", 6}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mg_template *t;
         struct mg_err err = {{0}, NULL};
@@ -221,6 +245,7 @@ static void covers_contain_all_that_a_template_can_become(void)
         {"a/{line}/b", "a/+/b"},   {"a/x{line}y/b", "a/+/b"},    {"a/{rest}", "a/#"},
         {"plain/x", "plain/x"},    {"a/{event.address}", "a/#"}, {"{line}", "+"},
         {"a/{line}{line}", "a/+"}, {"a/x{rest}/b", "a/#"},
+        {"a/{rest % 4}/b", "a/+/b"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mg_template *t;
@@ -246,6 +271,7 @@ int main(void)
         {"properties append and are removed by name", properties_append_and_are_removed_by_name},
         {"templates expand every kind of field", templates_expand_every_kind_of_field},
         {KIT_TEST(templates_make_identities_of_what_the_peer_said)},
+        {KIT_TEST(equal_values_are_in_one_partition)},
         {"a field without a value is named", a_field_without_a_value_is_named},
         {"wrong templates say where", wrong_templates_say_where},
         {"covers contain all that a template can become",

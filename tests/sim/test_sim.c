@@ -41,7 +41,8 @@ static void one_seed_is_one_story(void)
     }
 }
 
-static uint32_t found_out(enum sim_lie lie, const char *as)
+/* or_as: the other way in which it may show first. */
+static uint32_t found_out(enum sim_lie lie, const char *as, const char *or_as)
 {
     const struct sim_options options = {.lie = lie, .quiet = true};
     uint32_t found = 0;
@@ -49,7 +50,7 @@ static uint32_t found_out(enum sim_lie lie, const char *as)
         struct sim_result result;
         sim_run(seed, &options, &result);
         if (result.failed) {
-            CU_ASSERT_PTR_NOT_NULL(strstr(result.failure, as));
+            CU_ASSERT_TRUE(strstr(result.failure, as) || strstr(result.failure, or_as));
             found++;
         }
     }
@@ -58,17 +59,19 @@ static uint32_t found_out(enum sim_lie lie, const char *as)
 
 static void a_sink_that_loses_what_it_accepted_is_found_out(void)
 {
-    CU_ASSERT_TRUE(found_out(SIM_LOSES, "is lost") > LYING_SEEDS / 2);
+    /* One that is sent again after a break, and only now taken, comes behind its successor. */
+    CU_ASSERT_TRUE(found_out(SIM_LOSES, "is lost", "is taken after") > LYING_SEEDS / 2);
 }
 
 static void a_sink_that_takes_twice_is_found_out(void)
 {
-    CU_ASSERT_TRUE(found_out(SIM_DOUBLES, "more often than sent") > LYING_SEEDS / 2);
+    CU_ASSERT_TRUE(found_out(SIM_DOUBLES, "more often than sent", "more often than sent") >
+                   LYING_SEEDS / 2);
 }
 
 static void a_sink_that_reorders_is_found_out(void)
 {
-    CU_ASSERT_TRUE(found_out(SIM_REORDERS, "is taken after") > LYING_SEEDS / 4);
+    CU_ASSERT_TRUE(found_out(SIM_REORDERS, "is taken after", "is taken after") > LYING_SEEDS / 4);
 }
 
 int main(void)

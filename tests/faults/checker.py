@@ -95,6 +95,8 @@ class Checker:
     def _again(self, key, number, marked):
         self.duplicates += 1
         place = self.recent.get((key, number))
+        if len(self.examples["twice"]) < EXAMPLES:
+            self.examples["twice"].append(f"{key} {number}{', marked' if marked else ''}, after {self.unique} events")
         self.deepest = max(self.deepest, RECENT if place is None else self.unique - place)
         if not marked:
             self.note("unmarked", f"{key} {number}")
@@ -130,7 +132,8 @@ class Checker:
             if wrong and getattr(self, kind):
                 said.append(f"{getattr(self, kind)} {what}: {', '.join(self.examples[kind])}")
         if duplicates is not None and self.duplicates > duplicates:
-            said.append(f"{self.duplicates} duplicates, allowed: {duplicates}")
+            said.append(f"{self.duplicates} duplicates of {self.sent} events, allowed: {duplicates}: "
+                        + "; ".join(self.examples["twice"]))
         if deepest is not None and self.deepest > deepest:
             said.append(f"a duplicate came {self.deepest} events late, allowed: {deepest}")
         return said

@@ -56,7 +56,7 @@ class Arrivals(unittest.TestCase):
         checker, events = sent(10, keys=1)
         deliver(checker, events + events[7:])
         checker.check(duplicates=3)
-        with self.assertRaisesRegex(Found, "3 duplicates, allowed: 2"):
+        with self.assertRaisesRegex(Found, "3 duplicates of 10 events, allowed: 2: k0 8"):
             checker.check(duplicates=2)
 
     def test_a_repeated_suffix_is_no_disorder(self):

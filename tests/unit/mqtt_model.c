@@ -21,7 +21,9 @@ struct outgoing {
 
 static struct server {
     bool exists, subscribed, v5;
-    char (*held)[MODEL_TEXT]; /* by identifier; "": none */
+    char (*held)[MODEL_TEXT];      /* by identifier; "": none */
+    uint16_t held_ids[MODEL_MOST]; /* in the order of arrival */
+    size_t held_count;
     struct outgoing out[MODEL_MOST];
     size_t out_first, out_count;
     uint16_t last_id;
@@ -118,6 +120,8 @@ static void on_connect(const struct mqtt_packet *packet)
     connack.session_present = server.exists;
     server.exists = true;
     say(&connack);
+    for (size_t i = 0; model.says_again && i < server.held_count; i++)
+        answer(MQTT_PUBREC, server.held_ids[i], 0);
     for (size_t i = server.out_first; i < server.out_count && server.out[i].id; i++) {
         if (server.out[i].received)
             answer(MQTT_PUBREL, server.out[i].id, 0);
@@ -143,10 +147,24 @@ static void on_publish(const struct mqtt_packet *packet)
         violation("a message that is not of QoS 2", packet->publish.qos);
     if (*held && strcmp(held, text))
         violation("an identifier used for another message before it was released", packet->id);
+    if (!*held && server.held_count < MODEL_MOST)
+        server.held_ids[server.held_count++] = packet->id;
     if (!*held && !model.at_release)
         pass_on(text);
     snprintf(held, MODEL_TEXT, "%s", text);
     answer(MQTT_PUBREC, packet->id, 0);
+}
+
+static void forget_held(uint16_t id)
+{
+    for (size_t i = 0; i < server.held_count; i++) {
+        if (server.held_ids[i] != id)
+            continue;
+        server.held_count--;
+        memmove(server.held_ids + i, server.held_ids + i + 1,
+                (server.held_count - i) * sizeof server.held_ids[0]);
+        return;
+    }
 }
 
 static void on_pubrel(const struct mqtt_packet *packet)
@@ -157,6 +175,7 @@ static void on_pubrel(const struct mqtt_packet *packet)
     if (known && model.at_release)
         pass_on(held);
     *held = '\0';
+    forget_held(packet->id);
     answer(MQTT_PUBCOMP, packet->id, known ? 0 : 0x92);
 }
 
@@ -259,6 +278,7 @@ void model_forget(void)
 {
     server.exists = server.subscribed = false;
     memset(server.held, 0, (size_t)IDS * MODEL_TEXT);
+    server.held_count = 0;
     for (size_t i = server.out_first; i < server.out_count; i++)
         server.out[i].id = server.out[i].received = 0;
 }

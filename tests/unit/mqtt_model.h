@@ -8,6 +8,7 @@
 enum { MODEL_MOST = 4096, MODEL_TEXT = 24 };
 
 extern struct model {
+    bool says_again;  /* PUBREC for what it holds, when the client comes back */
     bool at_release;  /* passes a QoS 2 message on at PUBREL (method B of MQTT 5 §4.3.3) */
     uint32_t id_most; /* identifiers of its own messages: 1 … id_most */
     char published[MODEL_MOST][MODEL_TEXT]; /* what it has passed on, in order */

@@ -690,6 +690,7 @@ static void once_at_random(uint64_t with, bool v5)
     seed = with * UINT64_C(0x9e3779b97f4a7c15) + 1;
     open_with(v5 ? V5 ", confirm_timeout: 1h" : V311 ", confirm_timeout: 1h", "{qos: 2}");
     model.at_release = below(2);
+    model.says_again = below(2);
     model.id_most = 10 + below(20);
     for (int i = 0; i < 3000; i++) {
         any_step(&messages, most);

@@ -147,6 +147,8 @@ int mqtt_session_publish_kept(struct mqtt_session *s, const struct mqtt_publish 
     }
     if (sent->state == FLIGHT_UNCLAIMED)
         return claim(s, publish, index);
+    if (sent->state != FLIGHT_FREE)
+        return 0; /* of an earlier process, and the server has said meanwhile that it has it */
     ptrdiff_t length =
         mqtt_session_encode(s, &s->waiting, publish, (uint16_t)(index + 1), 0, &slab);
     if (length < 0) {

@@ -336,6 +336,21 @@ static int wrong_answer(struct mqtt_session *s, const struct mqtt_packet *packet
                               mqtt_type_name(packet->type), packet->id);
 }
 
+/* PUBREC for what is not under way: it is answered, and its identifier is not used until that is
+ * (MQTT 5 §4.3.3, reason 0x92). */
+static int release_unknown(struct mqtt_session *s, struct mqtt_sent *sent, uint16_t id)
+{
+    if (sent && sent->stale_release)
+        return 0; /* PUBREL is on its way */
+    if (sent) {
+        sent->stale_release = true;
+        s->stale_count++;
+    }
+    return mqtt_session_answer(s, MQTT_PUBREL, id, 0x92);
+}
+
+/* A server may say PUBREC once more after a new connection, also for what the process before has
+ * sent, or has released. */
 static int received(struct mqtt_session *s, uint32_t index, const struct mqtt_packet *packet)
 {
     struct mqtt_sent *sent = index < s->options.in_flight_most ? &s->sent[index] : NULL;
@@ -345,15 +360,15 @@ static int received(struct mqtt_session *s, uint32_t index, const struct mqtt_pa
         return wrong_answer(s, packet);
     if (packet->reason >= 0x80)
         return waited_for ? confirmed(s, index, packet->reason) : 0;
-    if (state > FLIGHT_RELEASED && !waited_for)
-        return 0; /* RELEASING: PUBREL is on its way; the others were not sent */
-    if (waited_for && sent->kept)
+    if (state == FLIGHT_FREE)
+        return release_unknown(s, sent, packet->id);
+    if (!waited_for)
+        return 0; /* PUBREL is on its way, or PUBLISH is still to come */
+    if (sent->kept)
         return mqtt_session_keep_release(s, index);
-    if (waited_for) {
-        sent->state = FLIGHT_RELEASED;
-        mqtt_session_let_packet_go(s, sent);
-    }
-    return mqtt_session_answer(s, MQTT_PUBREL, packet->id, state == FLIGHT_FREE ? 0x92 : 0);
+    sent->state = FLIGHT_RELEASED;
+    mqtt_session_let_packet_go(s, sent);
+    return mqtt_session_answer(s, MQTT_PUBREL, packet->id, 0);
 }
 
 static int completed(struct mqtt_session *s, uint32_t index, const struct mqtt_packet *packet)

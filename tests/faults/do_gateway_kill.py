@@ -7,15 +7,15 @@ from suite import scenario
 SHARE = 1 / 6  # six paths
 
 
-def kill_again_and_again(world, path, duplicates=True, victims=2):
-    """Kills come while a gateway starts, soon after it is ready, or after some progress.  victims: so
-    many of the path's gateways."""
+def kill_again_and_again(world, path, duplicates=True, victims=2, in_start=True):
+    """Kills come while a gateway starts (in_start), soon after it is ready, or after some progress.
+    victims: so many of the path's gateways."""
     path.start()
     dice, checker, in_vain = world.dice, path.checker, 0
     for _ in range(world.cycles):
         gateway = dice.choice(path.gateways[:victims])
         unique, again, kills = checker.unique, checker.duplicates, gateway.kills
-        moment = dice.random()
+        moment = dice.random() * (1 if in_start else 0.9)
         if moment < 0.45 or in_vain > 5:
             path.flows(dice.randint(1, 150))
         if moment < 0.9:
@@ -72,9 +72,13 @@ def amqp_mqtt(world):
 
 @scenario(SHARE, 2)
 def exactly_once(world):
-    """MQTT QoS 2 to MQTT QoS 2, without dedup: no duplicate leaves."""
+    """MQTT QoS 2 to MQTT QoS 2, without dedup: no duplicate leaves.
+
+    Not while the gateway starts: Mosquitto 2.0.11 says PUBLISH again, after PUBREL, where a client is
+    lost once more before the PUBREL of its new connection has got out (reconnect_reset_outgoing in its
+    database.c takes mosq_ms_resend_pubrel for unpublished).  both_of_two_gateways kills at QoS 2 then."""
     kill_again_and_again(world, Path(world, MqttEnd(world, "a", 2), MqttEnd(world, "b", 2), dedup=False),
-                         duplicates=False)
+                         duplicates=False, in_start=False)
 
 
 @scenario(SHARE, 2)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FLIGHTS_MAX = 64, FULL_WAIT_MS = 20 };
+enum { FLIGHTS_MAX = 64, TAKEN_WAIT_MS = 1 };
 
 struct arguments {
     struct gw_dead_wanted wanted;
@@ -50,6 +50,7 @@ struct act {
     bool counted, finished, stopped;
     int error;
     struct gw_kept kept; /* a step's letter that is to be handed in */
+    struct gw_replay *replay;
     uint64_t kept_id;
     char kept_route[256];
 };
@@ -116,10 +117,10 @@ static int hand_in(struct gw_operation_run *run)
     struct act *act = run->state;
     struct mg_err err = {{0}, NULL};
     act->kept.record.flags |= GW_RECORD_RETRIED;
-    int error =
-        gw_gateway_replay(run->target->gateway, act->kept_route, &act->kept.record, true, &err);
+    int error = gw_gateway_replay_now(run->target->gateway, act->kept_route, &act->kept.record,
+                                      &act->replay, &err);
     if (error == -EAGAIN) {
-        run->wait_ms = FULL_WAIT_MS;
+        run->wait_ms = TAKEN_WAIT_MS;
         return error;
     }
     gw_kept_clear(&act->kept);
@@ -191,6 +192,7 @@ static int take_landed(struct gw_operation_run *run)
 static void end(struct gw_operation_run *run)
 {
     struct act *act = run->state;
+    gw_replay_leave(act->replay);
     gw_kept_fini(&act->kept);
 }
 

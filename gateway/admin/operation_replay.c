@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FULL_WAIT_MS = 20, BURST = 256 };
+enum { FULL_WAIT_MS = 20, TAKEN_WAIT_MS = 1, BURST = 256 };
 
 struct arguments {
     const char *route, *from, *to, *address;
@@ -60,6 +60,7 @@ struct replay {
     int error;
     struct mg_err err;
     struct gw_kept kept; /* as of now: the record that is to be handed in */
+    struct gw_replay *replay;
 };
 
 static int begin(struct gw_operation_run *run, struct mg_err *reterr)
@@ -85,6 +86,7 @@ static void end(struct gw_operation_run *run)
 {
     struct replay *r = run->state;
     gw_arena_destroy(r->arena);
+    gw_replay_leave(r->replay);
     gw_kept_fini(&r->kept);
 }
 
@@ -166,9 +168,11 @@ static int hand_in(struct gw_operation_run *run, const struct gw_record *record)
     struct replay *r = run->state;
     struct gw_record again = *record;
     again.flags |= GW_RECORD_REPLAYED;
-    int error = gw_gateway_replay(run->target->gateway, a->route, &again, a->as_of_now, &r->err);
+    struct gw_gateway *g = run->target->gateway;
+    int error = a->as_of_now ? gw_gateway_replay_now(g, a->route, &again, &r->replay, &r->err)
+                             : gw_gateway_replay(g, a->route, &again, &r->err);
     if (error == -EAGAIN)
-        run->wait_ms = FULL_WAIT_MS;
+        run->wait_ms = a->as_of_now ? TAKEN_WAIT_MS : FULL_WAIT_MS;
     run->counts.done += !error;
     return error;
 }

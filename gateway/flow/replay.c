@@ -102,37 +102,28 @@ static int append_again(struct gw_route *route, const struct gw_record *record)
 
 /* ---- as of now ------------------------------------------------------------------------------ */
 
-/* Waited for by the control thread; who comes last frees it. */
+/* Asked after by the control thread; who comes last frees it. */
 struct gw_replay {
     struct gw_route *route;
     mg_event *event;
-    pthread_mutex_t lock; /* protects the three below */
-    pthread_cond_t told;
-    uint32_t outcome; /* 0: not yet */
-    uint32_t users;
+    int64_t until_us;
+    atomic_uint outcome; /* 0: not yet */
+    atomic_uint users;
     int error; /* of the start */
 };
 
-static void leave_replay(struct gw_replay *r)
+void gw_replay_leave(struct gw_replay *r)
 {
-    pthread_mutex_lock(&r->lock);
-    bool last = --r->users == 0;
-    pthread_mutex_unlock(&r->lock);
-    if (!last)
+    if (!r || atomic_fetch_sub(&r->users, 1) > 1)
         return;
     gw_event_unref(r->event);
-    pthread_cond_destroy(&r->told);
-    pthread_mutex_destroy(&r->lock);
     free(r);
 }
 
 void gw_replay_told(struct gw_replay *r, uint32_t outcome)
 {
-    pthread_mutex_lock(&r->lock);
-    r->outcome = outcome;
-    pthread_cond_signal(&r->told);
-    pthread_mutex_unlock(&r->lock);
-    leave_replay(r);
+    atomic_store(&r->outcome, outcome);
+    gw_replay_leave(r);
 }
 
 static struct gw_entry *entry_for(const struct gw_route *route, struct mg_connection *c,
@@ -171,24 +162,11 @@ static void start_shard(mg_shard *shard, void *arg)
                                  .holds_window = false};
         r->event->id = ++shard->next_event_id;
         r->error = 0;
-        r->users++; /* nobody else has it yet */
+        atomic_fetch_add(&r->users, 1);
         gw_passage_start_shard(e, a, shard);
         gw_arrival_leave_shard(a);
         return;
     }
-}
-
-static uint32_t wait_for(struct gw_replay *r)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAIT_MS / 1000;
-    pthread_mutex_lock(&r->lock);
-    while (!r->outcome && !pthread_cond_timedwait(&r->told, &r->lock, &until))
-        ;
-    uint32_t outcome = r->outcome;
-    pthread_mutex_unlock(&r->lock);
-    return outcome;
 }
 
 static mg_event *marked_event(const struct gw_record *record)
@@ -212,20 +190,16 @@ static mg_event *marked_event(const struct gw_record *record)
     return event;
 }
 
-static int ingest_again(struct gw_route *route, const struct gw_record *record, struct mg_err *err)
+static int begin_again(struct gw_route *route, const struct gw_record *record,
+                       struct gw_replay **ret, struct mg_err *err)
 {
     struct gw_gateway *g = route->gateway;
     struct gw_replay *r = calloc(1, sizeof *r);
     if (!r)
         return -ENOMEM;
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_t monotonic; /* a clock that jumps makes no wait longer */
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->told, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    r->users = 1;
+    atomic_init(&r->users, 1);
     r->route = route;
+    r->until_us = gw_now_us(NULL) + WAIT_MS * 1000;
     r->error = -ENOENT;
     r->event = marked_event(record);
     int error = r->event ? 0 : -ENOMEM;
@@ -237,25 +211,49 @@ static int ingest_again(struct gw_route *route, const struct gw_record *record, 
         snprintf(err->text, sizeof err->text, "no source of route %.64s takes the address \"%.*s\"",
                  route->config->name, (int)(record->origin.len < 100 ? record->origin.len : 100),
                  record->origin.at ? record->origin.at : "");
-    uint32_t outcome = error ? 0 : wait_for(r);
-    leave_replay(r);
     if (error)
-        return error;
-    if (!outcome)
-        snprintf(err->text, sizeof err->text,
-                 "route %.64s has not taken it within %d s; it may still", route->config->name,
-                 WAIT_MS / 1000);
-    return outcome == MG_ACCEPTED ? 0 : outcome == MG_REJECTED ? -EINVAL : -ETIMEDOUT;
+        gw_replay_leave(r);
+    else
+        *ret = r;
+    return error;
+}
+
+static int outcome_of(const struct gw_replay *r, struct mg_err *err)
+{
+    uint32_t outcome = atomic_load(&r->outcome);
+    if (outcome == MG_ACCEPTED)
+        return 0;
+    if (outcome)
+        return outcome == MG_REJECTED ? -EINVAL : -ETIMEDOUT;
+    if (gw_now_us(NULL) < r->until_us)
+        return -EAGAIN;
+    snprintf(err->text, sizeof err->text, "route %.64s has not taken it within %d s; it may still",
+             r->route->config->name, WAIT_MS / 1000);
+    return -ETIMEDOUT;
+}
+
+int gw_gateway_replay_now(struct gw_gateway *g, const char *name, const struct gw_record *record,
+                          struct gw_replay **replay, struct mg_err *reterr)
+{
+    struct gw_route *route = find_route(g, name, reterr);
+    int error = route ? 0 : -ENOENT;
+    if (!error && !*replay)
+        error = begin_again(route, record, replay, reterr);
+    if (!error)
+        error = outcome_of(*replay, reterr);
+    if (error != -EAGAIN) {
+        gw_replay_leave(*replay);
+        *replay = NULL;
+    }
+    return error;
 }
 
 int gw_gateway_replay(struct gw_gateway *g, const char *name, const struct gw_record *record,
-                      bool as_of_now, struct mg_err *reterr)
+                      struct mg_err *reterr)
 {
     struct gw_route *route = find_route(g, name, reterr);
     if (!route)
         return -ENOENT;
-    if (as_of_now)
-        return ingest_again(route, record, reterr);
     if (!route->stored) {
         snprintf(reterr->text, sizeof reterr->text, "route %.64s is not stored", name);
         return -EINVAL;

@@ -28,7 +28,7 @@ struct segment {
     enum segment_kind kind;
     size_t offset;       /* EVENT_TEXT, EVENT_VALUE: of the field in struct mg_head */
     uint32_t partitions; /* 0: the field itself */
-    struct mg_str text; /* the literal, or the name; NUL-terminated */
+    struct mg_str text;  /* the literal, or the name; NUL-terminated */
 };
 
 struct mg_template {
@@ -220,8 +220,7 @@ char *gw_template_cover(const mg_template *t, bool (*many)(void *arg, const char
         return NULL;
     for (size_t i = 0; i < t->count; i++) {
         const struct segment *s = &t->segments[i];
-        bool one_level =
-            s->partitions || (s->kind == CAPTURE && !(many && many(arg, s->text.at)));
+        bool one_level = s->partitions || (s->kind == CAPTURE && !(many && many(arg, s->text.at)));
         if (s->kind != LITERAL && !one_level) {
             /* It may expand to several levels: cover all that follows. */
             memcpy(level, "#", 2);
@@ -367,8 +366,7 @@ static struct mg_str partition_of(struct mg_str value, uint32_t partitions, char
     uint32_t hash = 2166136261;
     for (size_t i = 0; i < value.len; i++)
         hash = (hash ^ (uint8_t)value.at[i]) * 16777619;
-    return (struct mg_str){
-        scratch, (size_t)snprintf(scratch, size, "%" PRIu32, hash % partitions)};
+    return (struct mg_str){scratch, (size_t)snprintf(scratch, size, "%" PRIu32, hash % partitions)};
 }
 
 ptrdiff_t gw_template_expand(const mg_template *t, const mg_scope *scope, const mg_event *event,

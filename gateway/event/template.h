@@ -7,7 +7,8 @@
  *                   qos
  * {property.NAME}   the first property of that name, as text
  * {route.name} {gateway.name}
- * {FIELD % N}       of any of these, the partition of N that it is in: FNV-1a (32 bits) of it, modulo N
+ * {FIELD % N}       of any of these, the partition of N that it is in: FNV-1a (32 bits) of it,
+ * modulo N
  * {{ and }}         literal braces */
 #pragma once
 #include "meshgate/plugin.h"

@@ -29,14 +29,15 @@ json_t *gw_gateway_report(struct gw_gateway *gateway);
 
 /* NULL: none; good from start to stop. */
 struct gw_store *gw_gateway_store(struct gw_gateway *gateway);
-/* Hands one record in again: appended to its sinks as it was, marked as replayed.  -EAGAIN: the route
- * has too many of them already, try again later; -ENOENT: no such route; -EINVAL: it is not stored. */
+/* Hands one record in again: appended to its sinks as it was, marked as replayed.  -EAGAIN: the
+ * route has too many of them already, try again later; -ENOENT: no such route; -EINVAL: it is not
+ * stored. */
 int gw_gateway_replay(struct gw_gateway *gateway, const char *route, const struct gw_record *record,
                       struct mg_err *reterr);
-/* The same as of now: as a new event through the route's steps.  *replay: NULL at first; -EAGAIN: it
- * is under way, ask again with the same record.  0: taken; -ENOENT: no such route, or none of its
- * sources takes the address; -EINVAL: refused; -ETIMEDOUT: not known, it may still be taken.  With
- * these *replay is NULL again; who stops asking before calls gw_replay_leave.  One thread. */
+/* The same as of now: as a new event through the route's steps.  *replay: NULL at first; -EAGAIN:
+ * it is under way, ask again with the same record.  0: taken; -ENOENT: no such route, or none of
+ * its sources takes the address; -EINVAL: refused; -ETIMEDOUT: not known, it may still be taken.
+ * With these *replay is NULL again; who stops asking before calls gw_replay_leave.  One thread. */
 struct gw_replay;
 int gw_gateway_replay_now(struct gw_gateway *gateway, const char *route,
                           const struct gw_record *record, struct gw_replay **replay,

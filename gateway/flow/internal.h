@@ -220,7 +220,8 @@ struct gw_arrival {
 /* A reason that is kept is cut to this; one that is longer helps nobody. */
 enum { GW_REASON_MOST = 159, GW_SHORT_ADDRESS = 64 };
 
-/* HELD, BEHIND: in an outlet, not in a list of the lane.  BURIED: until the store has the dead letter.
+/* HELD, BEHIND: in an outlet, not in a list of the lane.  BURIED: until the store has the dead
+ * letter.
  */
 enum gw_leg_state {
     GW_LEG_NEW,

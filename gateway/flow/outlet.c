@@ -217,8 +217,8 @@ static void buried(struct gw_store_op *op)
     gw_shard_queue(shard_of(b->leg->sink), &b->task);
 }
 
-/* The leg keeps its place until the store has the dead letter: were the next of its key sent before,
- * and the process killed, this one would come again behind it. */
+/* The leg keeps its place until the store has the dead letter: were the next of its key sent
+ * before, and the process killed, this one would come again behind it. */
 static void bury(struct mg_sink *k, struct gw_leg *leg, const char *step, const char *reason)
 {
     size_t n = strlen(step) + 1, m = strlen(reason) + 1;

@@ -13,6 +13,7 @@ enum { OUTBOX_MOST = 64 };
 enum { POOLED_MOST = 1024 };
 
 static _Thread_local struct mg_shard *self;
+static _Thread_local bool gathers; /* gw_shards_gather */
 
 struct mg_shard *gw_shard_self(void)
 {
@@ -69,17 +70,25 @@ static void empty_outboxes(struct mg_shard *shard)
         empty_outbox(&shard->gateway->shards[i], &shard->outboxes[i]);
 }
 
+void gw_shards_gather(struct gw_gateway *gateway, bool begins)
+{
+    gathers = begins;
+    for (uint32_t i = 0; !begins && i < gateway->shard_count; i++)
+        empty_outbox(&gateway->shards[i], &gateway->shards[i].gathered);
+}
+
 void gw_shard_queue(struct mg_shard *shard, struct gw_task *task)
 {
     task->next = NULL;
-    if (!self || self == shard) {
+    if (!gathers && (!self || self == shard)) {
         append_inbox(shard, task, &task->next);
         return;
     }
-    struct gw_outbox *box = &self->outboxes[shard->index];
+    struct gw_outbox *box = gathers ? &shard->gathered : &self->outboxes[shard->index];
     *box->last = task;
     box->last = &task->next;
-    self->outboxes_used = true;
+    if (!gathers)
+        self->outboxes_used = true;
     if (++box->count == OUTBOX_MOST)
         empty_outbox(shard, box);
 }
@@ -258,6 +267,7 @@ int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gat
     *shard = (struct mg_shard){.index = index, .gateway = gateway, .free_slot = UINT32_MAX};
     gw_pool_init(&shard->arrivals, sizeof(struct gw_arrival), POOLED_MOST);
     gw_pool_init(&shard->passages, sizeof(struct gw_passage), POOLED_MOST);
+    shard->gathered.last = &shard->gathered.first;
     shard->outbox_count = (uint32_t)gateway->model->gateway.shards;
     shard->outboxes = calloc(shard->outbox_count, sizeof *shard->outboxes);
     if (!shard->outboxes)

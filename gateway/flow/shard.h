@@ -45,7 +45,8 @@ struct mg_shard {
     uv_async_t inbox_wake;
     struct gw_outbox *outboxes; /* one for each shard; this shard's own */
     uint32_t outbox_count;
-    bool outboxes_used; /* something is in them */
+    bool outboxes_used;        /* something is in them */
+    struct gw_outbox gathered; /* for this shard, of the one thread that gathers */
 
     uv_prepare_t before_poll; /* both run gw_shard_turn_end */
     uv_check_t after_poll;
@@ -80,6 +81,8 @@ void gw_shard_post(struct mg_shard *shard, struct gw_task *task);
 /* Queues it even then.  What one shard queues for another goes out when a number has gathered, or
  * at the end of the turn. */
 void gw_shard_queue(struct mg_shard *shard, struct gw_task *task);
+/* In between, what the calling thread queues is gathered in the same way.  One thread at a time. */
+void gw_shards_gather(struct gw_gateway *gateway, bool begins);
 /* Runs fn on the shard and waits for it.  -ETIMEDOUT: the shard did not get to it within
  * timeout_ms, and never will call fn.  CONTROL. */
 int gw_shard_call(struct mg_shard *shard, void (*fn)(struct mg_shard *, void *arg), void *arg,

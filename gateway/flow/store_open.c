@@ -14,6 +14,12 @@ static void found(void *arg, uint32_t level, const char *text)
     gw_log(level, "store", "reason", text, NULL);
 }
 
+/* What a commit has for a shard wakes it once. */
+static void telling(void *arg, bool begins)
+{
+    gw_shards_gather(arg, begins);
+}
+
 /* ---- pauses --------------------------------------------------------------------------------- */
 
 static const char pause_prefix[] = "p"; /* then NUL and the route's name */
@@ -186,7 +192,8 @@ int gw_gateway_store_open(struct gw_gateway *g, struct mg_err *err)
     const struct gw_store_settings *settings = &g->model->gateway.store;
     if (!settings->path)
         return 0;
-    int error = gw_store_open(settings, NULL, found, NULL, &g->store, err);
+    const struct gw_store_options options = {.telling = telling, .telling_arg = g};
+    int error = gw_store_open(settings, &options, found, NULL, &g->store, err);
     for (size_t r = 0; r < g->model->route_count && !error; r++)
         error = open_route(&g->routes[r], err);
     if (!error)

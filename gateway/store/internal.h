@@ -156,6 +156,8 @@ struct gw_store {
     int64_t (*wall_us)(void);
     gw_store_found_fn *found;
     void *found_arg;
+    void (*telling)(void *arg, bool begins);
+    void *telling_arg;
     char boot[64];
 
     int folder_fd, owner_fd, data_fd;

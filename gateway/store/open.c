@@ -45,6 +45,8 @@ static struct gw_store *new_store(const struct gw_store_settings *settings,
     store->path = strdup(settings->path);
     store->settings.path = store->path;
     store->manual = options && options->manual;
+    store->telling = options ? options->telling : NULL;
+    store->telling_arg = options ? options->telling_arg : NULL;
     store->read_only = options && options->read_only;
     store->wall_us = options && options->wall_us ? options->wall_us : machine_wall_us;
     store->found = found;

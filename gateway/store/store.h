@@ -42,6 +42,10 @@ struct gw_store_options {
     bool compact;             /* written anew without its free pages, however few they are */
     int64_t (*wall_us)(void); /* NULL: the clock of the machine */
     const char *boot_id;      /* NULL: the kernel's; another one than before means a power cut */
+    /* Before the first done of a transaction's operations, and behind the last; on the thread that
+     * calls them.  NULL: nobody wants to know. */
+    void (*telling)(void *arg, bool begins);
+    void *telling_arg;
 };
 
 /* What was found and done, for the log: one call for each finding; at opening, and later on any

@@ -215,11 +215,15 @@ static int run_chain(struct gw_store *store)
 
 static void finish_batch(struct gw_store *store)
 {
+    if (store->telling)
+        store->telling(store->telling_arg, true);
     while (store->batch.first) {
         struct gw_store_op *op = pop(&store->batch);
         op->kind &= ~OP_END;
         op->done(op);
     }
+    if (store->telling)
+        store->telling(store->telling_arg, false);
 }
 
 /* Into the log once, not as often as a store that is nearly full goes to and fro. */
@@ -422,7 +426,8 @@ static int64_t monotonic_ns(void)
 static void gather(struct gw_store *store, int64_t last_ns)
 {
     int64_t rest = (int64_t)store->batch_count * GATHER_OP_NS, before = store->gather_ns;
-    rest = rest > before - before / 8 ? rest : before - before / 8; /* what comes, comes in bursts */
+    rest =
+        rest > before - before / 8 ? rest : before - before / 8; /* what comes, comes in bursts */
     store->gather_ns = rest < GATHER_MOST_NS ? rest : GATHER_MOST_NS;
     int64_t until = last_ns + store->gather_ns;
     const struct gw_store_op *seen = NULL;

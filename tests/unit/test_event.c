@@ -220,8 +220,14 @@ static void wrong_templates_say_where(void)
     static const struct {
         const char *text;
         size_t offset;
-    } cases[] = {{"ab{line", 2}, {"ab}", 2}, {"{Line}", 6}, {"x{}", 3}, {"{event.nothing}", 15},
-                 {"{line % 0}", 10},  {"{line % 65537}", 14}, {"{line % 99999999999999999999}", 29},
+    } cases[] = {{"ab{line", 2},
+                 {"ab}", 2},
+                 {"{Line}", 6},
+                 {"x{}", 3},
+                 {"{event.nothing}", 15},
+                 {"{line % 0}", 10},
+                 {"{line % 65537}", 14},
+                 {"{line % 99999999999999999999}", 29},
                  {"{ % 4}", 6}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mg_template *t;
@@ -244,8 +250,7 @@ static void covers_contain_all_that_a_template_can_become(void)
     static const char *const cases[][2] = {
         {"a/{line}/b", "a/+/b"},   {"a/x{line}y/b", "a/+/b"},    {"a/{rest}", "a/#"},
         {"plain/x", "plain/x"},    {"a/{event.address}", "a/#"}, {"{line}", "+"},
-        {"a/{line}{line}", "a/+"}, {"a/x{rest}/b", "a/#"},
-        {"a/{rest % 4}/b", "a/+/b"},
+        {"a/{line}{line}", "a/+"}, {"a/x{rest}/b", "a/#"},       {"a/{rest % 4}/b", "a/+/b"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mg_template *t;

@@ -737,8 +737,8 @@ static void entries_of_one_turn_are_kept_in_their_order(void)
     const struct mg_host *host = &probe.gateway->host;
     struct mg_message m = {.head = {.size = sizeof m.head, .address = {"in/a", 4}}};
     CU_ASSERT_EQUAL(host->state_put(probe.connections[0], bytes("k"), bytes("1"), NULL, NULL), 0);
-    CU_ASSERT_EQUAL(
-        host->ingest_state(probe.connections[0], NULL, &m, 1, bytes("k"), bytes("2")), 0);
+    CU_ASSERT_EQUAL(host->ingest_state(probe.connections[0], NULL, &m, 1, bytes("k"), bytes("2")),
+                    0);
     CU_ASSERT_EQUAL(host->state_put(probe.connections[0], bytes("j"), bytes("1"), NULL, NULL), 0);
     until(settled_count, NULL, 1);
     CU_ASSERT_STRING_EQUAL(all_entries("k"), "k=2;");

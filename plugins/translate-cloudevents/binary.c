@@ -216,8 +216,6 @@ int binary_read(const struct mg_host *host, const mg_event *message, enum ce_bin
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-static const struct mg_value nothing = {.type = MG_NULL};
-
 int binary_remove(const struct mg_host *host, const mg_event *message, const struct ce_event *e,
                   unsigned in, mg_edit *edit)
 {
@@ -230,7 +228,7 @@ int binary_remove(const struct mg_host *host, const mg_event *message, const str
         for (int b = CE_MQTT + 1; b < CE_BINDINGS; b++)
             remove |= in & 1u << b && name_in(&bindings[b], name).at;
         if (remove)
-            error = host->edit_property(edit, name, &nothing);
+            error = host->edit_property(edit, name, NULL);
     }
     return error;
 }

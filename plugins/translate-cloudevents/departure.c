@@ -37,7 +37,6 @@ static unsigned stale(const struct translator *t, const struct arrival *a)
 static int describe_payload(const struct mg_host *host, mg_edit *edit, struct mg_str content_type,
                             bool text)
 {
-    static const struct mg_value nothing = {.type = MG_NULL};
     struct mg_head *head = host->edit_head(edit);
     head->content_type = content_type;
     if (head->present & MG_HAS_TEXT_PAYLOAD) {
@@ -45,7 +44,7 @@ static int describe_payload(const struct mg_host *host, mg_edit *edit, struct mg
         if (!text)
             head->present &= ~(uint32_t)MG_HAS_TEXT_PAYLOAD;
     }
-    return host->edit_property(edit, constant("amqp.body"), &nothing);
+    return host->edit_property(edit, constant("amqp.body"), NULL);
 }
 
 static int put_json(const struct mg_host *host, mg_edit *edit, const struct ce_event *e, bool batch)

@@ -11,7 +11,7 @@
 
 static int wrong_at(const struct mg_node *node, struct mg_err *err, const char *what)
 {
-    char text[200];
+    char text[sizeof err->text];
     snprintf(text, sizeof text, "%s", what); /* `what` may be err's own text */
     return ce_refuse(err, "%.48s:%u:%u: %.180s", node->file ? node->file : "attributes", node->line,
                      node->column, text);

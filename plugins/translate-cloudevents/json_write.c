@@ -111,7 +111,10 @@ static void put_data(struct out *o, const struct ce_event *e)
 
 int json_write_event(const struct ce_event *e, bool batch, struct mg_bytes *ret_text)
 {
-    struct out o = {0};
+    /* Most events fit at once, data in base64 among them. */
+    struct out o = {.size = 512 + (e->envelope.at ? e->envelope.len : base64_length(e->data.len))};
+    o.at = malloc(o.size);
+    o.failed = !o.at;
     put(&o, "[", batch);
     if (e->envelope.at) {
         put(&o, e->envelope.at, e->envelope.len);

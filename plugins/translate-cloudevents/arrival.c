@@ -59,9 +59,12 @@ int arrival_recognise(const struct translator *t, const mg_event *message, struc
     uint32_t decode = t->settings->decode;
     *ret = (struct arrival){.message = message, .form = FORM_PLAIN};
     if (decode != DECODE_BINARY) {
-        int error = by_content_type(t->host->event_head(message)->content_type, &said, reterr);
-        if (error && decode == DECODE_AUTO)
+        struct mg_err err;
+        int error = by_content_type(t->host->event_head(message)->content_type, &said, &err);
+        if (error && decode == DECODE_AUTO) {
+            *reterr = err;
             return error;
+        }
         ret->form = decode == DECODE_STRUCTURED ? FORM_STRUCTURED
                     : decode == DECODE_BATCH    ? FORM_BATCH
                                                 : said;

@@ -186,13 +186,14 @@ static int translate_batch(const struct translator *t, struct context *c, const 
     int more;
     scan_begin(&scan, t->host->event_payload(a->message));
     while ((more = json_read_batch(&scan, count, &c->arena, &c->event, err)) > 0) {
-        if (count++ == MG_EMIT_MAX)
-            more = ce_refuse(err, "a batch of more than %d events", MG_EMIT_MAX);
-        else if (!same)
-            more = departure_make(t, a, &c->event, &c->arena, &c->out[made], err);
+        count++;
+        if (same)
+            continue;
+        more = made == MG_EMIT_MAX ? ce_refuse(err, "a batch of more than %d events", MG_EMIT_MAX)
+                                   : departure_make(t, a, &c->event, &c->arena, &c->out[made], err);
         if (more < 0)
             break;
-        made += !same;
+        made++;
     }
     /* One event that is invalid makes the batch so: nothing of it goes on. */
     while (more < 0 && made)

@@ -67,6 +67,12 @@ bool ce_is_required(struct mg_str name)
     return rule && rule->required;
 }
 
+bool ce_is_uri(struct mg_str name)
+{
+    const struct rule *rule = rule_of(name);
+    return rule && (rule->wrong == wrong_uri || rule->wrong == wrong_uri_reference);
+}
+
 /* ---- attributes ----------------------------------------------------------------------------- */
 
 const char *ce_wrong_name(struct mg_str name)
@@ -208,12 +214,31 @@ bool ce_declares_text(struct mg_str content_type)
            is_or_ends_with(subtype, "xml", "+xml") || is_or_ends_with(subtype, "yaml", "+yaml");
 }
 
+bool ce_declares_utf8(struct mg_str content_type)
+{
+    static const char word[] = "charset=";
+    size_t length = strlen(word);
+    for (size_t i = 0; i + length < content_type.len; i++) {
+        struct mg_str value = {content_type.at + i + length, content_type.len - i - length};
+        if (strncasecmp(content_type.at + i, word, length) != 0)
+            continue;
+        value.at += *value.at == '"';
+        value.len = (size_t)(content_type.at + content_type.len - value.at);
+        return (value.len >= 5 && !strncasecmp(value.at, "utf-8", 5)) ||
+               (value.len >= 8 && !strncasecmp(value.at, "us-ascii", 8));
+    }
+    return true;
+}
+
 /* JSON format 1.0 §3.1.2: without a content type, data is JSON, and says so from here on. */
 int ce_plain_data(const struct ce_event *e, struct mg_bytes *ret_data,
                   struct mg_str *ret_content_type, struct mg_err *err)
 {
     *ret_data = (struct mg_bytes){e->data.at, e->data.len};
     *ret_content_type = e->content_type;
+    if (e->data_kind == CE_TEXT && !ce_declares_utf8(e->content_type))
+        return ce_refuse(err, "data: a text cannot be taken out into the charset of %.*s",
+                         shown(e->content_type), e->content_type.at);
     if (e->data_kind != CE_JSON)
         return 0;
     if (!e->content_type.at)

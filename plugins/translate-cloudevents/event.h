@@ -52,12 +52,16 @@ const char *ce_wrong_value(struct mg_str name, enum ce_type type, struct mg_str 
 /* One of those that the specification names? */
 bool ce_is_core(struct mg_str name);
 bool ce_is_required(struct mg_str name);
+/* A URI or a URI-reference? */
+bool ce_is_uri(struct mg_str name);
 
 /* By the media type alone: subtype json or …+json; a type whose bytes are text. */
 bool ce_declares_json(struct mg_str content_type);
 bool ce_declares_text(struct mg_str content_type);
+/* Its charset is UTF-8, a part of that, or not said. */
+bool ce_declares_utf8(struct mg_str content_type);
 /* The data as a receiver of the plain message wants it, and its content type (unset: none).
- * -EINVAL: JSON under another content type. */
+ * -EINVAL: JSON under another content type, or a text to be in a charset that is not UTF-8. */
 int ce_plain_data(const struct ce_event *event, struct mg_bytes *ret_data,
                   struct mg_str *ret_content_type, struct mg_err *reterr);
 

@@ -38,23 +38,49 @@ int percent_decode(struct mg_str value, struct arena *arena, struct mg_str *ret_
     return 0;
 }
 
-int percent_encode(struct mg_str value, struct arena *arena, struct mg_str *ret_value)
+/* Each character that `plain` does not take, as %XX. */
+static int encode(struct mg_str text, bool (*plain)(const char *at, const char *end),
+                  struct arena *arena, struct mg_str *ret)
 {
     static const char digits[] = "0123456789ABCDEF";
-    char *out = arena_take(arena, value.len * 3);
+    const char *end = text.at + text.len;
+    char *out = arena_take(arena, text.len * 3);
     if (!out)
         return -ENOMEM;
-    *ret_value = (struct mg_str){out, 0};
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.at[i];
-        if (c > 0x20 && c < 0x7f && c != '"' && c != '%') {
-            *out++ = (char)c;
+    *ret = (struct mg_str){out, 0};
+    for (const char *at = text.at; at < end; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (plain(at, end)) {
+            *out++ = *at;
             continue;
         }
         *out++ = '%';
         *out++ = digits[c >> 4];
         *out++ = digits[c & 15];
     }
-    ret_value->len = (size_t)(out - ret_value->at);
+    ret->len = (size_t)(out - ret->at);
     return 0;
+}
+
+static bool plain_in_header(const char *at, const char *end)
+{
+    (void)end;
+    return *at > 0x20 && *at < 0x7f && *at != '"' && *at != '%';
+}
+
+static bool plain_in_uri(const char *at, const char *end)
+{
+    if (*at == '%')
+        return end - at > 2 && hex_digit(at[1]) >= 0 && hex_digit(at[2]) >= 0;
+    return *at > 0x20 && *at < 0x7f && !strchr("\"<>\\^`{|}", *at);
+}
+
+int percent_encode(struct mg_str value, struct arena *arena, struct mg_str *ret_value)
+{
+    return encode(value, plain_in_header, arena, ret_value);
+}
+
+int percent_encode_uri(struct mg_str text, struct arena *arena, struct mg_str *ret_text)
+{
+    return encode(text, plain_in_uri, arena, ret_text);
 }

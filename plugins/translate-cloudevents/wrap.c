@@ -2,6 +2,7 @@
 /* Attributes from templates. */
 #include "wrap.h"
 #include "json_scan.h"
+#include "percent.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,9 @@ static int value_of(const struct wrap_field *f, const struct mg_host *host,
         memcpy(copy, text, length);
     free(text);
     *ret = (struct mg_str){copy, length};
+    /* "/plants/{hall}", and a hall is called "Süd 7". */
+    if (copy && ce_is_uri(f->name) && percent_encode_uri(*ret, arena, ret))
+        copy = NULL;
     return copy ? 0 : ce_no_memory(err);
 }
 

@@ -57,6 +57,34 @@ static void what_a_payload_becomes(void)
                      "\n1234", "4 bytes are more than max_size allows, 3");
 }
 
+/* A text in another charset is nothing that JSON can hold: its bytes go whole, or not at all. */
+static void charsets(void)
+{
+    const char *yaml = "{mode: wrap, attributes: {id: '1', source: /s, type: t}}";
+    ce_expect(yaml, "content-type: text/plain; charset=\"ISO-8859-1\"\n\nx",
+              JSON OBJECT ",\"datacontenttype\":\"text/plain; charset=\\\"ISO-8859-1\\\"\","
+                          "\"data_base64\":\"eA==\"}");
+    ce_expect(yaml, "content-type: text/plain;Charset=US-ASCII\n\nx",
+              JSON OBJECT ",\"datacontenttype\":\"text/plain;Charset=US-ASCII\",\"data\":\"x\"}");
+    ce_expect_reject("{mode: unwrap}",
+                     JSON OBJECT ",\"datacontenttype\":\"a/b;charset=utf-16\",\"data\":\"x\"}",
+                     "data: a text cannot be taken out into the charset of a/b;charset=utf-16");
+    ce_expect("{mode: convert}",
+              JSON OBJECT ",\"datacontenttype\":\"a/b;charset=utf-16\",\"data\":\"x\"}", "pass");
+}
+
+/* What comes from topics and properties may have any character. */
+static void sources_become_uris(void)
+{
+    const char *yaml =
+        "{mode: wrap, encode: binary, prefix: ce_, "
+        "attributes: {id: '1', source: '/{property.hall}', type: '{property.hall}'}}";
+    ce_expect(yaml, "hall: Süd 7/100%/%20?a=b\n\n",
+              "hall: Süd 7/100%/%20?a=b\nce_specversion: 1.0\nce_id: 1\n"
+              "ce_source: /S%C3%BCd%207/100%25/%20?a=b\nce_type: Süd 7/100%/%20?a=b\n\n");
+    ce_expect_reject(yaml, "hall: a#b#c\n\n", "attribute source: \"/a#b#c\" has a character");
+}
+
 static void missing_values(void)
 {
     ce_expect_reject("{" WRAP "}}", "\n1",
@@ -323,6 +351,8 @@ static void invalid_events(void)
     }
 TEST(wrapping)
 TEST(what_a_payload_becomes)
+TEST(charsets)
+TEST(sources_become_uris)
 TEST(missing_values)
 TEST(events_are_not_wrapped_again)
 TEST(unwrapping)
@@ -341,6 +371,8 @@ int main(void)
     static const struct kit_test tests[] = {
         {"a plain message becomes an event", run_wrapping},
         {"a payload becomes data by its content type, whole", run_what_a_payload_becomes},
+        {"a text in another charset is not changed", run_charsets},
+        {"a source from names becomes a URI", run_sources_become_uris},
         {"a template without a value leaves an attribute out, or the event", run_missing_values},
         {"an event is not wrapped again", run_events_are_not_wrapped_again},
         {"an event becomes a plain message", run_unwrapping},

@@ -97,33 +97,51 @@ static int read_data(struct reading *r, struct mg_err *err)
     return 0;
 }
 
-/* object: one that scan_value found, so its form is right. */
-static int read_object(struct mg_str object, struct arena *arena, struct ce_event *ret,
+/* All up to the closing brace; `what` begins the diagnosis of what is no JSON. */
+static int read_members(struct reading *r, struct scan *s, const char *what, struct mg_err *err)
+{
+    if (scan_take(s, '}'))
+        return 0;
+    for (bool more = true; more;) {
+        struct scan_value name, value;
+        struct mg_str plain;
+        if (!scan_value(s, &name))
+            return scan_refuse(s, what, err);
+        if (name.kind != SCAN_TEXT)
+            return ce_refuse(err, "%s: a member's name is a text", what);
+        if (!scan_expect(s, ':', "a colon belongs here") || !scan_value(s, &value))
+            return scan_refuse(s, what, err);
+        /* Before the value is judged: in 2018-04-05 the fault is not that 2018 is a number. */
+        more = scan_take(s, ',');
+        if (!more && !scan_expect(s, '}', "a comma or } belongs here"))
+            return scan_refuse(s, what, err);
+        int error = unescape(r, name.text, "a member's name", &plain, err);
+        if (!error)
+            error = read_member(r, plain, &value, err);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int read_object(struct scan *s, const char *what, struct arena *arena, struct ce_event *ret,
                        struct mg_err *err)
 {
     struct reading r = {.event = ret, .arena = arena};
-    struct scan s;
-    struct scan_value name, value;
-    int error = 0;
-    scan_begin(&s, (struct mg_bytes){object.at, object.len});
     ce_begin(ret);
-    scan_take(&s, '{');
-    if (!scan_take(&s, '}')) {
-        do {
-            struct mg_str plain;
-            if (!scan_value(&s, &name) || !scan_take(&s, ':') || !scan_value(&s, &value))
-                return scan_refuse(&s, "a CloudEvent", err);
-            error = unescape(&r, name.text, "a member's name", &plain, err);
-            if (!error)
-                error = read_member(&r, plain, &value, err);
-        } while (!error && scan_take(&s, ','));
+    if (!scan_take(s, '{')) {
+        struct scan_value other;
+        if (!scan_value(s, &other))
+            return scan_refuse(s, what, err);
+        return ce_refuse(err, "%s: it is no object%s", what,
+                         other.kind == SCAN_LIST ? " but a list, as batches are" : "");
     }
+    const char *first = s->at - 1;
+    int error = read_members(&r, s, what, err);
+    ret->envelope = (struct mg_str){first, (size_t)(s->at - first)};
     if (!error)
         error = read_data(&r, err);
-    if (!error)
-        error = ce_complete(ret, err);
-    ret->envelope = object;
-    return error;
+    return error ? error : ce_complete(ret, err);
 }
 
 int json_read_event(struct mg_bytes text, struct arena *arena, struct ce_event *ret_event,
@@ -131,21 +149,17 @@ int json_read_event(struct mg_bytes text, struct arena *arena, struct ce_event *
 {
     static const char what[] = "the payload is no CloudEvent in JSON";
     struct scan s;
-    struct scan_value value;
     scan_begin(&s, text);
-    if (!scan_value(&s, &value) || !scan_end(&s))
-        return scan_refuse(&s, what, reterr);
-    if (value.kind != SCAN_OBJECT)
-        return ce_refuse(reterr, "%s: it is no object%s", what,
-                         value.kind == SCAN_LIST ? " but a list, as batches are" : "");
-    return read_object(value.text, arena, ret_event, reterr);
+    int error = read_object(&s, what, arena, ret_event, reterr);
+    if (error)
+        return error;
+    return scan_end(&s) ? 0 : scan_refuse(&s, what, reterr);
 }
 
 int json_read_batch(struct scan *s, size_t index, struct arena *arena, struct ce_event *ret_event,
                     struct mg_err *reterr)
 {
     static const char what[] = "the payload is no batch of CloudEvents in JSON";
-    struct scan_value value;
     bool first = !index;
     if (first && !scan_expect(s, '[', "a batch is a list, and begins with ["))
         return scan_refuse(s, what, reterr);
@@ -153,15 +167,11 @@ int json_read_batch(struct scan *s, size_t index, struct arena *arena, struct ce
         return scan_end(s) ? 0 : scan_refuse(s, what, reterr);
     if (!first && !scan_expect(s, ',', "a comma or ] belongs here"))
         return scan_refuse(s, what, reterr);
-    if (!scan_value(s, &value))
-        return scan_refuse(s, what, reterr);
-    if (value.kind != SCAN_OBJECT)
-        return ce_refuse(reterr, "event %zu of the batch: it is no object", index + 1);
     struct mg_err err;
-    int error = read_object(value.text, arena, ret_event, &err);
+    int error = read_object(s, "no CloudEvent in JSON", arena, ret_event, &err);
+    if (error == -ENOMEM)
+        return ce_no_memory(reterr);
     if (error)
-        return error == -ENOMEM
-                   ? ce_no_memory(reterr)
-                   : ce_refuse(reterr, "event %zu of the batch: %.200s", index + 1, err.text);
+        return ce_refuse(reterr, "event %zu of the batch: %.200s", index + 1, err.text);
     return 1;
 }

@@ -94,12 +94,21 @@ static bool skip_escape(struct scan *s)
     return true;
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 static bool skip_text(struct scan *s)
 {
-    for (s->at++; s->at < s->end;) {
+    for (s->at++;;) {
+        while (s->at < s->end && is_plain((unsigned char)*s->at))
+            s->at++;
+        if (s->at == s->end)
+            return wrong(s, "it ends within a text");
         unsigned char c = (unsigned char)*s->at;
         uint32_t point;
-        size_t length = 1;
+        size_t length;
         if (c == '"') {
             s->at++;
             return true;
@@ -111,11 +120,10 @@ static bool skip_text(struct scan *s)
                 return false;
             continue;
         }
-        if (c >= 0x80 && !(length = scan_character(s->at, s->end, &point)))
+        if (!(length = scan_character(s->at, s->end, &point)))
             return wrong(s, "this is not UTF-8");
         s->at += length;
     }
-    return wrong(s, "it ends within a text");
 }
 
 static uint32_t unit_at(const char *hex)

@@ -221,7 +221,8 @@ static void batches(void)
                      "event 2 of the batch: attribute specversion: it is required");
     ce_expect_reject(yaml, BATCH "[" OBJECT "},]", "line 1, column 58: a value belongs here");
     ce_expect_reject(yaml, BATCH "[" OBJECT "} 1]", "a comma or ] belongs here");
-    ce_expect_reject(yaml, BATCH "[1]", "event 1 of the batch: it is no object");
+    ce_expect_reject(yaml, BATCH "[1]",
+                     "event 1 of the batch: no CloudEvent in JSON: it is no object");
     ce_expect_reject(yaml, BATCH OBJECT "}", "a batch is a list");
     ce_expect_reject(yaml, JSON "[" OBJECT "}]", "it is no object but a list, as batches are");
 }
@@ -340,6 +341,8 @@ static void invalid_events(void)
                      "content-type: application/cloudevents+json\n"
                      "content-encoding: gzip\n\nx",
                      "content encoding gzip");
+    ce_expect_reject("{mode: unwrap}", JSON "{1:2}", "a member's name is a text");
+    ce_expect_reject("{mode: unwrap}", JSON OBJECT "} x", "line 1, column 57: something follows");
     ce_expect_reject("{mode: unwrap}", JSON "{\"specversion\":\"1.0\",\n \"id\":01}",
                      "line 2, column 8: a comma or } belongs here");
 }

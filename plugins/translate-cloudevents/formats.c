@@ -29,6 +29,10 @@ const char *wrong_string(struct mg_str text)
     const char *at = text.at, *end = text.at + text.len;
     while (at < end) {
         uint32_t point;
+        if (*at >= 0x20 && *at < 0x7f) {
+            at++;
+            continue;
+        }
         size_t length = scan_character(at, end, &point);
         if (!length)
             return "is not UTF-8";

@@ -3,7 +3,6 @@
 #include "base64.h"
 #include "json_format.h"
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* What an object said so far; data waits until datacontenttype is known. */
@@ -14,7 +13,7 @@ struct reading {
     struct scan_value data, base64;
 };
 
-static int unescape(struct reading *r, struct mg_str text, const char *of, struct mg_str *ret,
+static int unescape(struct reading *r, struct mg_str text, struct mg_str of, struct mg_str *ret,
                     struct mg_err *err)
 {
     char *out = arena_take(r->arena, text.len);
@@ -22,7 +21,8 @@ static int unescape(struct reading *r, struct mg_str text, const char *of, struc
         return ce_no_memory(err);
     ptrdiff_t length = scan_unescape(text, out);
     if (length < 0)
-        return ce_refuse(err, "%.80s: half of a surrogate pair is no character", of);
+        return ce_refuse(err, "%.*s: half of a surrogate pair is no character",
+                         (int)(of.len < 80 ? of.len : 80), of.at);
     *ret = (struct mg_str){out, (size_t)length};
     return 0;
 }
@@ -30,18 +30,17 @@ static int unescape(struct reading *r, struct mg_str text, const char *of, struc
 static int read_attribute(struct reading *r, struct mg_str name, const struct scan_value *v,
                           struct mg_err *err)
 {
-    char of[100];
     struct mg_str value = v->text;
     enum ce_type type = v->kind == SCAN_NUMBER ? CE_INTEGER
                         : v->kind == SCAN_TEXT ? CE_STRING
                                                : CE_BOOLEAN;
     if (v->kind == SCAN_NULL) /* JSON format §2.2: as if it were not there */
         return 0;
-    snprintf(of, sizeof of, "attribute %.*s", (int)(name.len < 80 ? name.len : 80), name.at);
     if (v->kind == SCAN_OBJECT || v->kind == SCAN_LIST)
-        return ce_refuse(err, "%s: %s is no type of an attribute", of,
+        return ce_refuse(err, "attribute %.*s: %s is no type of an attribute",
+                         (int)(name.len < 80 ? name.len : 80), name.at,
                          v->kind == SCAN_LIST ? "a list" : "an object");
-    int error = v->kind == SCAN_TEXT ? unescape(r, v->text, of, &value, err) : 0;
+    int error = v->kind == SCAN_TEXT ? unescape(r, v->text, name, &value, err) : 0;
     return error ? error : ce_set(r->event, name, type, value, err);
 }
 
@@ -68,7 +67,7 @@ static int read_base64(struct reading *r, struct mg_err *err)
 {
     struct mg_str text;
     size_t length;
-    int error = unescape(r, r->base64.text, "data_base64", &text, err);
+    int error = unescape(r, r->base64.text, (struct mg_str){"data_base64", 11}, &text, err);
     if (error)
         return error;
     /* In place: what is decoded is shorter, and a byte is read before its place is written. */
@@ -90,7 +89,7 @@ static int read_data(struct reading *r, struct mg_err *err)
         return 0;
     if (r->data.kind == SCAN_TEXT && e->content_type.at && !ce_declares_json(e->content_type)) {
         e->data_kind = CE_TEXT;
-        return unescape(r, r->data.text, "data", &e->data, err);
+        return unescape(r, r->data.text, (struct mg_str){"data", 4}, &e->data, err);
     }
     e->data_kind = CE_JSON;
     e->data = r->data.text;
@@ -115,7 +114,7 @@ static int read_members(struct reading *r, struct scan *s, const char *what, str
         more = scan_take(s, ',');
         if (!more && !scan_expect(s, '}', "a comma or } belongs here"))
             return scan_refuse(s, what, err);
-        int error = unescape(r, name.text, "a member's name", &plain, err);
+        int error = unescape(r, name.text, name.text, &plain, err);
         if (!error)
             error = read_member(r, plain, &value, err);
         if (error)

@@ -316,7 +316,7 @@ static void invalid_events(void)
         {OBJECT ",\"x\":[]", "attribute x: a list is no type of an attribute"},
         {OBJECT ",\"x\":2147483648", "attribute x: \"2147483648\" is beyond an Integer"},
         {OBJECT ",\"x\":\"a\\u0007\"", "has a control character"},
-        {OBJECT ",\"x\":\"\\ud800\"", "attribute x: half of a surrogate pair"},
+        {OBJECT ",\"x\":\"\\ud800\"", "x: half of a surrogate pair"},
         {OBJECT ",\"time\":\"2026-02-29T00:00:00Z\"", "is no date that the calendar has"},
         {OBJECT ",\"subject\":\"\"", "attribute subject: \"\" is empty"},
         {OBJECT ",\"dataschema\":\"#a\"", "attribute dataschema: \"#a\" is no absolute URI"},

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory for one call: taken piece by piece, given back all at once and kept for the next call. */
+#pragma once
+#include <stddef.h>
+
+struct arena_block;
+struct arena {
+    struct arena_block *first, *now;
+    size_t used; /* of now */
+};
+
+/* Uninitialised bytes that stay where they are until arena_reset.  NULL: out of memory. */
+char *arena_take(struct arena *arena, size_t size);
+void arena_reset(struct arena *arena);
+void arena_fini(struct arena *arena);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Many patterns as one: a tree of names to read events by, an index for each path, and each
+ * condition once, however many patterns have it. */
+#pragma once
+#include "compile.h"
+#include "index.h"
+
+struct name {             /* one step of a path, in the tree of names */
+    uint32_t path;        /* number + 1; 0: no condition has this path */
+    uint32_t count, mask; /* of children; slots is NULL where there is none */
+    struct name_slot *slots;
+};
+struct name_slot {
+    uint32_t hash, child; /* child 0: empty */
+    uint32_t length;
+    const char *text;
+};
+
+struct path {
+    const struct index *index; /* NULL: no branch is entered here */
+    uint32_t of_payload;       /* READS_*: it depends on what is in the payload */
+};
+
+struct set_condition {
+    uint32_t path;
+    const struct choice *choice;
+};
+struct set_branch {
+    uint32_t pattern;
+    uint32_t first, count; /* of set->uses: its conditions, in the order of their paths */
+};
+
+enum { ROOT_EVENT, ROOT_PAYLOAD, ROOTS }; /* the first names of the tree */
+enum { READS_DATA = 1, READS_DOCUMENT = 2 };
+
+struct set {
+    struct arena arena;
+    struct name *names;
+    size_t name_count, name_capacity;
+    struct path *paths;
+    size_t path_count, path_capacity;
+    struct set_condition *conditions;
+    size_t condition_count;
+    struct set_branch *branches;
+    size_t branch_count, branch_capacity;
+    uint32_t *uses;
+    size_t use_count;
+    struct postings always; /* branches that hold, perhaps, without any value */
+    size_t pattern_count;
+    uint32_t data; /* the name that the payload is read under for ROOT_EVENT; 0: nobody asks */
+    bool payload;  /* some pattern is over the payload alone */
+};
+
+/* What a set is made of; they are added in the order of their numbers. */
+struct set_builder {
+    struct set *set;
+    struct set_condition *asked; /* one for each use, in the order of branches */
+    size_t asked_count, asked_capacity;
+};
+
+/* -ENOMEM; the set is destroyed by set_builder_fini where it was not finished. */
+int set_builder_init(struct set_builder *b);
+/* root: where its names begin.  Takes nothing: the pattern lives in the set's arena. */
+int set_add(struct set_builder *b, const struct pattern *pattern, uint32_t root);
+int set_finish(struct set_builder *b, struct set **ret_set);
+void set_builder_fini(struct set_builder *b);
+void set_destroy(struct set *set); /* NULL is fine */
+size_t set_bytes(const struct set *set);
+
+/* The child of that name; 0: there is none.  Names have no dots in the tree. */
+uint32_t name_child(const struct set *set, uint32_t name, const char *text, size_t length);
+/* The same with a name that may have dots, each of which is a step down. */
+uint32_t name_descend(const struct set *set, uint32_t name, const char *text, size_t length);

@@ -7,7 +7,7 @@ bool value_number(struct value *v)
 {
     if (!v->number_known) {
         bool number = v->at[0] == '-' || (v->at[0] >= '0' && v->at[0] <= '9');
-        v->number_known = number && number_millionths(v->at, v->length, &v->number) ? 2 : 1;
+        v->number_known = number && number_read(v->at, v->length, &v->number) ? 2 : 1;
     }
     return v->number_known == 2;
 }

@@ -13,7 +13,7 @@ struct value {
     uint32_t chain;                 /* the list elements that it is in; 0: none */
     uint32_t next;                  /* of the same path */
     uint8_t number_known, ip_known; /* 0: not looked at yet; 1: it is none; 2: below */
-    int64_t number;                 /* millionths */
+    number_key number;
     struct ip ip;
 };
 
@@ -49,7 +49,7 @@ struct atom {
     const char *text;
     union {
         struct {
-            int64_t first, last;
+            number_key first, last;
         } number;
         struct ip_range ip;
         const struct fold *fold;

@@ -143,44 +143,45 @@ static int wildcard_atom(const struct expression *x, const struct mg_node *node,
 
 /* ---- numbers and addresses ------------------------------------------------------------------ */
 
-static int comparable(const struct expression *x, const struct mg_node *node, int64_t *ret_number)
+static int comparable(const struct expression *x, const struct mg_node *node,
+                      number_key *ret_number)
 {
     if (!node_is_number(node))
         return wrong_at(node, x->err, "behind an operator of numeric comes a number");
-    if (number_millionths(node->text, node->length, ret_number))
+    if (number_read(node->text, node->length, ret_number))
         return 0;
-    return wrong_at(node, x->err,
-                    "%.40s cannot be compared: numbers go from -5000000000 to 5000000000 with six "
-                    "decimals",
-                    node->text);
+    return wrong_at(
+        node, x->err,
+        "%.40s cannot be compared: it has more digits, or is larger, than a double can be",
+        node->text);
 }
 
 /* The bounds of numeric: [">", 0, "<=", 5], [op, number] by itself. */
 static int numeric_atom(const struct expression *x, const struct mg_node *list, struct atom *atom)
 {
-    int64_t first = -NUMBER_MOST, last = NUMBER_MOST, number = 0;
+    number_key first = NUMBER_FIRST, last = NUMBER_LAST, bound = 0;
     bool open_first = false, open_last = false;
     if (list->type != MG_NODE_LIST || (list->count != 2 && list->count != 4))
         return wrong_at(list, x->err,
                         "numeric takes a list of an operator and a number, or of two of each");
     for (size_t i = 0; i < list->count; i += 2) {
         const struct mg_node *op = list->items[i];
-        int error = comparable(x, list->items[i + 1], &number);
+        int error = comparable(x, list->items[i + 1], &bound);
         if (error)
             return error;
         const char *sign = node_is_text(op) ? op->text : "";
         bool lower = !strcmp(sign, ">") || !strcmp(sign, ">=");
         bool upper = !strcmp(sign, "<") || !strcmp(sign, "<=");
         if (!strcmp(sign, "=") && list->count == 2) {
-            atom->as.number.first = atom->as.number.last = number;
+            atom->as.number.first = atom->as.number.last = bound;
             atom->type = ATOM_NUMBER;
             return 0;
         }
         if (lower && i == 0) {
-            first = number;
+            first = bound;
             open_first = !sign[1];
         } else if (upper && (i == 2 || list->count == 2)) {
-            last = number;
+            last = bound;
             open_last = !sign[1];
         } else {
             return wrong_at(op, x->err,
@@ -323,8 +324,7 @@ static int operator(const struct expression *x, const struct mg_node *map, struc
 static int constant(const struct expression *x, const struct mg_node *node, struct atom *atom)
 {
     struct ip ip;
-    if (node_is_number(node) &&
-        number_millionths(node->text, node->length, &atom->as.number.first)) {
+    if (node_is_number(node) && number_read(node->text, node->length, &atom->as.number.first)) {
         atom->type = ATOM_NUMBER;
         atom->as.number.last = atom->as.number.first;
         return 0;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct ip range_number(int64_t number)
+struct ip range_number(number_key n)
 {
-    return (struct ip){.low = (uint64_t)number + (UINT64_C(1) << 63)};
+    return (struct ip){.low = n};
 }
 
 static int compare_keys(const void *left, const void *right)

@@ -77,7 +77,7 @@ void keys_sort(struct key *keys, size_t count);
 /* fold: room for FOLD_GROWTH_MAX * value->length bytes where the index folds. */
 void index_find(const struct index *index, struct value *value, char *fold, struct candidates *c);
 bool index_folds(const struct index *index);
-struct ip range_number(int64_t number); /* in the order of numbers */
+struct ip range_number(number_key n); /* in the order of numbers */
 
 /* ---- its parts ------------------------------------------------------------------------------ */
 

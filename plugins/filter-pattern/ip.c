@@ -98,6 +98,8 @@ const char *ip_parse_cidr(const char *text, size_t length, struct ip_range *ret_
         return ip.v6 ? "IPv6 blocks have 0 to 127 bits" : "IPv4 blocks have 0 to 31 bits";
     int free_bits = (ip.v6 ? V6_BITS : V4_BITS) - bits;
     *ret_range = (struct ip_range){.first = ip, .last = ip};
+    ret_range->first.low &= ~low_ones(free_bits);
+    ret_range->first.high &= ~low_ones(free_bits - 64);
     ret_range->last.low |= low_ones(free_bits);
     ret_range->last.high |= low_ones(free_bits - 64);
     return NULL;

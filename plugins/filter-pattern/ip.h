@@ -15,6 +15,6 @@ struct ip_range {
 
 /* text as in "10.0.0.1", "2001:db8::1"; an IPv4-mapped IPv6 address is the IPv4 one. */
 bool ip_parse(const char *text, size_t length, struct ip *ret_ip);
-/* "10.0.0.0/24": from the address as written to the end of its block.  NULL, or what is wrong. */
+/* The block that has the address, as "10.0.0.5/24".  NULL, or what is wrong. */
 const char *ip_parse_cidr(const char *text, size_t length, struct ip_range *ret_range);
 int ip_compare(const struct ip *a, const struct ip *b); /* IPv4 before IPv6 */

@@ -24,7 +24,7 @@ struct scratch {
     uint32_t lists; /* that were seen in this event */
     bool chained;
     uint32_t unreadable; /* READS_* for which the payload is no good */
-    bool gave_up;    /* after MATCH_STEPS_MAX */
+    bool gave_up;        /* after MATCH_STEPS_MAX */
     bool no_memory;
     uint32_t steps;
     struct value *values; /* 0 is none */

@@ -245,7 +245,7 @@ static int match_cases(struct gw_registry *registry, const struct request *q)
         return 2;
     while ((more = gw_documents_next(&d, &line)) > 0) {
         struct gw_match_set m;
-        char verdict[sizeof(struct mg_err)];
+        char verdict[sizeof(struct mg_err) + 32];
         json_t *texts[2] = {NULL, NULL};
         int error = gw_match_init(&m, registry);
         struct gw_text pattern = part_of(line, "pattern", &texts[0]);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct compiler {
-    struct arena *arena;
+    struct arena *arena, *passing;
     struct mg_err *err;
     size_t conditions; /* of all branches */
     char path[PATTERN_PATH_BYTES_MAX + 1];
@@ -54,7 +54,7 @@ static bool add_branch(struct compiler *c, struct pattern *p, const struct branc
 {
     if (p->count == p->capacity) {
         size_t capacity = p->capacity ? p->capacity * 2 : 4;
-        struct branch *more = arena_alloc(c->arena, capacity * sizeof *more);
+        struct branch *more = arena_alloc(c->passing, capacity * sizeof *more);
         if (!more)
             return false;
         if (p->count)
@@ -64,7 +64,7 @@ static bool add_branch(struct compiler *c, struct pattern *p, const struct branc
     }
     struct branch copy = {.count = like->count, .capacity = like->count};
     if (like->count) {
-        copy.conditions = arena_alloc(c->arena, like->count * sizeof *copy.conditions);
+        copy.conditions = arena_alloc(c->passing, like->count * sizeof *copy.conditions);
         if (!copy.conditions)
             return false;
         memcpy(copy.conditions, like->conditions, like->count * sizeof *copy.conditions);
@@ -90,7 +90,7 @@ static int put_condition(struct compiler *c, struct branch *b, const struct mg_n
         return wrong_at(node, c->err, "more conditions than a pattern may have");
     if (b->count == b->capacity) {
         size_t capacity = b->capacity ? b->capacity * 2 : 4;
-        struct condition *more = arena_alloc(c->arena, capacity * sizeof *more);
+        struct condition *more = arena_alloc(c->passing, capacity * sizeof *more);
         if (!more)
             return -ENOMEM;
         if (b->count)
@@ -245,8 +245,8 @@ static int compile_or(struct compiler *c, const struct mg_node *list, int depth,
     return 0;
 }
 
-static int compile_member(struct compiler *c, const struct mg_node *node, const struct mg_node *map,
-                          bool inside_or, int depth, struct pattern *p)
+static int compile_member(struct compiler *c, const struct mg_node *node, bool inside_or, int depth,
+                          struct pattern *p)
 {
     if (!strcmp(node->key, "$or"))
         return compile_or(c, node, depth, p);
@@ -266,7 +266,6 @@ static int compile_member(struct compiler *c, const struct mg_node *node, const 
     if (!error)
         error = compile_object(c, node, inside_or, depth + 1, p);
     pop(c, old);
-    (void)map;
     return error;
 }
 
@@ -279,17 +278,17 @@ static int compile_object(struct compiler *c, const struct mg_node *map, bool in
         return wrong_at(map, c->err, "an empty map matches nothing");
     int error = 0;
     for (size_t i = 0; i < map->count && !error; i++)
-        error = compile_member(c, map->items[i], map, inside_or, depth, p);
+        error = compile_member(c, map->items[i], inside_or, depth, p);
     return error;
 }
 
-int pattern_compile(struct arena *arena, const struct mg_node *node, struct pattern *ret_pattern,
-                    struct mg_err *reterr)
+int pattern_compile(struct arena *arena, struct arena *passing, const struct mg_node *node,
+                    struct pattern *ret_pattern, struct mg_err *reterr)
 {
     struct compiler *c = calloc(1, sizeof *c);
     if (!c)
         return -ENOMEM;
-    *c = (struct compiler){.arena = arena, .err = reterr};
+    *c = (struct compiler){.arena = arena, .passing = passing, .err = reterr};
     *ret_pattern = (struct pattern){0};
     int error = node->type == MG_NODE_MAP
                     ? compile_object(c, node, false, 1, ret_pattern)

@@ -25,9 +25,10 @@ struct pattern { /* one of its branches holds */
     size_t count, capacity;
 };
 
-/* Everything lives in the arena.  -EINVAL: reterr says what is wrong and where; -ENOMEM. */
-int pattern_compile(struct arena *arena, const struct mg_node *node, struct pattern *ret_pattern,
-                    struct mg_err *reterr);
+/* What paths and choices are lives in the arena, branches and the tree that node is in passing.
+ * -EINVAL: reterr says what is wrong and where; -ENOMEM. */
+int pattern_compile(struct arena *arena, struct arena *passing, const struct mg_node *node,
+                    struct pattern *ret_pattern, struct mg_err *reterr);
 
 /* ---- expressions, by the compiler only ------------------------------------------------------ */
 

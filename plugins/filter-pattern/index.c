@@ -5,6 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void add_new(struct candidates *c, const uint32_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t id = ids[i];
+        if (c->stamps[id] == c->generation)
+            continue;
+        c->stamps[id] = c->generation;
+        c->ids[c->count++] = id; /* never behind ids + i: they may be the same array */
+    }
+}
+
+void candidates_add_once(struct candidates *c, struct postings p)
+{
+    if (!c->once) {
+        size_t count = c->count;
+        c->count = 0;
+        c->once = true;
+        add_new(c, c->ids, count);
+    }
+    add_new(c, p.ids, p.count);
+}
+
 struct ip range_number(number_key n)
 {
     return (struct ip){.low = n};

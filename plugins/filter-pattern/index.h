@@ -10,23 +10,26 @@ struct postings { /* branches: ids[0..count) */
     uint32_t count;
 };
 
-/* Branches to look at, each once. */
+/* Branches to look at: repeatedly, as long as there is room, each once after that. */
 struct candidates {
     uint32_t *ids;
-    size_t count;
-    uint32_t *stamps; /* by branch: the generation in which it came in */
+    size_t count, capacity; /* capacity: at least the number of branches */
+    bool once;
+    uint32_t *stamps; /* by branch: the generation in which it came in, with once */
     uint32_t generation;
 };
 
+/* Room by taking out what stands there twice. */
+void candidates_add_once(struct candidates *c, struct postings p);
+
 static inline void candidates_add(struct candidates *c, struct postings p)
 {
-    for (uint32_t i = 0; i < p.count; i++) {
-        uint32_t id = p.ids[i];
-        if (c->stamps[id] == c->generation)
-            continue;
-        c->stamps[id] = c->generation;
-        c->ids[c->count++] = id;
+    if (c->once || c->capacity - c->count < p.count) {
+        candidates_add_once(c, p);
+        return;
     }
+    for (uint32_t i = 0; i < p.count; i++)
+        c->ids[c->count++] = p.ids[i];
 }
 
 /* The ways into an index, by what is looked up. */
@@ -80,8 +83,6 @@ bool index_folds(const struct index *index);
 struct ip range_number(number_key n); /* in the order of numbers */
 
 /* ---- its parts ------------------------------------------------------------------------------ */
-
-uint64_t text_hash(const char *at, size_t length);
 
 /* NULL: out of memory. */
 struct text_table *text_table_create(struct arena *arena, const struct entry *entries,

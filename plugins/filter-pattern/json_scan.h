@@ -24,13 +24,18 @@ static inline uint64_t json_special(uint64_t word)
 static inline const char *json_string_end(const char *at, const char *end, bool *ret_escapes)
 {
     for (;;) {
-        uint64_t word;
+        uint64_t word, special = 0;
         while (end - at >= (ptrdiff_t)sizeof word) {
             memcpy(&word, at, sizeof word);
-            if (json_special(word))
+            special = json_special(word);
+            if (special)
                 break;
             at += sizeof word;
         }
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        if (special)
+            at += __builtin_ctzll(special) / 8;
+#endif
         while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
             at++;
         if (at == end || (unsigned char)*at < 0x20)

@@ -140,21 +140,22 @@ static int by_count(const void *left, const void *right)
     return a->count < b->count ? -1 : a->count > b->count;
 }
 
-static bool seats_hold(struct scratch *s, const struct set_branch *branch)
+static bool seats_hold(struct scratch *s, const uint32_t *branch)
 {
     struct seat seats[PATTERN_CONDITIONS_MAX];
     size_t found = 0;
     bool any_absent = false;
-    for (uint32_t i = 0; i < branch->count; i++) {
-        found = take_seat(s, s->set->uses[branch->first + i], found, &seats[i]);
+    uint32_t count = branch[BRANCH_COUNT];
+    for (uint32_t i = 0; i < count; i++) {
+        found = take_seat(s, branch[BRANCH_CONDITIONS + i], found, &seats[i]);
         any_absent |= seats[i].absent;
         if (!seats[i].count && !seats[i].absent)
             return false;
     }
     /* What is absent depends on the paths before it alone, and so on their order. */
     if (!any_absent)
-        qsort(seats, branch->count, sizeof seats[0], by_count);
-    return seat_from(s, seats, branch->count, 0);
+        qsort(seats, count, sizeof seats[0], by_count);
+    return seat_from(s, seats, count, 0);
 }
 
 /* ---- branches ------------------------------------------------------------------------------- */
@@ -164,19 +165,30 @@ static bool is_chained(const struct scratch *s, uint32_t path)
     return s->paths[path].generation == s->generation && s->paths[path].chained;
 }
 
-static bool branch_holds(struct scratch *s, const struct set_branch *branch)
+static bool branch_holds(struct scratch *s, const uint32_t *branch)
 {
-    const struct set *set = s->set;
-    uint32_t chained = 0;
-    for (uint32_t i = 0; i < branch->count; i++) {
-        uint32_t id = set->uses[branch->first + i];
-        const struct set_condition *c = &set->conditions[id];
-        chained += s->chained && is_chained(s, c->path);
+    const uint32_t *id = branch + BRANCH_CONDITIONS, *end = id + branch[BRANCH_COUNT];
+    for (; id < end; id++)
+        if (*id != branch[BRANCH_ENTRY] && !condition_holds(s, *id))
+            return false;
+    return true;
+}
+
+/* The same with lists of objects in the event. */
+static bool branch_holds_in_lists(struct scratch *s, const uint32_t *branch)
+{
+    uint32_t chained = 0, count = branch[BRANCH_COUNT];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t id = branch[BRANCH_CONDITIONS + i];
+        const struct set_condition *c = &s->set->conditions[id];
+        chained += is_chained(s, c->path);
         /* A value that is there may be absent beside those chosen for other paths. */
-        if (!condition_holds(s, id) && !(s->chained && c->choice->absent && readable(s, c->path)))
+        if (!condition_holds(s, id) && !(c->choice->absent && readable(s, c->path)))
             return false;
     }
-    return !chained || (chained == 1 && branch->count == 1) || seats_hold(s, branch);
+    return !chained
+               ? branch_holds(s, branch)
+               : (chained == 1 && count == 1 && branch_holds(s, branch)) || seats_hold(s, branch);
 }
 
 ptrdiff_t scratch_finish(struct scratch *s, uint32_t *ret_patterns)
@@ -185,11 +197,14 @@ ptrdiff_t scratch_finish(struct scratch *s, uint32_t *ret_patterns)
     ptrdiff_t count = 0;
     candidates_add(&s->candidates, set->always);
     for (size_t i = 0; i < s->candidates.count; i++) {
-        const struct set_branch *branch = &set->branches[s->candidates.ids[i]];
-        if (s->hits[branch->pattern] == s->generation || !branch_holds(s, branch))
+        const uint32_t *branch = set->branches + s->candidates.ids[i];
+        uint32_t *hit = &s->hits[branch[BRANCH_PATTERN]];
+        if (s->chained ? !branch_holds_in_lists(s, branch) : !branch_holds(s, branch))
             continue;
-        s->hits[branch->pattern] = s->generation;
-        ret_patterns[count++] = branch->pattern;
+        if (*hit == s->generation)
+            continue;
+        *hit = s->generation;
+        ret_patterns[count++] = branch[BRANCH_PATTERN];
     }
     return s->no_memory ? -ENOMEM : count;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of names: small hash tables, one a name. */
 #include "names.h"
+#include "hash.h"
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@ uint32_t name_child(const struct set *set, uint32_t name, const char *text, size
     const struct name *n = &set->names[name];
     if (!n->slots)
         return 0;
-    uint32_t hash = (uint32_t)(text_hash(text, length) >> 16);
+    uint32_t hash = (uint32_t)(hash_text(text, length) >> 16);
     for (uint32_t place = hash & n->mask; n->slots[place].child; place = (place + 1) & n->mask) {
         const struct name_slot *s = &n->slots[place];
         if (s->hash == hash && s->length == length && !memcmp(s->text, text, length))
@@ -75,7 +76,7 @@ static int add_child(struct set *set, uint32_t name, const char *text, size_t le
     uint32_t child = (uint32_t)set->name_count;
     set->names[set->name_count++] = (struct name){0};
     n->count++;
-    put(n, &(struct name_slot){(uint32_t)(text_hash(text, length) >> 16), child, (uint32_t)length,
+    put(n, &(struct name_slot){(uint32_t)(hash_text(text, length) >> 16), child, (uint32_t)length,
                                text});
     *ret_child = child;
     return 0;

@@ -109,8 +109,8 @@ static int check_names(const struct mg_node *node, struct mg_err *reterr)
     return 0;
 }
 
-static int compile(struct arena *arena, const struct settings *s, struct pattern *ret_pattern,
-                   struct mg_err *reterr)
+static int compile(struct arena *arena, struct arena *passing, const struct settings *s,
+                   struct pattern *ret_pattern, struct mg_err *reterr)
 {
     const struct mg_node *node = s->match;
     char *text = NULL;
@@ -120,13 +120,13 @@ static int compile(struct arena *arena, const struct settings *s, struct pattern
         snprintf(reterr->text, sizeof reterr->text, "say one of match and file");
         return -EINVAL;
     }
-    int error = s->file ? read_file(arena, s->file, &text, &length, reterr) : 0;
+    int error = s->file ? read_file(passing, s->file, &text, &length, reterr) : 0;
     if (!error && s->file)
-        error = json_tree(arena, s->file, text, length, &node, reterr);
+        error = json_tree(passing, s->file, text, length, &node, reterr);
     else if (!error && node->type == MG_NODE_SCALAR)
-        error = json_tree(arena, NULL, node->text, node->length, &node, reterr);
+        error = json_tree(passing, NULL, node->text, node->length, &node, reterr);
     if (!error)
-        error = pattern_compile(arena, node, ret_pattern, reterr);
+        error = pattern_compile(arena, passing, node, ret_pattern, reterr);
     if (!error && s->over == OVER_EVENT)
         error = check_names(node, reterr);
     return error == -ENOMEM ? no_memory(reterr) : error;
@@ -134,10 +134,11 @@ static int compile(struct arena *arena, const struct settings *s, struct pattern
 
 static int check(const void *settings, struct mg_err *reterr)
 {
-    struct arena arena = {0};
+    struct arena arena = {0}, passing = {0};
     struct pattern pattern;
-    int error = compile(&arena, settings, &pattern, reterr);
+    int error = compile(&arena, &passing, settings, &pattern, reterr);
     arena_fini(&arena);
+    arena_fini(&passing);
     if (!error)
         reterr->option = NULL;
     return error;
@@ -159,10 +160,12 @@ static int build(struct set_builder *b, const void *const *settings, size_t coun
     int error = set_builder_init(b);
     for (size_t i = 0; i < count && !error; i++) {
         const struct settings *s = settings[i];
+        struct arena passing = {0};
         struct pattern pattern;
-        error = compile(&b->set->arena, s, &pattern, reterr);
+        error = compile(&b->set->arena, &passing, s, &pattern, reterr);
         if (!error)
             error = set_add(b, &pattern, s->over == OVER_EVENT ? ROOT_EVENT : ROOT_PAYLOAD);
+        arena_fini(&passing);
     }
     return error;
 }

@@ -16,16 +16,17 @@ struct text_block {
 int scratch_init(struct scratch *s, const struct set *set)
 {
     *s = (struct scratch){.set = set};
-    size_t branches = set->branch_count + 1;
+    size_t room = set->branch_count + 64;
     s->paths = calloc(set->path_count + 1, sizeof *s->paths);
     s->verdicts = calloc(set->condition_count + 1, sizeof *s->verdicts);
     s->hits = calloc(set->pattern_count + 1, sizeof *s->hits);
-    s->candidates.ids = calloc(branches, sizeof *s->candidates.ids);
-    s->candidates.stamps = calloc(branches, sizeof *s->candidates.stamps);
+    s->candidates.ids = calloc(room, sizeof *s->candidates.ids);
+    s->candidates.stamps = calloc(set->branch_words + 1, sizeof *s->candidates.stamps);
     if (!s->paths || !s->verdicts || !s->hits || !s->candidates.ids || !s->candidates.stamps ||
         !array_room(&s->values, &s->value_capacity, 0, sizeof *s->values) ||
         !array_room(&s->chains, &s->chain_capacity, 0, sizeof *s->chains))
         return -ENOMEM;
+    s->candidates.capacity = room;
     s->chains[0] = (struct chain){0};
     return 0;
 }
@@ -54,7 +55,8 @@ size_t scratch_bytes(const struct scratch *s)
     size_t bytes = s->set->path_count * sizeof *s->paths +
                    s->set->condition_count * sizeof *s->verdicts +
                    s->set->pattern_count * sizeof *s->hits +
-                   2 * s->set->branch_count * sizeof *s->candidates.ids +
+                   s->candidates.capacity * sizeof *s->candidates.ids +
+                   s->set->branch_words * sizeof *s->candidates.stamps +
                    s->value_capacity * sizeof *s->values + s->chain_capacity * sizeof *s->chains +
                    s->fold_size + s->found_capacity * sizeof *s->found;
     for (const struct text_block *t = s->texts; t; t = t->next)
@@ -68,7 +70,7 @@ static void forget_stamps(struct scratch *s)
     memset(s->paths, 0, s->set->path_count * sizeof *s->paths);
     memset(s->verdicts, 0, s->set->condition_count * sizeof *s->verdicts);
     memset(s->hits, 0, s->set->pattern_count * sizeof *s->hits);
-    memset(s->candidates.stamps, 0, s->set->branch_count * sizeof *s->candidates.stamps);
+    memset(s->candidates.stamps, 0, s->set->branch_words * sizeof *s->candidates.stamps);
     s->generation = 0;
 }
 
@@ -79,6 +81,7 @@ void scratch_begin(struct scratch *s)
     s->generation++;
     s->candidates.generation = s->generation;
     s->candidates.count = 0;
+    s->candidates.once = false;
     s->value_count = s->chain_count = 1;
     s->lists = s->steps = 0;
     s->unreadable = 0;
@@ -159,7 +162,7 @@ void scratch_value(struct scratch *s, uint32_t path, const char *at, size_t leng
     p->last = id;
     p->chained |= chain != 0;
     s->chained |= chain != 0;
-    const struct index *index = s->set->paths[path].index;
-    if (index && (!index_folds(index) || fold_room(s, length)))
-        index_find(index, v, s->fold, &s->candidates);
+    const struct path *way = &s->set->paths[path];
+    if (way->index && (!way->folds || fold_room(s, length)))
+        index_find(way->index, v, s->fold, &s->candidates);
 }

@@ -24,6 +24,7 @@ void set_destroy(struct set *s)
     free(s->names);
     free(s->paths);
     free(s->branches);
+    free(s->conditions);
     arena_fini(&s->arena);
     free(s);
 }
@@ -38,39 +39,56 @@ void set_builder_fini(struct set_builder *b)
 size_t set_bytes(const struct set *s)
 {
     return sizeof *s + s->arena.bytes + s->name_capacity * sizeof *s->names +
-           s->path_capacity * sizeof *s->paths + s->branch_capacity * sizeof *s->branches;
+           s->path_capacity * sizeof *s->paths + s->branch_capacity * sizeof *s->branches +
+           s->condition_count * sizeof *s->conditions;
+}
+
+static bool add_word(struct set *s, uint32_t word)
+{
+    if (s->branch_words == UINT32_MAX ||
+        !array_room(&s->branches, &s->branch_capacity, s->branch_words, sizeof *s->branches))
+        return false;
+    s->branches[s->branch_words++] = word;
+    return true;
+}
+
+static int add_branch(struct set_builder *b, const struct branch *branch, uint32_t root)
+{
+    struct set *s = b->set;
+    if (!add_word(s, (uint32_t)s->pattern_count) || !add_word(s, NO_CONDITION) ||
+        !add_word(s, (uint32_t)branch->count))
+        return -ENOMEM;
+    s->branch_count++;
+    for (size_t i = 0; i < branch->count; i++) {
+        struct asked asked = {.word = (uint32_t)s->branch_words,
+                              .condition.choice = branch->conditions[i].choice};
+        int error = name_add_path(s, root, branch->conditions[i].path, &asked.condition.path);
+        if (error)
+            return error;
+        if (!array_room(&b->asked, &b->asked_capacity, b->asked_count, sizeof asked) ||
+            !add_word(s, NO_CONDITION))
+            return -ENOMEM;
+        b->asked[b->asked_count++] = asked;
+    }
+    return 0;
 }
 
 int set_add(struct set_builder *b, const struct pattern *pattern, uint32_t root)
 {
-    struct set *s = b->set;
-    for (size_t i = 0; i < pattern->count; i++) {
-        const struct branch *branch = &pattern->branches[i];
-        if (!array_room(&s->branches, &s->branch_capacity, s->branch_count, sizeof *s->branches))
-            return -ENOMEM;
-        s->branches[s->branch_count++] = (struct set_branch){
-            (uint32_t)s->pattern_count, (uint32_t)b->asked_count, (uint32_t)branch->count};
-        for (size_t k = 0; k < branch->count; k++) {
-            struct set_condition asked = {.choice = branch->conditions[k].choice};
-            int error = name_add_path(s, root, branch->conditions[k].path, &asked.path);
-            if (!error && !array_room(&b->asked, &b->asked_capacity, b->asked_count, sizeof asked))
-                error = -ENOMEM;
-            if (error)
-                return error;
-            b->asked[b->asked_count++] = asked;
-        }
-    }
-    s->pattern_count++;
-    s->payload |= root == ROOT_PAYLOAD;
-    return 0;
+    int error = 0;
+    for (size_t i = 0; i < pattern->count && !error; i++)
+        error = add_branch(b, &pattern->branches[i], root);
+    b->set->pattern_count++;
+    b->set->payload |= root == ROOT_PAYLOAD;
+    return error;
 }
 
 /* ---- equal conditions ----------------------------------------------------------------------- */
 
 static int by_condition(const void *left, const void *right)
 {
-    const struct set_condition *a = *(const struct set_condition *const *)left;
-    const struct set_condition *b = *(const struct set_condition *const *)right;
+    const struct set_condition *a = &((const struct asked *)left)->condition;
+    const struct set_condition *b = &((const struct asked *)right)->condition;
     if (a->path != b->path)
         return a->path < b->path ? -1 : 1;
     return a->choice == b->choice ? 0 : choice_compare(a->choice, b->choice);
@@ -79,23 +97,16 @@ static int by_condition(const void *left, const void *right)
 static int unite_conditions(struct set_builder *b)
 {
     struct set *s = b->set;
-    const struct set_condition **sorted = calloc(b->asked_count + 1, sizeof *sorted);
-    s->uses = arena_alloc(&s->arena, b->asked_count * sizeof *s->uses);
-    s->conditions = arena_alloc(&s->arena, b->asked_count * sizeof *s->conditions);
-    if (!sorted || !s->uses || !s->conditions) {
-        free(sorted);
+    s->conditions = calloc(b->asked_count + 1, sizeof *s->conditions);
+    if (!s->conditions)
         return -ENOMEM;
-    }
-    for (size_t i = 0; i < b->asked_count; i++)
-        sorted[i] = &b->asked[i];
-    qsort(sorted, b->asked_count, sizeof *sorted, by_condition);
+    if (b->asked_count)
+        qsort(b->asked, b->asked_count, sizeof *b->asked, by_condition);
     for (size_t i = 0; i < b->asked_count; i++) {
-        if (!i || by_condition(&sorted[i - 1], &sorted[i]))
-            s->conditions[s->condition_count++] = *sorted[i];
-        s->uses[sorted[i] - b->asked] = (uint32_t)s->condition_count - 1;
+        if (!i || by_condition(&b->asked[i - 1], &b->asked[i]))
+            s->conditions[s->condition_count++] = b->asked[i].condition;
+        s->branches[b->asked[i].word] = (uint32_t)s->condition_count - 1;
     }
-    s->use_count = b->asked_count;
-    free(sorted);
     return 0;
 }
 
@@ -134,19 +145,19 @@ static double share_of(const struct choice *c, uint32_t known)
     return share / (1.0 + known);
 }
 
-/* The condition by which to enter a branch: the one that the fewest events pass.  UINT32_MAX:
+/* The condition by which to enter a branch: the one that the fewest events pass.  NO_CONDITION:
  * each holds without a value as well. */
-static uint32_t way_in(const struct set *s, const struct set_branch *branch, const uint32_t *known)
+static uint32_t way_in(const struct set *s, const uint32_t *branch, const uint32_t *known)
 {
-    uint32_t best = UINT32_MAX;
+    uint32_t best = NO_CONDITION;
     double least = 0;
-    for (uint32_t i = 0; i < branch->count; i++) {
-        uint32_t id = s->uses[branch->first + i];
+    for (uint32_t i = 0; i < branch[BRANCH_COUNT]; i++) {
+        uint32_t id = branch[BRANCH_CONDITIONS + i];
         const struct set_condition *c = &s->conditions[id];
         if (c->choice->absent)
             continue;
         double share = share_of(c->choice, known[c->path]);
-        if (best == UINT32_MAX || share < least) {
+        if (best == NO_CONDITION || share < least) {
             best = id;
             least = share;
         }
@@ -213,6 +224,15 @@ static struct key key_of(const struct atom *a)
     return key;
 }
 
+/* Does an index lead only to what meets the condition?  Others than these are looked at again. */
+static bool is_exact(const struct choice *c)
+{
+    bool exact = true;
+    for (size_t i = 0; i < c->other_count; i++)
+        exact &= c->others[i].type <= ATOM_SUFFIX || c->others[i].type == ATOM_EXISTS;
+    return exact;
+}
+
 struct keys {
     struct key *at;
     size_t count, capacity;
@@ -253,6 +273,7 @@ static int build_indexes(struct set *s, struct keys *keys)
         if (!index || index_build(&s->arena, keys->at + first, last - first, index))
             return -ENOMEM;
         s->paths[keys->at[first].path].index = index;
+        s->paths[keys->at[first].path].folds = index_folds(index);
     }
     return 0;
 }
@@ -266,12 +287,16 @@ static int enter_branches(struct set *s)
     for (size_t i = 0; i < s->condition_count && !error; i++)
         known[s->conditions[i].path] +=
             (uint32_t)(s->conditions[i].choice->text_count + s->conditions[i].choice->number_count);
-    for (uint32_t i = 0; i < s->branch_count && !error; i++) {
-        uint32_t condition = way_in(s, &s->branches[i], known);
-        if (condition == UINT32_MAX)
-            always[s->always.count++] = i;
+    for (size_t at = 0; at < s->branch_words && !error;) {
+        uint32_t *branch = s->branches + at;
+        uint32_t condition = way_in(s, branch, known);
+        if (condition == NO_CONDITION)
+            always[s->always.count++] = (uint32_t)at;
         else
-            error = add_branch_keys(s, &keys, condition, i);
+            error = add_branch_keys(s, &keys, condition, (uint32_t)at);
+        if (condition != NO_CONDITION && is_exact(s->conditions[condition].choice))
+            branch[BRANCH_ENTRY] = condition;
+        at += BRANCH_CONDITIONS + branch[BRANCH_COUNT];
     }
     s->always.ids = always;
     if (!error)

@@ -18,6 +18,7 @@ struct name_slot {
 
 struct path {
     const struct index *index; /* NULL: no branch is entered here */
+    bool folds;                /* it needs room for canonical forms */
     uint32_t of_payload;       /* READS_*: it depends on what is in the payload */
 };
 
@@ -25,10 +26,16 @@ struct set_condition {
     uint32_t path;
     const struct choice *choice;
 };
-struct set_branch {
-    uint32_t pattern;
-    uint32_t first, count; /* of set->uses: its conditions, in the order of their paths */
+/* A branch is a record of words, so that checking it touches one place in memory; its number is the
+ * place of the record. */
+enum {
+    BRANCH_PATTERN,
+    BRANCH_ENTRY, /* the condition that a value has met that led here; NO_CONDITION: none for sure
+                   */
+    BRANCH_COUNT,
+    BRANCH_CONDITIONS /* in the order of their paths */
 };
+#define NO_CONDITION UINT32_MAX
 
 enum { ROOT_EVENT, ROOT_PAYLOAD, ROOTS }; /* the first names of the tree */
 enum { READS_DATA = 1, READS_DOCUMENT = 2 };
@@ -41,20 +48,23 @@ struct set {
     size_t path_count, path_capacity;
     struct set_condition *conditions;
     size_t condition_count;
-    struct set_branch *branches;
-    size_t branch_count, branch_capacity;
-    uint32_t *uses;
-    size_t use_count;
+    uint32_t *branches; /* words */
+    size_t branch_words, branch_capacity, branch_count;
     struct postings always; /* branches that hold, perhaps, without any value */
     size_t pattern_count;
     uint32_t data; /* the name that the payload is read under for ROOT_EVENT; 0: nobody asks */
     bool payload;  /* some pattern is over the payload alone */
 };
 
-/* What a set is made of; they are added in the order of their numbers. */
+struct asked { /* one use of a condition: its number goes to that word of the branches */
+    struct set_condition condition;
+    uint32_t word;
+};
+
+/* What a set is made of; patterns have the numbers in which they were added. */
 struct set_builder {
     struct set *set;
-    struct set_condition *asked; /* one for each use, in the order of branches */
+    struct asked *asked;
     size_t asked_count, asked_capacity;
 };
 

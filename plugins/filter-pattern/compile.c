@@ -285,10 +285,13 @@ static int compile_object(struct compiler *c, const struct mg_node *map, bool in
 int pattern_compile(struct arena *arena, struct arena *passing, const struct mg_node *node,
                     struct pattern *ret_pattern, struct mg_err *reterr)
 {
-    struct compiler *c = calloc(1, sizeof *c);
+    struct compiler *c = malloc(sizeof *c);
     if (!c)
         return -ENOMEM;
-    *c = (struct compiler){.arena = arena, .passing = passing, .err = reterr};
+    c->arena = arena;
+    c->passing = passing;
+    c->err = reterr;
+    c->conditions = c->path_length = 0;
     *ret_pattern = (struct pattern){0};
     int error = node->type == MG_NODE_MAP
                     ? compile_object(c, node, false, 1, ret_pattern)

@@ -1,23 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of names: small hash tables, one a name. */
 #include "names.h"
-#include "hash.h"
 #include <errno.h>
 #include <string.h>
-
-uint32_t name_child(const struct set *set, uint32_t name, const char *text, size_t length)
-{
-    const struct name *n = &set->names[name];
-    if (!n->slots)
-        return 0;
-    uint32_t hash = (uint32_t)(hash_text(text, length) >> 16);
-    for (uint32_t place = hash & n->mask; n->slots[place].child; place = (place + 1) & n->mask) {
-        const struct name_slot *s = &n->slots[place];
-        if (s->hash == hash && s->length == length && !memcmp(s->text, text, length))
-            return s->child;
-    }
-    return 0;
-}
 
 uint32_t name_descend(const struct set *set, uint32_t name, const char *text, size_t length)
 {
@@ -76,8 +61,8 @@ static int add_child(struct set *set, uint32_t name, const char *text, size_t le
     uint32_t child = (uint32_t)set->name_count;
     set->names[set->name_count++] = (struct name){0};
     n->count++;
-    put(n, &(struct name_slot){(uint32_t)(hash_text(text, length) >> 16), child, (uint32_t)length,
-                               text});
+    n->marks |= name_mark(text, length);
+    put(n, &(struct name_slot){(uint32_t)hash_text(text, length), child, (uint32_t)length, text});
     *ret_child = child;
     return 0;
 }

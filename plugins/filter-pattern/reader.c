@@ -16,6 +16,7 @@ struct reader {
 struct text { /* of a string, between its quotes */
     const char *at;
     size_t length;
+    bool dots; /* of a name: there are some, perhaps */
 };
 
 static bool fail(struct reader *r)
@@ -24,9 +25,10 @@ static bool fail(struct reader *r)
     return false;
 }
 
-static void space(struct reader *r)
+static inline void space(struct reader *r)
 {
-    r->at = json_space(r->at, r->end);
+    if (r->at < r->end && (unsigned char)*r->at <= ' ')
+        r->at = json_space(r->at, r->end);
 }
 
 static bool skip(struct reader *r)
@@ -54,14 +56,14 @@ static bool read_string(struct reader *r, struct text *ret_text)
     const char *start = r->at + 1, *close = json_string_end(start, r->end, &escapes);
     if (!close)
         return fail(r);
-    *ret_text = (struct text){start, (size_t)(close - start)};
+    *ret_text = (struct text){start, (size_t)(close - start), true};
     if (escapes) {
         char *copy = scratch_text(r->scratch, ret_text->length + 2);
         ptrdiff_t length = copy ? json_unescape(start, ret_text->length, copy + 1) : -1;
         if (length < 0)
             return fail(r);
         copy[0] = copy[length + 1] = '"';
-        *ret_text = (struct text){copy + 1, (size_t)length};
+        *ret_text = (struct text){copy + 1, (size_t)length, true};
     }
     r->at = close + 1;
     return true;
@@ -76,13 +78,14 @@ static bool read_scalar(struct reader *r, uint32_t path, uint32_t chain)
     if (*r->at == '"') {
         if (!read_string(r, &text))
             return false;
-        text = (struct text){text.at - 1, text.length + 2};
+        text.at--;
+        text.length += 2;
     } else {
         bool number = *r->at == '-' || (*r->at >= '0' && *r->at <= '9');
         const char *behind = number ? json_number_end(r->at, r->end) : json_word_end(r->at, r->end);
         if (!behind)
             return fail(r);
-        text = (struct text){r->at, (size_t)(behind - r->at)};
+        text = (struct text){.at = r->at, .length = (size_t)(behind - r->at)};
         r->at = behind;
     }
     if (path)
@@ -103,10 +106,18 @@ static bool read_value(struct reader *r, uint32_t name, uint32_t chain, int dept
 }
 
 /* At the opening quote of a member's name; then at its value. */
-static bool read_name(struct reader *r, struct text *ret_name)
+static inline bool read_name(struct reader *r, struct text *ret_name)
 {
-    if (r->at == r->end || *r->at != '"' || !read_string(r, ret_name))
+    if (r->at == r->end || *r->at != '"')
         return fail(r);
+    const char *start = r->at + 1, *close = json_short_name(start, r->end, &ret_name->dots);
+    if (close) {
+        ret_name->at = start;
+        ret_name->length = (size_t)(close - start);
+        r->at = close + 1;
+    } else if (!read_string(r, ret_name)) {
+        return false;
+    }
     space(r);
     if (r->at == r->end || *r->at != ':')
         return fail(r);
@@ -115,8 +126,14 @@ static bool read_name(struct reader *r, struct text *ret_name)
     return true;
 }
 
+static inline uint32_t child_of(const struct reader *r, uint32_t name, const struct text *member)
+{
+    uint32_t child = name_child(r->set, name, member->at, member->length);
+    return child || !member->dots ? child : name_descend(r->set, name, member->at, member->length);
+}
+
 /* Behind a value: at the next one, or behind the bracket that closes (*ret_more: false). */
-static bool read_separator(struct reader *r, char close, bool *ret_more)
+static inline bool read_separator(struct reader *r, char close, bool *ret_more)
 {
     space(r);
     if (r->at == r->end || (*r->at != ',' && *r->at != close))
@@ -147,7 +164,7 @@ static bool read_object(struct reader *r, uint32_t name, uint32_t chain, int dep
         struct text member;
         if (!read_name(r, &member))
             return false;
-        uint32_t child = name_descend(r->set, name, member.at, member.length);
+        uint32_t child = child_of(r, name, &member);
         bool well = child ? read_value(r, child, chain, depth) : skip(r);
         if (!well || !read_separator(r, '}', &more))
             return false;
@@ -187,7 +204,7 @@ static bool read_member(struct reader *r, const struct text *member)
     }
     if (!r->mode->cloudevent)
         name = r->enveloped ? 0 : r->mode->name;
-    name = name ? name_descend(r->set, name, member->at, member->length) : 0;
+    name = name ? child_of(r, name, member) : 0;
     return name ? read_value(r, name, 0, 1) : skip(r);
 }
 

@@ -3,9 +3,11 @@
  * condition once, however many patterns have it. */
 #pragma once
 #include "compile.h"
+#include "hash.h"
 #include "index.h"
 
 struct name {             /* one step of a path, in the tree of names */
+    uint64_t marks;       /* of the names of its children: a bit for each */
     uint32_t path;        /* number + 1; 0: no condition has this path */
     uint32_t count, mask; /* of children; slots is NULL where there is none */
     struct name_slot *slots;
@@ -77,7 +79,26 @@ void set_builder_fini(struct set_builder *b);
 void set_destroy(struct set *set); /* NULL is fine */
 size_t set_bytes(const struct set *set);
 
+static inline uint64_t name_mark(const char *text, size_t length)
+{
+    return UINT64_C(1) << ((length + (length ? (unsigned char)text[0] * 5u : 0)) % 64);
+}
+
 /* The child of that name; 0: there is none.  Names have no dots in the tree. */
-uint32_t name_child(const struct set *set, uint32_t name, const char *text, size_t length);
+static inline uint32_t name_child(const struct set *set, uint32_t name, const char *text,
+                                  size_t length)
+{
+    const struct name *n = &set->names[name];
+    if (!(n->marks & name_mark(text, length))) /* most of what nobody asks for ends here */
+        return 0;
+    uint32_t hash = (uint32_t)hash_text(text, length);
+    for (uint32_t place = hash & n->mask; n->slots[place].child; place = (place + 1) & n->mask) {
+        const struct name_slot *s = &n->slots[place];
+        if (s->hash == hash && s->length == length && same_text(s->text, text, length))
+            return s->child;
+    }
+    return 0;
+}
+
 /* The same with a name that may have dots, each of which is a step down. */
 uint32_t name_descend(const struct set *set, uint32_t name, const char *text, size_t length);

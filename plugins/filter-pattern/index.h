@@ -15,7 +15,8 @@ struct candidates {
     uint32_t *ids;
     size_t count, capacity; /* capacity: at least the number of branches */
     bool once;
-    uint32_t *stamps; /* by branch: the generation in which it came in, with once */
+    const uint32_t *branches; /* the records that ids are places of */
+    uint32_t *stamps;         /* by branch: the generation in which it came in, with once */
     uint32_t generation;
 };
 
@@ -28,8 +29,10 @@ static inline void candidates_add(struct candidates *c, struct postings p)
         candidates_add_once(c, p);
         return;
     }
-    for (uint32_t i = 0; i < p.count; i++)
+    for (uint32_t i = 0; i < p.count; i++) {
+        __builtin_prefetch(c->branches + p.ids[i]); /* it is looked at once the event is read */
         c->ids[c->count++] = p.ids[i];
+    }
 }
 
 /* The ways into an index, by what is looked up. */

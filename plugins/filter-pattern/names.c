@@ -58,11 +58,14 @@ static int add_child(struct set *set, uint32_t name, const char *text, size_t le
         if (error)
             return error;
     }
+    const char *copy = arena_copy(&set->arena, text, length);
+    if (!copy)
+        return -ENOMEM;
     uint32_t child = (uint32_t)set->name_count;
     set->names[set->name_count++] = (struct name){0};
     n->count++;
     n->marks |= name_mark(text, length);
-    put(n, &(struct name_slot){(uint32_t)hash_text(text, length), child, (uint32_t)length, text});
+    put(n, &(struct name_slot){(uint32_t)hash_text(text, length), child, (uint32_t)length, copy});
     *ret_child = child;
     return 0;
 }

@@ -3,5 +3,5 @@
 #pragma once
 #include "set.h"
 
-/* path: joined by dots; it lives as long as the set.  -ENOMEM. */
+/* path: joined by dots.  -ENOMEM. */
 int name_add_path(struct set *set, uint32_t root, const char *path, uint32_t *ret_path);

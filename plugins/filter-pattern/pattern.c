@@ -162,7 +162,7 @@ static int build(struct set_builder *b, const void *const *settings, size_t coun
         const struct settings *s = settings[i];
         struct arena passing = {0};
         struct pattern pattern;
-        error = compile(&b->set->arena, &passing, s, &pattern, reterr);
+        error = compile(&b->compiled, &passing, s, &pattern, reterr);
         if (!error)
             error = set_add(b, &pattern, s->over == OVER_EVENT ? ROOT_EVENT : ROOT_PAYLOAD);
         arena_fini(&passing);

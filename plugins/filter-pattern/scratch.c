@@ -27,6 +27,7 @@ int scratch_init(struct scratch *s, const struct set *set)
         !array_room(&s->chains, &s->chain_capacity, 0, sizeof *s->chains))
         return -ENOMEM;
     s->candidates.capacity = room;
+    s->candidates.branches = set->branches;
     s->chains[0] = (struct chain){0};
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns into a set, in which equal conditions become one. */
 #include "set.h"
+#include "copy.h"
 #include "entries.h"
 #include "names.h"
 #include <errno.h>
@@ -33,6 +34,7 @@ void set_destroy(struct set *s)
 void set_builder_fini(struct set_builder *b)
 {
     free(b->asked);
+    arena_fini(&b->compiled);
     set_destroy(b->set);
     *b = (struct set_builder){0};
 }
@@ -103,12 +105,15 @@ static int unite_conditions(struct set_builder *b)
         return -ENOMEM;
     if (b->asked_count)
         qsort(b->asked, b->asked_count, sizeof *b->asked, by_condition);
-    for (size_t i = 0; i < b->asked_count; i++) {
+    bool failed = false;
+    for (size_t i = 0; i < b->asked_count && !failed; i++) {
+        const struct set_condition *c = &b->asked[i].condition;
         if (!i || by_condition(&b->asked[i - 1], &b->asked[i]))
-            s->conditions[s->condition_count++] = b->asked[i].condition;
+            s->conditions[s->condition_count++] =
+                (struct set_condition){c->path, choice_copy(&s->arena, c->choice, &failed)};
         s->branches[b->asked[i].word] = (uint32_t)s->condition_count - 1;
     }
-    return 0;
+    return failed ? -ENOMEM : 0;
 }
 
 int set_finish(struct set_builder *b, struct set **ret_set)
@@ -121,7 +126,5 @@ int set_finish(struct set_builder *b, struct set **ret_set)
     b->set->data = name_child(b->set, ROOT_EVENT, "data", 4);
     *ret_set = b->set;
     b->set = NULL;
-    free(b->asked);
-    b->asked = NULL;
     return 0;
 }

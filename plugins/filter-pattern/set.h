@@ -66,13 +66,14 @@ struct asked { /* one use of a condition: its number goes to that word of the br
 /* What a set is made of; patterns have the numbers in which they were added. */
 struct set_builder {
     struct set *set;
+    struct arena compiled; /* what the patterns' choices live in until the set is finished */
     struct asked *asked;
     size_t asked_count, asked_capacity;
 };
 
 /* -ENOMEM; the set is destroyed by set_builder_fini where it was not finished. */
 int set_builder_init(struct set_builder *b);
-/* root: where its names begin.  Takes nothing: the pattern lives in the set's arena. */
+/* root: where its names begin.  The pattern's choices live in b->compiled. */
 int set_add(struct set_builder *b, const struct pattern *pattern, uint32_t root);
 int set_finish(struct set_builder *b, struct set **ret_set);
 void set_builder_fini(struct set_builder *b);

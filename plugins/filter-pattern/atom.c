@@ -50,16 +50,16 @@ bool atom_holds(const struct atom *a, struct value *v)
     case ATOM_IP:
         return value_ip(v) && ip_compare(&v->ip, &a->as.ip.first) >= 0 &&
                ip_compare(&v->ip, &a->as.ip.last) <= 0;
-    case ATOM_PREFIX:
-        return a->length <= v->length && !memcmp(a->text, v->at, a->length);
+    case ATOM_PREFIX: /* which never reaches the other quote */
+        return a->length < v->length && !memcmp(a->text, v->at, a->length);
     case ATOM_SUFFIX:
-        return a->length <= v->length && !memcmp(a->text, end - a->length, a->length);
+        return a->length < v->length && !memcmp(a->text, end - a->length, a->length);
     case ATOM_FOLD:
         return fold_prefix(a->as.fold, v->at, v->length) == (ptrdiff_t)v->length;
     case ATOM_FOLD_PREFIX:
-        return fold_prefix(a->as.fold, v->at, v->length) >= 0;
+        return fold_prefix(a->as.fold, v->at, v->length - 1) >= 0;
     case ATOM_FOLD_SUFFIX:
-        return fold_suffix(a->as.fold, v->at, v->length) >= 0;
+        return fold_suffix(a->as.fold, v->at + 1, v->length - 1) >= 0;
     case ATOM_WILDCARD:
         return wildcard_holds(a->as.wildcard, v->at, v->length);
     case ATOM_NONE_OF:

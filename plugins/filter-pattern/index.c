@@ -163,9 +163,9 @@ void index_find(const struct index *x, struct value *v, char *fold, struct candi
     if (x->numbers && value_number(v))
         text_table_find(x->numbers, (const char *)&v->number, sizeof v->number, c);
     if (x->prefixes)
-        affixes_find(x->prefixes, v->at, v->length, c);
+        affixes_find(x->prefixes, v->at, v->length - 1, c); /* less the other quote */
     if (x->suffixes)
-        affixes_find(x->suffixes, v->at, v->length, c);
+        affixes_find(x->suffixes, v->at + 1, v->length - 1, c);
     if (x->contains)
         contains_find(x->contains, v->at, v->length, c);
     if (x->number_ranges && value_number(v)) {

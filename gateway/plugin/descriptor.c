@@ -153,8 +153,10 @@ static int check_sets(const struct mg_module *module, const char *path, struct g
     int has = !!ops->set_create + !!ops->set_destroy + !!ops->set_open + !!ops->set_close +
               !!ops->set_match;
     if (has && has < 5)
-        return lacks(module, "some of ops->set_create, set_destroy, set_open, set_close, set_match",
-                     path, diags);
+        return refuse(diags, path,
+                      "%s %s %s has some of ops->set_create, set_destroy, set_open, set_close and "
+                      "set_match: implement all of them or none",
+                      gw_kind_name(module->kind), module->name, module->version);
     if (has && module->kind != MG_FILTER)
         return refuse(diags, path,
                       "%s %s %s has operations of sets, which only filters have: remove them",

@@ -144,6 +144,26 @@ static int check_bridge(const struct mg_module *module, const char *path, struct
     return 0;
 }
 
+/* Sets came with ABI 1.2: all of their operations, or none. */
+static int check_sets(const struct mg_module *module, const char *path, struct gw_diags *diags)
+{
+    const struct mg_step_ops *ops = module->ops;
+    if (ops->size < offsetof(struct mg_step_ops, set_match) + sizeof ops->set_match)
+        return 0;
+    int has = !!ops->set_create + !!ops->set_destroy + !!ops->set_open + !!ops->set_close +
+              !!ops->set_match;
+    if (has && has < 5)
+        return refuse(diags, path,
+                      "%s %s %s has some of ops->set_create, set_destroy, set_open, set_close and "
+                      "set_match: implement all of them or none",
+                      gw_kind_name(module->kind), module->name, module->version);
+    if (has && module->kind != MG_FILTER)
+        return refuse(diags, path,
+                      "%s %s %s has operations of sets, which only filters have: remove them",
+                      gw_kind_name(module->kind), module->name, module->version);
+    return 0;
+}
+
 static int check_operations(const struct mg_module *module, const char *path,
                             struct gw_diags *diags)
 {
@@ -166,7 +186,9 @@ static int check_operations(const struct mg_module *module, const char *path,
     if (check_table_size(module, ops->size, GW_STEP_OPS_SIZE_MINOR_0, "struct mg_step_ops", path,
                          diags))
         return -EINVAL;
-    return ops->process ? 0 : lacks(module, "ops->process", path, diags);
+    if (!ops->process)
+        return lacks(module, "ops->process", path, diags);
+    return check_sets(module, path, diags);
 }
 
 static int check_counters(const struct mg_module *module, const char *path, struct gw_diags *diags)

@@ -6,6 +6,7 @@
     bench.py --build FOLDER soak [--minutes N] [--gateway FOLDER] [--flap]
     bench.py --build FOLDER profile NAME [--seconds N] [--callgrind]
     bench.py --build FOLDER core
+    bench.py --build FOLDER patterns
 
 --build       a meson build folder with the gateway, its modules and the target bench-tools
 --yardsticks  a folder with rawfwd.c, mqload.c and amqpload.c, which share no code with this tree;
@@ -28,6 +29,7 @@ import time
 import amqp
 import configs
 import growth
+import patterns
 import profiling
 import report
 import rigs
@@ -256,6 +258,7 @@ def parse():
     profiled.add_argument("--callgrind", action="store_true",
                           help="count instructions with valgrind instead of asking perf")
     commands.add_parser("core", help="the core alone, without sockets")
+    commands.add_parser("patterns", help="events against event patterns, one thread")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
     if options.command == "core":
@@ -270,6 +273,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="meshgate-bench-") as folder:
         if options.command == "soak":
             return soak.run(options, folder)
+        if options.command == "patterns":
+            return patterns.run(options, folder)
         if options.command == "profile":
             return profile_one(options, folder)
         return measure_all(options, folder)

@@ -374,7 +374,7 @@ static void a_bridge_must_have_what_it_declares(void)
     expect_bridge(&bridge, "bridge m 1 is neither a source nor a sink");
     bridge.size = 8;
     expect_bridge(&bridge,
-                  "its struct mg_bridge_ops (ABI 1.1) has 8 bytes, ABI 1.0 requires at least");
+                  "its struct mg_bridge_ops (ABI 1.2) has 8 bytes, ABI 1.0 requires at least");
 }
 
 static void counters_need_names_of_their_own(void)

@@ -27,7 +27,7 @@ extern "C" {
 
 #define MG_ABI_MAGIC 0x4547534du /* "MSGE" in memory on a little-endian machine */
 #define MG_ABI_MAJOR 1u
-#define MG_ABI_MINOR 1u
+#define MG_ABI_MINOR 2u
 
 /* Frozen for ever: read, and checked, before anything else is trusted. */
 struct mg_abi {
@@ -388,6 +388,23 @@ struct mg_step_ops {
     uint32_t size;
     uint32_t (*process)(void *self, void *context, const struct mg_step_call *,
                         struct mg_step_result *ret_result); /* SHARD */
+
+    /* ---- since 1.2: sets, of filters whose verdict depends on the event and their settings alone.
+     * A set is many settings compiled together, so that an event is looked at once for all of them.
+     * All five or none of these. */
+
+    /* Each of settings has passed check, and lives until set_destroy. */
+    int (*set_create)(const struct mg_host *, const void *const *settings, size_t count,
+                      void **ret_set, struct mg_err *reterr); /* CONTROL */
+    void (*set_destroy)(void *set); /* CONTROL; its contexts are closed; NULL is fine */
+    /* What one thread needs to match; several may match with one set at a time. */
+    int (*set_open)(void *set, void **ret_context); /* ANY */
+    void (*set_close)(void *set, void *context);    /* ANY; NULL is fine */
+    /* The places in settings of those that would PASS the event, into ret_passes (room for count of
+     * them), in no order.  Returns their number, or -ENOMEM.  reterr may be NULL; its text is set
+     * where something about the event was in the way of some, such as a payload of another kind. */
+    ptrdiff_t (*set_match)(void *set, void *context, const mg_event *, uint32_t *ret_passes,
+                           struct mg_err *reterr); /* ANY */
 };
 
 /* What a bridge, or one end of it as configured, can do. */

@@ -52,32 +52,32 @@ static bool identify(uint64_t ret_identity[2], uint32_t kind, struct mg_bytes a,
     return true;
 }
 
-/* CloudEvents 1.0, binary mode: attributes are properties; MQTT 5 gives them their plain names (its
- * binding, §3.1), AMQP the prefix cloudEvents: or cloudEvents_ (its binding, §3.1.3.1). */
-static bool attribute(const struct mg_host *host, const mg_event *event, const char *name,
-                      struct mg_bytes *ret)
+static bool attribute(const struct mg_host *host, const mg_event *event, const char *prefix,
+                      const char *name, struct mg_bytes *ret)
 {
-    static const char *const prefixes[] = {"", "cloudEvents:", "cloudEvents_"};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        char full[64];
-        int n = snprintf(full, sizeof full, "%s%s", prefixes[i], name);
-        struct mg_value value;
-        if (host->event_find(event, (struct mg_str){full, (size_t)n}, &value) &&
-            value.type == MG_TEXT) {
-            *ret = value_bytes(&value);
-            return true;
-        }
-    }
-    return false;
+    char full[64];
+    int n = snprintf(full, sizeof full, "%s%s", prefix, name);
+    struct mg_value value;
+    if (!host->event_find(event, (struct mg_str){full, (size_t)n}, &value) || value.type != MG_TEXT)
+        return false;
+    *ret = value_bytes(&value);
+    return true;
 }
 
+/* CloudEvents 1.0, binary mode: attributes are properties; AMQP gives them the prefix cloudEvents:
+ * or cloudEvents_ (its binding, §3.1.3.1), MQTT 5 their plain names (its binding, §3.1).  All of
+ * them the same way: an `id` beside cloudEvents:id is something of the sender's own. */
 static bool cloudevent(const struct gw_passage *p, uint64_t ret_identity[2])
 {
+    static const char *const prefixes[] = {"cloudEvents:", "cloudEvents_", ""};
     const struct mg_host *host = &p->route->gateway->host;
     struct mg_bytes version, id, source;
-    return attribute(host, p->origin, "specversion", &version) &&
-           attribute(host, p->origin, "id", &id) && attribute(host, p->origin, "source", &source) &&
-           identify(ret_identity, GW_DEDUP_CLOUDEVENT, source, id);
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (attribute(host, p->origin, prefixes[i], "specversion", &version) &&
+            attribute(host, p->origin, prefixes[i], "id", &id) &&
+            attribute(host, p->origin, prefixes[i], "source", &source))
+            return identify(ret_identity, GW_DEDUP_CLOUDEVENT, source, id);
+    return false;
 }
 
 static bool message_id(const struct gw_passage *p, uint64_t ret_identity[2])

@@ -65,7 +65,7 @@ static int read_member(struct reading *r, struct mg_str name, const struct scan_
 
 static int read_base64(struct reading *r, struct mg_err *err)
 {
-    struct mg_str text;
+    struct mg_str text = {0};
     size_t length;
     int error = unescape(r, r->base64.text, (struct mg_str){"data_base64", 11}, &text, err);
     if (error)
@@ -103,7 +103,7 @@ static int read_members(struct reading *r, struct scan *s, const char *what, str
         return 0;
     for (bool more = true; more;) {
         struct scan_value name, value;
-        struct mg_str plain;
+        struct mg_str plain = {0};
         if (!scan_value(s, &name))
             return scan_refuse(s, what, err);
         if (name.kind != SCAN_TEXT)

@@ -367,6 +367,45 @@ static void what_comes_twice_goes_on_once_also_after_a_restart(void)
     remove_folder();
 }
 
+/* A CloudEvent in binary mode over AMQP, with a property of the sender's own. */
+static void ingest_cloudevent(const char *prefix, const char *id, uint64_t cookie)
+{
+    static const char *const names[] = {"specversion", "id", "source"};
+    const char *values[] = {"1.0", id, "/m1"};
+    char full[3][64];
+    struct mg_property properties[4] = {
+        {.name = {"id", 2}, .value = {.type = MG_TEXT, .as.text = {"mine", 4}}}};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(full[i], sizeof full[i], "%s%s", prefix, names[i]);
+        properties[i + 1] = (struct mg_property){
+            .name = {full[i], strlen(full[i])},
+            .value = {.type = MG_TEXT, .as.text = {values[i], strlen(values[i])}}};
+    }
+    struct mg_message m = {.head = {.size = sizeof m.head, .address = {"in/a", 4}},
+                           .properties = properties,
+                           .property_count = 4};
+    CU_ASSERT_EQUAL(probe.gateway->host.ingest(probe.connections[0], NULL, &m, cookie), 0);
+}
+
+static void a_cloudevent_is_known_by_the_attributes_of_one_binding(void)
+{
+    static const char *const prefixes[] = {"cloudEvents:", "cloudEvents_"};
+    for (size_t i = 0; i < 2; i++) {
+        fresh_folder();
+        open_stored(STORED(", dedup: { by: cloudevent }"));
+        struct probe_sink *k = probe_sink("out/{x}");
+        k->mode = PROBE_ACCEPT;
+        ingest_cloudevent(prefixes[i], "1", 1);
+        ingest_cloudevent(prefixes[i], "2", 2);
+        ingest_cloudevent(prefixes[i], "1", 3);
+        until(settled_count, NULL, 3);
+        until(ledger_of_r, "delivered", 2);
+        CU_ASSERT_EQUAL(probe_ledger("r", "duplicates"), 1);
+        probe_close();
+        remove_folder();
+    }
+}
+
 static void one_event_that_became_three_counts_once(void)
 {
     fresh_folder();
@@ -764,6 +803,7 @@ int main(void)
         {KIT_TEST(on_error_discard_counts_and_goes_on)},
         {KIT_TEST(on_error_pause_stops_the_route_until_it_is_resumed)},
         {KIT_TEST(what_comes_twice_goes_on_once_also_after_a_restart)},
+        {KIT_TEST(a_cloudevent_is_known_by_the_attributes_of_one_binding)},
         {KIT_TEST(one_event_that_became_three_counts_once)},
         {KIT_TEST(what_a_step_refuses_becomes_a_dead_letter_and_the_source_goes_on)},
         {KIT_TEST(a_full_backlog_holds_the_source_and_lets_it_go_on)},

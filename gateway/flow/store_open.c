@@ -145,33 +145,26 @@ static int open_log(struct gw_route *route, struct mg_err *err)
     return error;
 }
 
-/* A route that was stored and is no longer, or is not in the configuration any more, leaves what it
- * had where it is. */
-static void warn_of_rest(void *arg, const char *name, struct gw_store_log *log,
-                         const char *const *sinks, size_t sink_count)
+static void warn_of_rest(struct gw_store_log *log, const char *route, const char *message)
 {
-    (void)sinks, (void)sink_count;
-    const struct gw_gateway *g = arg;
     struct gw_store_ledger ledger;
     char count[24];
-    bool there = false;
     gw_store_log_ledger(log, &ledger);
-    for (size_t r = 0; r < g->model->route_count; r++) {
-        if (g->routes[r].log != log)
-            continue;
-        there = true;
-        if (g->routes[r].stored)
-            return;
-    }
     if (!ledger.stored)
         return;
     snprintf(count, sizeof count, "%llu", (unsigned long long)ledger.stored);
-    gw_log(MG_WARN,
-           there ? "the store has events of a route that is not stored any more; they stay there "
-                   "until it is again"
-                 : "the store has events of a route that the configuration does not name; they "
-                   "stay there until it does",
-           "route", name, "events", count, NULL);
+    gw_log(MG_WARN, message, "route", route, "events", count, NULL);
+}
+
+/* A log that no route has opened has no sinks yet. */
+static void warn_of_stray(void *arg, const char *name, struct gw_store_log *log,
+                          const char *const *sinks, size_t sink_count)
+{
+    (void)arg, (void)sinks;
+    if (!sink_count)
+        warn_of_rest(log, name,
+                     "the store has events of a route that the configuration does not name; they "
+                     "stay there until it does");
 }
 
 static int open_route(struct gw_route *route, struct mg_err *err)
@@ -182,6 +175,10 @@ static int open_route(struct gw_route *route, struct mg_err *err)
     if (error)
         return error;
     route->stored = route->config->delivery.guarantee == GW_STORED;
+    if (!route->stored)
+        warn_of_rest(route->log, route->config->name,
+                     "the store has events of a route that is not stored any more; they stay there "
+                     "until it is again");
     for (size_t i = 0; route->stored && i < route->config->sink_count && !error; i++)
         error = gw_outlet_create(route->sinks[i], (uint32_t)i);
     return error;
@@ -197,7 +194,7 @@ int gw_gateway_store_open(struct gw_gateway *g, struct mg_err *err)
     for (size_t r = 0; r < g->model->route_count && !error; r++)
         error = open_route(&g->routes[r], err);
     if (!error)
-        error = gw_store_log_each(g->store, warn_of_rest, g);
+        error = gw_store_log_each(g->store, warn_of_stray, NULL);
     if (!error)
         error = gw_store_state_each(g->store, (struct mg_bytes){pause_prefix, sizeof pause_prefix},
                                     load_pause, g);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { FILE_BYTES_MAX = 4 << 20 };
 enum over { OVER_EVENT, OVER_PAYLOAD };
@@ -217,12 +218,15 @@ static void set_close(void *self, void *context)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
+/* In structured mode: application/cloudevents or application/cloudevents+…, in any case (RFC 9110
+ * §8.3.1), and no batch. */
 static bool is_cloudevent(const struct mg_head *head)
 {
-    static const char type[] = "application/cloudevents", batch[] = "application/cloudevents-batch";
+    static const char type[] = "application/cloudevents";
     struct mg_str t = head->content_type;
-    return t.at && t.len >= sizeof type - 1 && !memcmp(t.at, type, sizeof type - 1) &&
-           !(t.len >= sizeof batch - 1 && !memcmp(t.at, batch, sizeof batch - 1));
+    size_t length = sizeof type - 1;
+    return t.at && t.len >= length && !strncasecmp(t.at, type, length) &&
+           (t.len == length || strchr("+; \t", t.at[length]));
 }
 
 static void unreadable(struct scratch *s, struct mg_err *reterr, size_t at)

@@ -25,7 +25,7 @@ def flap(world, source, sink, ordered=True):
     samples = sampler.stop()
     path.finish(ordered=ordered)
     world.counts["link faults"] += flaps
-    world.note(f"{flaps} flaps; {flat(samples, world.options.minutes, judged=not gateway.build.sanitized)}")
+    world.note(f"{flaps} flaps; {flat(samples, world.options.minutes, sanitized=gateway.build.sanitized)}")
 
 
 @scenario()

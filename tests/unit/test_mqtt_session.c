@@ -513,6 +513,21 @@ static void confirmations_end_a_publish(void)
     done(p);
 }
 
+/* Also where the client itself sends nothing at QoS 2. */
+static void an_unknown_pubrec_holds_nothing_up_for_ever(void)
+{
+    struct player *p = up(true, keeping);
+    player_answer(p, MQTT_PUBREC, 3, 0);
+    CU_ASSERT(player_sent(p, "PUBREL 3 0x92"));
+    CU_ASSERT_FALSE(mqtt_session_has_room(&p->session));
+    player_lose(p);
+    player_connect(p, true);
+    CU_ASSERT(player_sent(p, "CONNECT; PUBREL 3"));
+    player_answer(p, MQTT_PUBCOMP, 3, 0x92);
+    CU_ASSERT(mqtt_session_has_room(&p->session));
+    done(p);
+}
+
 static void a_refused_qos_2_publish_ends_at_pubrec(void)
 {
     struct player *p = fresh(true, plain);
@@ -759,6 +774,7 @@ int main(void)
         {KIT_TEST(aliases_of_the_server_are_resolved)},
         {KIT_TEST(topics_are_replaced_by_aliases_and_put_back_for_a_repetition)},
         {KIT_TEST(confirmations_end_a_publish)},
+        {KIT_TEST(an_unknown_pubrec_holds_nothing_up_for_ever)},
         {KIT_TEST(a_refused_qos_2_publish_ends_at_pubrec)},
         {KIT_TEST(an_answer_of_the_wrong_kind_is_an_error)},
         {KIT_TEST(what_is_not_confirmed_is_sent_again_in_order)},

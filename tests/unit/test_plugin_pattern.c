@@ -149,6 +149,12 @@ static void cloudevents_have_their_attributes_in_each_mode(void)
     CU_ASSERT_EQUAL(verdict_of(&m), MG_DROP); /* nobody said that it is one */
     m.head.content_type = kit_str("application/cloudevents+json; charset=utf-8");
     CU_ASSERT_EQUAL(verdict_of(&m), MG_PASS);
+    m.head.content_type = kit_str("Application/CloudEvents+JSON");
+    CU_ASSERT_EQUAL(verdict_of(&m), MG_PASS);
+    m.head.content_type = kit_str("application/cloudeventstore+json");
+    CU_ASSERT_EQUAL(verdict_of(&m), MG_DROP);
+    m.head.content_type = kit_str("application/cloudevents-batch+json");
+    CU_ASSERT_EQUAL(verdict_of(&m), MG_DROP);
     struct mg_property bare[] = {
         {kit_str("type"), {.type = MG_TEXT, .as.text = kit_str("order.paid")}},
         {kit_str("specversion"), {.type = MG_TEXT, .as.text = kit_str("1.0")}}};

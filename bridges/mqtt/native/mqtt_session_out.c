@@ -269,7 +269,8 @@ int mqtt_session_pump(struct mqtt_session *s)
 static int release_stale(struct mqtt_session *s)
 {
     int rc = 0;
-    for (uint32_t i = 0; !s->connected_before && i < s->options.in_flight_most; i++) {
+    bool first = s->options.sends_qos2 && !s->connected_before;
+    for (uint32_t i = 0; first && i < s->options.in_flight_most; i++) {
         s->sent[i].stale_release = !s->sent[i].kept; /* what is kept is known here, too */
         s->stale_count += s->sent[i].stale_release;
     }
@@ -306,7 +307,7 @@ int mqtt_session_resume(struct mqtt_session *s, bool session_present, uint16_t a
         forget_aliases(s);
         return 0;
     }
-    if (s->options.sends_qos2) {
+    if (s->options.sends_qos2 || s->stale_count) {
         int rc = release_stale(s);
         if (rc)
             return rc;

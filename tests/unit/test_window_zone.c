@@ -105,6 +105,7 @@ static void rules_are_understood(void)
 {
     /* A file of the second version with nothing but a rule. */
     static const char *const rules[] = {"CET-1CEST,M3.5.0,M10.5.0/3",
+                                        "XXX3EDT4,J1/0,J365/23",
                                         "EST5EDT,M3.2.0,M11.1.0",
                                         "<+0330>-3:30",
                                         "IST-1GMT0,M10.5.0,M3.5.0/1",
@@ -132,7 +133,9 @@ static void rules_are_understood(void)
         size_t differ = 0;
         for (int k = 0; k < 20000; k++) {
             int64_t utc = (int64_t)(random64(&state) % UINT64_C(8000000000));
-            differ += zone_offset(z, utc) != offset_of_libc(utc);
+            /* libc forgets an all-year summer for the first hours of a year. */
+            int32_t expected = strstr(rules[i], "J365") ? -4 * 3600 : offset_of_libc(utc);
+            differ += zone_offset(z, utc) != expected;
         }
         if (differ)
             fprintf(stderr, "%s differs %zu times\n", rules[i], differ);

@@ -1,87 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads rates and counts tokens. */
 #include "limit.h"
+#include "units.h"
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #define AMOUNT_MAX    (UINT64_C(1) << 50)
 #define PERIOD_US_MAX (UINT64_C(86400) * 1000000)
 
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* Digits, perhaps with decimals; scaled by the unit behind them, which must be a known one. */
-static bool read_number(const char **at, uint64_t *ret_whole, uint64_t *ret_part,
-                        uint64_t *ret_part_of)
-{
-    const char *p = *at;
-    *ret_whole = *ret_part = 0;
-    *ret_part_of = 1;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        if (*ret_whole > AMOUNT_MAX)
-            return false;
-        *ret_whole = *ret_whole * 10 + (uint64_t)(*p - '0');
-    }
-    if (p == *at)
-        return false;
-    if (*p == '.') {
-        const char *digits = ++p;
-        for (; *p >= '0' && *p <= '9' && *ret_part_of < 1000000; p++) {
-            *ret_part = *ret_part * 10 + (uint64_t)(*p - '0');
-            *ret_part_of *= 10;
-        }
-        if (p == digits)
-            return false;
-    }
-    *at = p;
-    return true;
-}
-
-/* The product must be whole and in 1..most. */
-static bool scaled(uint64_t whole, uint64_t part, uint64_t part_of, uint64_t factor, uint64_t most,
-                   uint64_t *ret)
-{
-    uint64_t fraction = part * factor; /* below 10^6 times the largest factor, which is 10^12 */
-    if (whole > most / factor || fraction % part_of)
-        return false;
-    *ret = whole * factor + fraction / part_of;
-    return *ret >= 1 && *ret <= most;
-}
-
-static bool read_amount(const char **at, enum limit_unit unit, uint64_t *ret)
-{
-    static const struct unit sizes[] = {{"KiB", 1 << 10},   {"MiB", 1 << 20}, {"GiB", 1 << 30},
-                                        {"kB", 1000},       {"KB", 1000},     {"MB", 1000000},
-                                        {"GB", 1000000000}, {"B", 1},         {"", 1}};
-    uint64_t whole, part, part_of;
-    if (!read_number(at, &whole, &part, &part_of))
-        return false;
-    size_t first = unit == LIMIT_BYTES ? 0 : sizeof sizes / sizeof sizes[0] - 1;
-    for (size_t i = first; i < sizeof sizes / sizeof sizes[0]; i++) {
-        size_t length = strlen(sizes[i].name);
-        if (strncmp(*at, sizes[i].name, length) != 0)
-            continue;
-        *at += length;
-        return scaled(whole, part, part_of, sizes[i].factor, AMOUNT_MAX, ret);
-    }
-    return false;
-}
-
 /* "s", "10s", "250ms": a number is not needed. */
 static bool read_period(const char *at, uint64_t *ret)
 {
-    static const struct unit times[] = {
-        {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000}, {"d", PERIOD_US_MAX}};
-    uint64_t whole = 1, part = 0, part_of = 1;
-    if (*at >= '0' && *at <= '9' && !read_number(&at, &whole, &part, &part_of))
-        return false;
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
-        if (!strcmp(at, times[i].name))
-            return scaled(whole, part, part_of, times[i].factor, PERIOD_US_MAX, ret);
-    return false;
+    char one[8];
+    if (*at < '0' || *at > '9') {
+        int length = snprintf(one, sizeof one, "1%s", at);
+        at = length < (int)sizeof one ? one : "";
+    }
+    return units_time_us(&at, PERIOD_US_MAX, ret) && !*at && *ret;
 }
 
 int limit_parse(const char *text, enum limit_unit unit, struct limit *ret_limit,
@@ -89,8 +24,9 @@ int limit_parse(const char *text, enum limit_unit unit, struct limit *ret_limit,
 {
     const char *at = text;
     struct limit limit;
-    if (!read_amount(&at, unit, &limit.amount) || *at != '/' ||
-        !read_period(at + 1, &limit.period_us)) {
+    bool well = unit == LIMIT_BYTES ? units_bytes(&at, AMOUNT_MAX, &limit.amount)
+                                    : units_count(&at, AMOUNT_MAX, &limit.amount);
+    if (!well || !limit.amount || *at != '/' || !read_period(at + 1, &limit.period_us)) {
         snprintf(reterr->text, sizeof reterr->text,
                  "\"%.40s\" is no rate: %s, with ms, s, m, h or d behind the slash, at most a day",
                  text, unit == LIMIT_BYTES ? "64KiB/s or 10MB/5m" : "100/s, 10/m or 1/30s");

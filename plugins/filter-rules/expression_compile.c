@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads an expression and builds its states, without a tree: a part that is repeated a number of
  * times is read as often. */
-#include "expression_internal.h"
+#include "expression_compile.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,21 +9,7 @@
 
 enum { DEPTH_MAX = 32, REPEAT_MAX = 255, PARTS_READ_MAX = 100000, NOWHERE = UINT16_MAX };
 
-struct compiler {
-    struct expression *e; /* with room for the largest */
-    const char *begin, *at, *end;
-    size_t parts_read;
-    int depth;
-    char wrong[96]; /* "": nothing so far */
-};
-
-/* A piece of program; `outs` are its ends that lead nowhere yet: state * 2, + 1 for `other`, the
- * first of a list that goes on in the end itself. */
-struct piece {
-    uint16_t start, outs;
-};
-
-static bool refuse(struct compiler *c, const char *why)
+bool expression_refuse(struct expression_compiler *c, const char *why)
 {
     if (!c->wrong[0])
         snprintf(c->wrong, sizeof c->wrong, "%s", why);
@@ -32,32 +18,32 @@ static bool refuse(struct compiler *c, const char *why)
 
 /* ---- states --------------------------------------------------------------------------------- */
 
-static bool add_state(struct compiler *c, uint8_t kind, uint16_t *ret)
+static bool add_state(struct expression_compiler *c, uint8_t kind, uint16_t *ret)
 {
     if (c->e->count == EXPRESSION_STATES_MAX)
-        return refuse(c, "it is too large");
+        return expression_refuse(c, "it is too large");
     *ret = (uint16_t)c->e->count++;
     c->e->states[*ret] = (struct state){
         .kind = kind, .next = NOWHERE, .other = NOWHERE, .from = (uint32_t)c->e->range_count};
     return true;
 }
 
-static bool add_range(struct compiler *c, uint32_t first, uint32_t last)
+bool expression_add_range(struct expression_compiler *c, uint32_t first, uint32_t last)
 {
     if (c->e->range_count == EXPRESSION_RANGES_MAX)
-        return refuse(c, "it is too large");
+        return expression_refuse(c, "it is too large");
     c->e->ranges[c->e->range_count++] = (struct range){first, last};
     c->e->states[c->e->count - 1].count++;
     return true;
 }
 
-static uint16_t *out(struct compiler *c, uint16_t at)
+static uint16_t *out(struct expression_compiler *c, uint16_t at)
 {
     struct state *state = &c->e->states[at / 2];
     return at % 2 ? &state->other : &state->next;
 }
 
-static void lead(struct compiler *c, uint16_t outs, uint16_t to)
+static void lead(struct expression_compiler *c, uint16_t outs, uint16_t to)
 {
     while (outs != NOWHERE) {
         uint16_t *at = out(c, outs);
@@ -66,7 +52,7 @@ static void lead(struct compiler *c, uint16_t outs, uint16_t to)
     }
 }
 
-static uint16_t joined(struct compiler *c, uint16_t outs, uint16_t more)
+static uint16_t joined(struct expression_compiler *c, uint16_t outs, uint16_t more)
 {
     uint16_t last = outs;
     while (*out(c, last) != NOWHERE)
@@ -76,7 +62,7 @@ static uint16_t joined(struct compiler *c, uint16_t outs, uint16_t more)
 }
 
 /* A state of that kind with one end. */
-static bool single(struct compiler *c, uint8_t kind, struct piece *ret)
+bool expression_single(struct expression_compiler *c, uint8_t kind, struct expression_piece *ret)
 {
     if (!add_state(c, kind, &ret->start))
         return false;
@@ -84,205 +70,89 @@ static bool single(struct compiler *c, uint8_t kind, struct piece *ret)
     return true;
 }
 
-static void append(struct compiler *c, struct piece *to, const struct piece *piece)
+static void append(struct expression_compiler *c, struct expression_piece *to,
+                   const struct expression_piece *piece)
 {
     lead(c, to->outs, piece->start);
     to->outs = piece->outs;
 }
 
-static bool make_optional(struct compiler *c, struct piece *p)
+static bool make_optional(struct expression_compiler *c, struct expression_piece *p)
 {
     uint16_t both;
     if (!add_state(c, STATE_BOTH, &both))
         return false;
     c->e->states[both].next = p->start;
-    *p = (struct piece){both, joined(c, p->outs, (uint16_t)(both * 2 + 1))};
+    *p = (struct expression_piece){both, joined(c, p->outs, (uint16_t)(both * 2 + 1))};
     return true;
 }
 
-static bool make_loop(struct compiler *c, struct piece *p, bool at_least_once)
+static bool make_loop(struct expression_compiler *c, struct expression_piece *p, bool at_least_once)
 {
     uint16_t both;
     if (!add_state(c, STATE_BOTH, &both))
         return false;
     c->e->states[both].next = p->start;
     lead(c, p->outs, both);
-    *p = (struct piece){at_least_once ? p->start : both, (uint16_t)(both * 2 + 1)};
+    *p = (struct expression_piece){at_least_once ? p->start : both, (uint16_t)(both * 2 + 1)};
     return true;
-}
-
-/* ---- characters ----------------------------------------------------------------------------- */
-
-/* \d \w \s; false: it is none of them. */
-static bool class_ranges(struct compiler *c, char letter, bool *ret_well)
-{
-    switch (letter | 32) {
-    case 'd':
-        *ret_well = add_range(c, '0', '9');
-        return true;
-    case 'w':
-        *ret_well = add_range(c, '0', '9') && add_range(c, 'A', 'Z') && add_range(c, '_', '_') &&
-                    add_range(c, 'a', 'z');
-        return true;
-    case 's':
-        *ret_well = add_range(c, '\t', '\r') && add_range(c, ' ', ' ');
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool is_letter_or_digit(char c)
-{
-    return ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* Behind a backslash, what stands for one character. */
-static bool escaped(struct compiler *c, uint32_t *ret)
-{
-    if (c->at == c->end)
-        return refuse(c, "there is nothing behind the \\");
-    switch (*c->at) {
-    case 'n':
-        *ret = '\n';
-        break;
-    case 'r':
-        *ret = '\r';
-        break;
-    case 't':
-        *ret = '\t';
-        break;
-    default:
-        if (is_letter_or_digit(*c->at))
-            return refuse(c, "this is not known behind a \\ (d, w, s, D, W, S, n, r, t are)");
-        *ret = expression_character(&c->at, c->end);
-        return true;
-    }
-    c->at++;
-    return true;
-}
-
-/* One character of a [class], or the ranges of \d \w \s (*ret_range: false). */
-static bool class_item(struct compiler *c, uint32_t *ret, bool *ret_single)
-{
-    bool well;
-    *ret_single = true;
-    if (*c->at == '[' && c->end - c->at > 1 && strchr(":.=", c->at[1]))
-        return refuse(c, "classes with a name ([:alpha:]) are not known; write \\[ for a bracket");
-    if (*c->at != '\\') {
-        *ret = expression_character(&c->at, c->end);
-        return true;
-    }
-    c->at++;
-    if (c->at < c->end && strchr("dws", *c->at) && class_ranges(c, *c->at, &well)) {
-        c->at++;
-        *ret_single = false;
-        return well;
-    }
-    return escaped(c, ret);
-}
-
-/* Behind the bracket. */
-static bool read_class(struct compiler *c, struct piece *ret)
-{
-    bool negative = c->at < c->end && *c->at == '^', first = true, is_single, is_last;
-    c->at += negative;
-    if (!single(c, negative ? STATE_NOT : STATE_RANGES, ret))
-        return false;
-    for (; c->at < c->end && (first || *c->at != ']'); first = false) {
-        uint32_t low, high;
-        if (!class_item(c, &low, &is_single))
-            return false;
-        if (!is_single)
-            continue;
-        high = low;
-        if (c->end - c->at > 1 && *c->at == '-' && c->at[1] != ']') {
-            c->at++;
-            if (!class_item(c, &high, &is_last))
-                return false;
-            if (!is_last || high < low)
-                return refuse(c, "this range has no characters");
-        }
-        if (!add_range(c, low, high))
-            return false;
-    }
-    if (c->at == c->end)
-        return refuse(c, "the [ has no ]");
-    c->at++;
-    return true;
-}
-
-static bool character(struct compiler *c, uint32_t code, struct piece *ret)
-{
-    return single(c, STATE_RANGES, ret) && add_range(c, code, code);
-}
-
-static bool read_escape(struct compiler *c, struct piece *ret)
-{
-    uint32_t code;
-    bool well;
-    if (c->at < c->end && strchr("dwsDWS", *c->at)) {
-        char letter = *c->at++;
-        return single(c, letter & 32 ? STATE_RANGES : STATE_NOT, ret) &&
-               class_ranges(c, letter, &well) && well;
-    }
-    return escaped(c, &code) && character(c, code, ret);
 }
 
 /* ---- the expression ------------------------------------------------------------------------- */
 
-static bool read_choice(struct compiler *c, struct piece *ret);
+static bool read_choice(struct expression_compiler *c, struct expression_piece *ret);
 
 /* Behind the parenthesis; as deep as DEPTH_MAX. */
-static bool read_group(struct compiler *c, struct piece *ret)
+static bool read_group(struct expression_compiler *c, struct expression_piece *ret)
 {
     if (c->at < c->end && *c->at == '?') {
         if (c->end - c->at < 2 || c->at[1] != ':')
-            return refuse(c, "of (?, (?: is known alone, and (?i) at the begin");
+            return expression_refuse(c, "of (?, (?: is known alone, and (?i) at the begin");
         c->at += 2;
     }
     if (++c->depth > DEPTH_MAX)
-        return refuse(c, "it is nested too deep");
+        return expression_refuse(c, "it is nested too deep");
     if (!read_choice(c, ret))
         return false;
     c->depth--;
     if (c->at == c->end)
-        return refuse(c, "the ( has no )");
+        return expression_refuse(c, "the ( has no )");
     c->at++;
     return true;
 }
 
-static bool read_atom(struct compiler *c, struct piece *ret)
+static bool read_atom(struct expression_compiler *c, struct expression_piece *ret)
 {
     if (++c->parts_read > PARTS_READ_MAX)
-        return refuse(c, "it is too large");
+        return expression_refuse(c, "it is too large");
     switch (*c->at) {
     case '(':
         c->at++;
         return read_group(c, ret);
     case '[':
         c->at++;
-        return read_class(c, ret);
+        return expression_class(c, ret);
     case '\\':
         c->at++;
-        return read_escape(c, ret);
+        return expression_escape(c, ret);
     case '.':
         c->at++;
-        return single(c, STATE_NOT, ret);
+        return expression_single(c, STATE_NOT, ret);
     case '^':
     case '$':
-        return single(c, *c->at++ == '^' ? STATE_BEGIN : STATE_END, ret);
+        return expression_single(c, *c->at++ == '^' ? STATE_BEGIN : STATE_END, ret);
     case '*':
     case '+':
     case '?':
     case '{':
-        return refuse(c, "there is nothing to repeat here (a literal one has a \\ before it)");
+        return expression_refuse(
+            c, "there is nothing to repeat here (a literal one has a \\ before it)");
     default:
-        return character(c, expression_character(&c->at, c->end), ret);
+        return expression_literal(c, expression_character(&c->at, c->end), ret);
     }
 }
 
-static bool read_count(struct compiler *c, int *ret)
+static bool read_count(struct expression_compiler *c, int *ret)
 {
     const char *begin = c->at;
     for (*ret = 0; c->at < c->end && *c->at >= '0' && *c->at <= '9' && *ret <= REPEAT_MAX; c->at++)
@@ -292,7 +162,7 @@ static bool read_count(struct compiler *c, int *ret)
 
 /* "*", "+", "?", "{2}", "{2,}", "{2,5}", each perhaps with a lazy ?, which changes nothing here;
  * *ret_most -1: no limit.  Nothing of it: once. */
-static bool read_repeat(struct compiler *c, int *ret_least, int *ret_most)
+static bool read_repeat(struct expression_compiler *c, int *ret_least, int *ret_most)
 {
     char mark = c->at < c->end ? *c->at : '\0';
     *ret_least = mark == '*' || mark == '?' ? 0 : 1;
@@ -310,19 +180,19 @@ static bool read_repeat(struct compiler *c, int *ret_least, int *ret_most)
                 well = read_count(c, ret_most) && *ret_most >= *ret_least;
         }
         if (!well || c->at == c->end || *c->at != '}')
-            return refuse(c, "a count is {2}, {2,} or {2,5}, at most 255");
+            return expression_refuse(c, "a count is {2}, {2,} or {2,5}, at most 255");
         c->at++;
     }
     c->at += c->at < c->end && *c->at == '?';
     if (c->at < c->end && strchr("*+?{", *c->at))
-        return refuse(c, "this is repeated already");
+        return expression_refuse(c, "this is repeated already");
     return true;
 }
 
-static bool read_part(struct compiler *c, struct piece *sequence)
+static bool read_part(struct expression_compiler *c, struct expression_piece *sequence)
 {
     const char *atom = c->at, *behind;
-    struct piece piece;
+    struct expression_piece piece;
     int least, most;
     if (!read_atom(c, &piece) || !read_repeat(c, &least, &most))
         return false;
@@ -346,9 +216,9 @@ static bool read_part(struct compiler *c, struct piece *sequence)
     return true;
 }
 
-static bool read_sequence(struct compiler *c, struct piece *ret)
+static bool read_sequence(struct expression_compiler *c, struct expression_piece *ret)
 {
-    if (!single(c, STATE_EMPTY, ret))
+    if (!expression_single(c, STATE_EMPTY, ret))
         return false;
     while (c->at < c->end && *c->at != '|' && *c->at != ')')
         if (!read_part(c, ret))
@@ -356,9 +226,9 @@ static bool read_sequence(struct compiler *c, struct piece *ret)
     return true;
 }
 
-static bool read_choice(struct compiler *c, struct piece *ret)
+static bool read_choice(struct expression_compiler *c, struct expression_piece *ret)
 {
-    struct piece other;
+    struct expression_piece other;
     uint16_t both;
     if (!read_sequence(c, ret))
         return false;
@@ -368,12 +238,12 @@ static bool read_choice(struct compiler *c, struct piece *ret)
             return false;
         c->e->states[both].next = ret->start;
         c->e->states[both].other = other.start;
-        *ret = (struct piece){both, joined(c, ret->outs, other.outs)};
+        *ret = (struct expression_piece){both, joined(c, ret->outs, other.outs)};
     }
     return true;
 }
 
-static bool read_all(struct compiler *c, struct piece *ret)
+static bool read_all(struct expression_compiler *c, struct expression_piece *ret)
 {
     if (c->end - c->at >= 4 && !memcmp(c->at, "(?i)", 4)) {
         c->e->any_case = true;
@@ -381,29 +251,30 @@ static bool read_all(struct compiler *c, struct piece *ret)
     }
     if (!read_choice(c, ret))
         return false;
-    return c->at == c->end || refuse(c, "the ) has no (");
+    return c->at == c->end || expression_refuse(c, "the ) has no (");
 }
 
-static bool read_wildcards(struct compiler *c, struct piece *ret)
+static bool read_wildcards(struct expression_compiler *c, struct expression_piece *ret)
 {
-    struct piece piece;
-    if (!single(c, STATE_BEGIN, ret))
+    struct expression_piece piece;
+    if (!expression_single(c, STATE_BEGIN, ret))
         return false;
     while (c->at < c->end) {
         bool well;
         if (*c->at == '*' || *c->at == '?') {
-            well = single(c, STATE_NOT, &piece) && (*c->at == '?' || make_loop(c, &piece, false));
+            well = expression_single(c, STATE_NOT, &piece) &&
+                   (*c->at == '?' || make_loop(c, &piece, false));
             c->at++;
         } else {
             if (*c->at == '\\' && ++c->at == c->end)
-                return refuse(c, "there is nothing behind the \\");
-            well = character(c, expression_character(&c->at, c->end), &piece);
+                return expression_refuse(c, "there is nothing behind the \\");
+            well = expression_literal(c, expression_character(&c->at, c->end), &piece);
         }
         if (!well)
             return false;
         append(c, ret, &piece);
     }
-    if (!single(c, STATE_END, &piece))
+    if (!expression_single(c, STATE_END, &piece))
         return false;
     append(c, ret, &piece);
     return true;
@@ -436,12 +307,12 @@ static struct expression *shrunk(const struct expression *e)
     return small;
 }
 
-static bool read_expression(struct compiler *c, bool wildcards)
+static bool read_expression(struct expression_compiler *c, bool wildcards)
 {
-    struct piece all;
+    struct expression_piece all;
     uint16_t match;
     if (memchr(c->at, '\0', (size_t)(c->end - c->at)))
-        return refuse(c, "a NUL character is not allowed here");
+        return expression_refuse(c, "a NUL character is not allowed here");
     if (!(wildcards ? read_wildcards(c, &all) : read_all(c, &all)))
         return false;
     if (!add_state(c, STATE_MATCH, &match))
@@ -455,7 +326,7 @@ static bool read_expression(struct compiler *c, bool wildcards)
 static int compile(const char *text, size_t length, bool wildcards,
                    struct expression **ret_expression, struct mg_err *reterr)
 {
-    struct compiler c = {.begin = text, .at = text, .end = text + length};
+    struct expression_compiler c = {.begin = text, .at = text, .end = text + length};
     struct expression *e = NULL;
     c.e = with_room(EXPRESSION_STATES_MAX, EXPRESSION_RANGES_MAX);
     bool well = c.e && read_expression(&c, wildcards);

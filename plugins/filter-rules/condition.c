@@ -190,21 +190,7 @@ static bool keep(struct rules *r, struct expression *e)
     return true;
 }
 
-static int compile_expression(struct rule_compiler *c, const struct mg_node *node, bool wildcards,
-                              struct mg_str source, struct expression **ret)
-{
-    int error = wildcards ? wildcard_compile(source.at, source.len, ret, c->err)
-                          : expression_compile(source.at, source.len, ret, c->err);
-    if (error == -EINVAL)
-        return rule_wrong_as_said(c, node);
-    if (!error && !keep(c->rules, *ret)) {
-        expression_free(*ret);
-        return -ENOMEM;
-    }
-    return error;
-}
-
-static int compile_expressions(struct rule_compiler *c, const struct mg_node *node, bool wildcards,
+static int compile_expressions(struct rule_compiler *c, const struct mg_node *node,
                                struct question *q)
 {
     int error = some_operands(c, node);
@@ -215,11 +201,39 @@ static int compile_expressions(struct rule_compiler *c, const struct mg_node *no
         return error ? error : -ENOMEM;
     for (size_t i = 0; i < count && !error; i++) {
         const struct mg_node *item = operand(node, i);
+        struct expression **e = &q->expressions[q->expression_count++];
         struct mg_str source = {0};
-        error = text(c, item, &source);
-        if (!error)
-            error = compile_expression(c, item, wildcards, source, &q->expressions[i]);
-        q->expression_count += !error;
+        if ((error = text(c, item, &source)))
+            break;
+        error = expression_compile(source.at, source.len, e, c->err);
+        if (error == -EINVAL)
+            error = rule_wrong_as_said(c, item);
+        if (!error && !keep(c->rules, *e)) {
+            expression_free(*e);
+            error = -ENOMEM;
+        }
+    }
+    return error;
+}
+
+static int compile_globs(struct rule_compiler *c, const struct mg_node *node, struct question *q)
+{
+    int error = some_operands(c, node);
+    size_t count = operand_count(node);
+    q->kind = ASKS_GLOB;
+    q->globs = error ? NULL : rule_alloc(c, count, sizeof *q->globs);
+    if (!q->globs)
+        return error ? error : -ENOMEM;
+    for (size_t i = 0; i < count && !error; i++) {
+        const struct mg_node *item = operand(node, i);
+        struct mg_str source = {0};
+        if ((error = text(c, item, &source)))
+            break;
+        uint16_t *parts = rule_alloc(c, source.len, sizeof *parts);
+        if (!parts)
+            return -ENOMEM;
+        if (glob_compile(source, parts, &q->globs[q->glob_count++], c->err))
+            error = rule_wrong_as_said(c, item);
     }
     return error;
 }
@@ -293,8 +307,10 @@ static int compile_operator(struct rule_compiler *c, const struct subject *s,
     const char *name = node->key;
     if (!strcmp(name, "is") || !strcmp(name, "in"))
         return compile_choices(c, s, node, q);
-    if (!strcmp(name, "glob") || !strcmp(name, "regex"))
-        return compile_expressions(c, node, *name == 'g', q);
+    if (!strcmp(name, "regex"))
+        return compile_expressions(c, node, q);
+    if (!strcmp(name, "glob"))
+        return compile_globs(c, node, q);
     for (size_t i = 0; i < sizeof of_texts / sizeof of_texts[0]; i++)
         if (!strcmp(name, of_texts[i].name))
             return compile_texts(c, node, of_texts[i].kind, q);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Regular expressions and wildcards whose time grows with the text alone, never with its content:
+/* Regular expressions whose time grows with the text alone, never with its content:
  * all ways through the expression are followed at once. */
 #pragma once
 #include "meshgate/plugin.h"
@@ -13,12 +13,9 @@ enum { EXPRESSION_STATES_MAX = 512, EXPRESSION_TEXT_MAX = 4096 };
  * -ENOMEM. */
 int expression_compile(const char *text, size_t length, struct expression **ret_expression,
                        struct mg_err *reterr);
-/* "plant-*-?": the whole text; * is any characters, ? is one, \ takes the next one as it is. */
-int wildcard_compile(const char *text, size_t length, struct expression **ret_expression,
-                     struct mg_err *reterr);
 void expression_free(struct expression *e); /* NULL is fine */
 
-/* What one thread needs, for expressions of any kind.  NULL: out of memory. */
+/* What one thread needs, for all expressions.  NULL: out of memory. */
 struct expression_scratch *expression_scratch_create(void);
 void expression_scratch_destroy(struct expression_scratch *s); /* NULL is fine */
 /* text has at most EXPRESSION_TEXT_MAX bytes. */

@@ -254,32 +254,6 @@ static bool read_all(struct expression_compiler *c, struct expression_piece *ret
     return c->at == c->end || expression_refuse(c, "the ) has no (");
 }
 
-static bool read_wildcards(struct expression_compiler *c, struct expression_piece *ret)
-{
-    struct expression_piece piece;
-    if (!expression_single(c, STATE_BEGIN, ret))
-        return false;
-    while (c->at < c->end) {
-        bool well;
-        if (*c->at == '*' || *c->at == '?') {
-            well = expression_single(c, STATE_NOT, &piece) &&
-                   (*c->at == '?' || make_loop(c, &piece, false));
-            c->at++;
-        } else {
-            if (*c->at == '\\' && ++c->at == c->end)
-                return expression_refuse(c, "there is nothing behind the \\");
-            well = expression_literal(c, expression_character(&c->at, c->end), &piece);
-        }
-        if (!well)
-            return false;
-        append(c, ret, &piece);
-    }
-    if (!expression_single(c, STATE_END, &piece))
-        return false;
-    append(c, ret, &piece);
-    return true;
-}
-
 /* One block: the expression, its states, its ranges. */
 static struct expression *with_room(size_t states, size_t ranges)
 {
@@ -300,36 +274,32 @@ static struct expression *shrunk(const struct expression *e)
     memcpy(small->states, e->states, e->count * sizeof *e->states);
     memcpy(small->ranges, e->ranges, e->range_count * sizeof *e->ranges);
     small->any_case = e->any_case;
-    small->anchored = e->anchored;
     small->start = e->start;
     small->count = e->count;
     small->range_count = e->range_count;
     return small;
 }
 
-static bool read_expression(struct expression_compiler *c, bool wildcards)
+static bool read_expression(struct expression_compiler *c)
 {
     struct expression_piece all;
     uint16_t match;
     if (memchr(c->at, '\0', (size_t)(c->end - c->at)))
         return expression_refuse(c, "a NUL character is not allowed here");
-    if (!(wildcards ? read_wildcards(c, &all) : read_all(c, &all)))
-        return false;
-    if (!add_state(c, STATE_MATCH, &match))
+    if (!read_all(c, &all) || !add_state(c, STATE_MATCH, &match))
         return false;
     lead(c, all.outs, match);
     c->e->start = all.start;
-    c->e->anchored = wildcards;
     return true;
 }
 
-static int compile(const char *text, size_t length, bool wildcards,
-                   struct expression **ret_expression, struct mg_err *reterr)
+int expression_compile(const char *text, size_t length, struct expression **ret_expression,
+                       struct mg_err *reterr)
 {
     struct expression_compiler c = {.begin = text, .at = text, .end = text + length};
     struct expression *e = NULL;
     c.e = with_room(EXPRESSION_STATES_MAX, EXPRESSION_RANGES_MAX);
-    bool well = c.e && read_expression(&c, wildcards);
+    bool well = c.e && read_expression(&c);
     if (well)
         e = shrunk(c.e);
     free(c.e);
@@ -344,18 +314,6 @@ static int compile(const char *text, size_t length, bool wildcards,
     }
     *ret_expression = e;
     return 0;
-}
-
-int expression_compile(const char *text, size_t length, struct expression **ret_expression,
-                       struct mg_err *reterr)
-{
-    return compile(text, length, false, ret_expression, reterr);
-}
-
-int wildcard_compile(const char *text, size_t length, struct expression **ret_expression,
-                     struct mg_err *reterr)
-{
-    return compile(text, length, true, ret_expression, reterr);
 }
 
 void expression_free(struct expression *e)

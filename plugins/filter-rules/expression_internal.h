@@ -25,7 +25,6 @@ enum { EXPRESSION_RANGES_MAX = 4096 };
 
 struct expression {
     bool any_case; /* of ASCII */
-    bool anchored; /* begins at the text's begin alone */
     uint16_t start;
     size_t count, range_count;
     struct state *states;

@@ -125,7 +125,7 @@ bool expression_matches(const struct expression *e, struct expression_scratch *s
     next_step(s);
     if (reach(e, s, e->start, (struct place){true, at == end}, now, &count))
         return true;
-    while (at < end && (count || !e->anchored)) {
+    while (at < end) {
         uint32_t c = expression_character(&at, end);
         struct place place = {false, at == end};
         size_t more = 0;
@@ -135,7 +135,7 @@ bool expression_matches(const struct expression *e, struct expression_scratch *s
             if (takes(e, state, c) && reach(e, s, state->next, place, then, &more))
                 return true;
         }
-        if (!e->anchored && reach(e, s, e->start, place, then, &more))
+        if (reach(e, s, e->start, place, then, &more))
             return true;
         uint16_t *swap = now;
         now = then;

@@ -5,6 +5,7 @@
 #include "amount.h"
 #include "arena.h"
 #include "expression.h"
+#include "glob.h"
 #include "subject.h"
 
 enum { RULES_MAX = 10000, RULE_DEPTH_MAX = 32 };
@@ -29,6 +30,7 @@ enum question_kind {
     ASKS_SUFFIX,
     ASKS_CONTAINS,
     ASKS_EXPRESSION, /* of expressions: one of them */
+    ASKS_GLOB,       /* likewise */
     ASKS_TOPIC       /* of texts, which are MQTT topic filters */
 };
 struct question {
@@ -39,6 +41,10 @@ struct question {
         struct {
             struct expression **expressions;
             size_t expression_count;
+        };
+        struct {
+            struct glob *globs;
+            size_t glob_count;
         };
     };
 };

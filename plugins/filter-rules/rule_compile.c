@@ -21,22 +21,22 @@ void *rule_alloc(struct rule_compiler *c, size_t count, size_t size)
 
 int rule_wrong(struct rule_compiler *c, const struct mg_node *node, const char *format, ...)
 {
-    char what[192];
+    char what[180];
     va_list args;
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     int used =
         snprintf(c->err->text, sizeof c->err->text,
-                 "%.48s:%u:%u: ", node->file ? node->file : "match", node->line, node->column);
+                 "%.60s:%u:%u: ", node->file ? node->file : "match", node->line, node->column);
     snprintf(c->err->text + used, sizeof c->err->text - (size_t)used, "%s", what);
     return -EINVAL;
 }
 
 int rule_wrong_as_said(struct rule_compiler *c, const struct mg_node *node)
 {
-    char what[192];
-    snprintf(what, sizeof what, "%.191s", c->err->text);
+    char what[180];
+    snprintf(what, sizeof what, "%.179s", c->err->text);
     return rule_wrong(c, node, "%s", what);
 }
 

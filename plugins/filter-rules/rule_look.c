@@ -3,6 +3,8 @@
 #include "rule.h"
 #include <string.h>
 
+_Static_assert((int)GLOB_TEXT_MAX == (int)EXPRESSION_TEXT_MAX, "one limit of texts for both");
+
 struct state {
     const struct look *look;
     struct expression_scratch *scratch;
@@ -147,6 +149,12 @@ static bool is_expressed(struct state *s, const struct question *q, struct mg_st
         s->result.too_long = true;
         return false;
     }
+    if (q->kind == ASKS_GLOB) {
+        for (size_t i = 0; i < q->glob_count; i++)
+            if (glob_matches(&q->globs[i], text))
+                return true;
+        return false;
+    }
     for (size_t i = 0; i < q->expression_count; i++)
         if (expression_matches(q->expressions[i], s->scratch, text))
             return true;
@@ -161,7 +169,8 @@ static bool answers(struct state *s, const struct question *q, const struct valu
         return within(&q->bounds, v);
     if (v->kind != VALUE_TEXT)
         return false;
-    return q->kind == ASKS_EXPRESSION ? is_expressed(s, q, v->text) : has_text(q, v->text);
+    return q->kind == ASKS_EXPRESSION || q->kind == ASKS_GLOB ? is_expressed(s, q, v->text)
+                                                              : has_text(q, v->text);
 }
 
 /* ---- conditions ----------------------------------------------------------------------------- */

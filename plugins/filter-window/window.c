@@ -105,8 +105,8 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     int error = zone_create(s->zone, &f->zone, reterr);
     if (error)
         reterr->option = "zone";
-    else if ((error = windows_compile(s->windows, s->except, &f->windows, reterr)))
-        reterr->option = "windows";
+    else
+        error = windows_compile(s->windows, s->except, &f->windows, reterr);
     if (error) {
         destroy(f);
         return error;

@@ -40,7 +40,7 @@ __attribute__((format(printf, 3, 4))) static int wrong(const struct mg_node *nod
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    snprintf(err->text, sizeof err->text, "%.64s:%u:%u: %s", node->file ? node->file : "windows",
+    snprintf(err->text, sizeof err->text, "%.60s:%u:%u: %s", node->file ? node->file : "windows",
              node->line, node->column, what);
     return -EINVAL;
 }
@@ -222,14 +222,18 @@ int windows_compile(const struct mg_node *windows, const struct mg_node *except,
                     struct windows **ret_windows, struct mg_err *reterr)
 {
     size_t count = scalar_count(windows);
+    reterr->option = "windows";
     if (!count || count > WINDOWS_MAX)
         return wrong(windows, reterr, "1 to %d windows are wanted here", WINDOWS_MAX);
     struct windows *w = calloc(1, sizeof *w + count * sizeof w->list[0]);
     if (!w)
         return no_memory(reterr);
     int error = 0;
+    reterr->option = "except";
     if (except && except->type != MG_NODE_NULL)
         error = compile_dates(except, &w->except, reterr);
+    if (!error)
+        reterr->option = "windows";
     for (size_t i = 0; i < count && !error; i++)
         error = compile_window(&w->list[w->count++], scalar_at(windows, i), reterr);
     if (error) {

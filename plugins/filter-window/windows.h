@@ -8,7 +8,7 @@ struct windows;
 enum { WINDOWS_MAX = 256, DATES_MAX = 4096 };
 
 /* windows: a map or a list of maps; except: a date or a list of dates, or NULL.  -EINVAL: reterr
- * says file:line:column and why; -ENOMEM. */
+ * says file:line:column and why, and which option; -ENOMEM. */
 int windows_compile(const struct mg_node *windows, const struct mg_node *except,
                     struct windows **ret_windows, struct mg_err *reterr);
 void windows_free(struct windows *w); /* NULL is fine */

@@ -214,7 +214,7 @@ static void wrong_settings_are_refused_with_their_place(void)
         {"{windows: {dates: [02-30]}}", "windows", "is no date"},
         {"{windows: {dates: [[]]}}", "windows", "is no date"},
         {"{windows: {day: mon}}", "windows", "unknown key \"day\""},
-        {"{windows: {to: 12:00}, except: [tomorrow]}", "windows", ":1:33: \"tomorrow\" is no date"},
+        {"{windows: {to: 12:00}, except: [tomorrow]}", "except", ":1:33: \"tomorrow\" is no date"},
         {"{windows: {to: 12:00}, zone: Europe/Berlyn}", "zone",
          "there is no time zone \"Europe/Berlyn\""},
     };

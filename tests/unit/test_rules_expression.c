@@ -2,8 +2,10 @@
 /* Expressions say what libc's say, and take no longer where those do. */
 #include "expression.h"
 #include "fake_host.h"
+#include "glob.h"
 #include "unit.h"
 #include <errno.h>
+#include <fnmatch.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,18 +13,17 @@
 
 static struct mg_err err;
 
-static int compile(const char *source, bool wildcards, struct expression **ret)
+static int compile(const char *source, struct expression **ret)
 {
     err.text[0] = '\0';
-    return wildcards ? wildcard_compile(source, strlen(source), ret, &err)
-                     : expression_compile(source, strlen(source), ret, &err);
+    return expression_compile(source, strlen(source), ret, &err);
 }
 
-static bool matches_as(const char *source, bool wildcards, struct mg_str text)
+static bool matches_as(const char *source, struct mg_str text)
 {
     struct expression *e = NULL;
     struct expression_scratch *s = expression_scratch_create();
-    int error = compile(source, wildcards, &e);
+    int error = compile(source, &e);
     if (error)
         fprintf(stderr, "%s\n", err.text);
     CU_ASSERT_EQUAL_FATAL(error, 0);
@@ -33,15 +34,23 @@ static bool matches_as(const char *source, bool wildcards, struct mg_str text)
     return matches;
 }
 
+static bool globs_as(const char *source, struct mg_str text)
+{
+    uint16_t parts[GLOB_BYTES_MAX];
+    struct glob glob;
+    CU_ASSERT_EQUAL_FATAL(glob_compile(kit_str(source), parts, &glob, &err), 0);
+    return glob_matches(&glob, text);
+}
+
 struct example {
     const char *source, *text;
     bool matches;
 };
 
-static void try_all(const struct example *list, bool wildcards)
+static void try_all(const struct example *list, bool (*as)(const char *source, struct mg_str text))
 {
     for (; list->source; list++) {
-        bool matches = matches_as(list->source, wildcards, kit_str(list->text));
+        bool matches = as(list->source, kit_str(list->text));
         if (matches != list->matches)
             fprintf(stderr, "\"%s\" and \"%s\": %d\n", list->source, list->text, matches);
         CU_ASSERT_EQUAL(matches, list->matches);
@@ -98,7 +107,7 @@ static void expressions_are_found_anywhere_unless_held(void)
         {"^.$", "\xff", true}, /* a byte that is no UTF-8 */
         {"^..$", "\xc3", false},
         {0}};
-    try_all(list, false);
+    try_all(list, matches_as);
 }
 
 static void wildcards_are_for_the_whole_text(void)
@@ -115,10 +124,14 @@ static void wildcards_are_for_the_whole_text(void)
                                           {"a\\*", "ab", false},
                                           {"*.b.*", "a.b.c", true},
                                           {"*.b.*", "a.c", false},
+                                          {"**a**", "xay", true},
+                                          {"*ab", "aab", true},
+                                          {"*a?b", "aaxab", false},
+                                          {"*\xc3\xa4?", "\xc3\xa4\xc3\xa4x", true},
                                           {"(a|b)+", "(a|b)+", true},
                                           {"", "", true},
                                           {0}};
-    try_all(list, true);
+    try_all(list, globs_as);
 }
 
 static void wrong_expressions_are_refused_with_their_place(void)
@@ -147,13 +160,12 @@ static void wrong_expressions_are_refused_with_their_place(void)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct expression *e = NULL;
-        CU_ASSERT_EQUAL(compile(wrong[i][0], false, &e), -EINVAL);
+        CU_ASSERT_EQUAL(compile(wrong[i][0], &e), -EINVAL);
         if (!strstr(err.text, wrong[i][1]))
             fprintf(stderr, "%s: %s\n", wrong[i][0], err.text);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, wrong[i][1]));
     }
     struct expression *e = NULL;
-    CU_ASSERT_EQUAL(compile("a\\", true, &e), -EINVAL);
     CU_ASSERT_EQUAL(expression_compile("a\0b", 3, &e, &err), -EINVAL);
 }
 
@@ -201,7 +213,7 @@ static void random_expressions_match_as_those_of_libc(void)
         struct expression *e = NULL;
         regex_t libc;
         write_expression(source, sizeof source, DEPTH);
-        int error = compile(source, false, &e);
+        int error = compile(source, &e);
         if (error && strstr(err.text, "too large"))
             continue;
         if (error)
@@ -231,17 +243,42 @@ static void random_expressions_match_as_those_of_libc(void)
     expression_scratch_destroy(s);
 }
 
+/* As libc's, with which it shares the meaning of * and ? and \. */
+static void random_wildcards_match_as_those_of_libc(void)
+{
+    size_t matched = 0;
+    for (int i = 0; i < 50000; i++) {
+        char source[12], text[12];
+        size_t length = random_below(sizeof source), text_length = random_below(sizeof text);
+        for (size_t n = 0; n < length; n++)
+            source[n] = "aabb**?\\"[random_below(8)];
+        for (size_t n = 0; n < text_length; n++)
+            text[n] = "ab"[random_below(2)];
+        source[length] = text[text_length] = '\0';
+        uint16_t parts[sizeof source];
+        struct glob glob;
+        if (glob_compile(kit_str(source), parts, &glob, &err))
+            continue; /* ends with \ */
+        bool matches = glob_matches(&glob, kit_str(text));
+        if (matches != !fnmatch(source, text, 0))
+            fprintf(stderr, "\"%s\" and \"%s\": %d\n", source, text, matches);
+        CU_ASSERT_EQUAL(matches, !fnmatch(source, text, 0));
+        matched += matches;
+    }
+    CU_ASSERT(matched > 2000);
+}
+
 /* Exponential where ways are tried one after the other; here it ends at once. */
 static void what_others_do_not_survive_is_answered(void)
 {
     char *text = malloc(EXPRESSION_TEXT_MAX);
     memset(text, 'a', EXPRESSION_TEXT_MAX);
     struct mg_str all = {text, EXPRESSION_TEXT_MAX};
-    CU_ASSERT_FALSE(matches_as("^(a+)+$|(a|aa)+$b", false, (struct mg_str){"aaab", 4}));
-    CU_ASSERT_FALSE(matches_as("^(a|a|aa)*b$", false, all));
-    CU_ASSERT_FALSE(matches_as("(.*a){20}x", false, all));
-    CU_ASSERT_TRUE(matches_as("(a?){100}a{100}$", false, all));
-    CU_ASSERT_FALSE(matches_as("*a*a*a*a*a*a*a*a*a*a*a*b", true, all));
+    CU_ASSERT_FALSE(matches_as("^(a+)+$|(a|aa)+$b", (struct mg_str){"aaab", 4}));
+    CU_ASSERT_FALSE(matches_as("^(a|a|aa)*b$", all));
+    CU_ASSERT_FALSE(matches_as("(.*a){20}x", all));
+    CU_ASSERT_TRUE(matches_as("(a?){100}a{100}$", all));
+    CU_ASSERT_FALSE(globs_as("*a*a*a*a*a*a*a*a*a*a*a*b", all));
     free(text);
 }
 
@@ -252,6 +289,7 @@ int main(void)
         {KIT_TEST(wildcards_are_for_the_whole_text)},
         {KIT_TEST(wrong_expressions_are_refused_with_their_place)},
         {KIT_TEST(random_expressions_match_as_those_of_libc)},
+        {KIT_TEST(random_wildcards_match_as_those_of_libc)},
         {KIT_TEST(what_others_do_not_survive_is_answered)},
         {0}};
     return kit_main("rules-expression", tests);

@@ -82,7 +82,7 @@ bool expression_class(struct expression_compiler *c, struct expression_piece *re
     if (!expression_single(c, negative ? STATE_NOT : STATE_RANGES, ret))
         return false;
     for (; c->at < c->end && (first || *c->at != ']'); first = false) {
-        uint32_t low, high;
+        uint32_t low = 0, high;
         if (!class_item(c, &low, &is_single))
             return false;
         if (!is_single)
@@ -111,7 +111,7 @@ bool expression_literal(struct expression_compiler *c, uint32_t code, struct exp
 
 bool expression_escape(struct expression_compiler *c, struct expression_piece *ret)
 {
-    uint32_t code;
+    uint32_t code = 0;
     bool well;
     if (c->at < c->end && strchr("dwsDWS", *c->at)) {
         char letter = *c->at++;

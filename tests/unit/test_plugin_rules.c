@@ -175,6 +175,8 @@ static void properties_are_typed(void)
     HOLDS("{property.total: {below: 1.8446744073709552e19}}", &m); /* which is 2 to the 64 */
     HOLDS("{property.ratio: 0.1, property.urgent: true}", &m);
     FAILS("{property.ratio: {above: 0.1}}", &m);
+    FAILS("{property.ratio: {at_most: 0}}", &m);
+    HOLDS("{property.ratio: {between: [0, 1]}}", &m);
     HOLDS("{property.spelled: 21.5}", &m);
     HOLDS("{property.spelled: {between: [21, 22]}}", &m);
     FAILS("{property.spelled: '21.5'}", &m);
@@ -191,6 +193,49 @@ static void properties_are_typed(void)
     FAILS("{property.none: {exists: true, not: x}}", &m);
     HOLDS("{property.site: {not: [paris, rome]}}", &m);
     FAILS("{property.site: {not: {prefix: ber}}}", &m);
+}
+
+static void numbers_in_texts_are_numbers(void)
+{
+    static const struct {
+        const char *text, *rules;
+        bool holds;
+    } list[] = {
+        {"-0.5", "{property.n: {at_least: 0}}", false},
+        {"-0.5", "{property.n: {between: [-1, 0]}}", true},
+        {"12345678901234567890123456789012345678",
+         "{property.n: 12345678901234567890123456789012345678}", true},
+        {"12345678901234567890123456789012345678",
+         "{property.n: {above: 12345678901234567890123456789012345677}}", true},
+        {"-12345678901234567890123456789012345678", "{property.n: {below: -1e37}}", true},
+        {"1e300", "{property.n: {above: 12345678901234567890123456789012345678}}", true},
+        {"-1e300", "{property.n: {below: -12345678901234567890123456789012345678}}", true},
+        {"1e400", "{property.n: {above: 0}}", false}, /* beyond every double */
+        {"0000000000000000000000000000000000000000000000000000000000000001",
+         "{property.n: {above: 0}}", false}, /* 64 digits */
+        {"000000000000000000000000000000000000000000000000000000000000001", "{property.n: 1}",
+         true},
+        {"+5", "{property.n: 5}", true},
+        {"5.", "{property.n: 5}", false},
+        {".5", "{property.n: 0.5}", false},
+        {"5e", "{property.n: 5}", false},
+        {"5e+", "{property.n: 5}", false},
+        {"50E-1", "{property.n: 5}", true},
+        {" 5", "{property.n: 5}", false},
+        {"0x5", "{property.n: 5}", false},
+        {"", "{property.n: 0}", false},
+        {"-", "{property.n: 0}", false},
+        {"-0", "{property.n: 0}", true},
+        {"inf", "{property.n: {above: 0}}", false},
+    };
+    struct mg_message m = kit_message("a", "");
+    m.properties = properties;
+    m.property_count = 1;
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        properties[0] =
+            (struct mg_property){kit_str("n"), {.type = MG_TEXT, .as.text = kit_str(list[i].text)}};
+        CU_ASSERT(holds_as(list[i].rules, &m, list[i].holds));
+    }
 }
 
 static void of_a_repeated_property_one_is_enough(void)
@@ -380,6 +425,7 @@ int main(void)
                                             {KIT_TEST(defaults_count_and_do_not_exist)},
                                             {KIT_TEST(times_are_durations)},
                                             {KIT_TEST(properties_are_typed)},
+                                            {KIT_TEST(numbers_in_texts_are_numbers)},
                                             {KIT_TEST(of_a_repeated_property_one_is_enough)},
                                             {KIT_TEST(captures_are_texts)},
                                             {KIT_TEST(texts_are_compared_in_several_ways)},

@@ -54,8 +54,10 @@ static int64_t hops_of(const struct mg_value *value)
     int64_t hops = 0;
     for (size_t i = 0; value->type == MG_TEXT && i < value->as.text.len; i++) {
         char c = value->as.text.at[i];
-        if (c < '0' || c > '9' || hops > INT64_MAX / 10 - 1)
+        if (c < '0' || c > '9')
             return 0;
+        if (hops > INT64_MAX / 10 - 1)
+            return INT64_MAX; /* not 0: this is no new event */
         hops = hops * 10 + (c - '0');
     }
     return hops;
@@ -83,7 +85,7 @@ static bool find_old(struct work *w, const struct stamp *s, struct mg_value *ret
     const struct doc_value *old = doc_path_get(s->path, w->payload);
     int64_t number;
     *ret = (struct mg_value){.type = MG_NULL};
-    if (doc_as_int(old, &number))
+    if (old && doc_as_int(old, &number))
         *ret = stamp_number(number);
     return old && old->kind != DOC_NULL;
 }

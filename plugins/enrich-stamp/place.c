@@ -2,6 +2,7 @@
 /* Where it is put. */
 #include "stamp.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -106,7 +107,13 @@ uint32_t stamp_place(struct work *w, const struct stamp *s)
         verdict = stamp_value(w, s->kind, &value, scratch);
     if (verdict != MG_PASS || value.type == MG_NULL)
         return verdict;
-    return s->path ? put_path(w, s->path, &value) : stamp_put_property(w, s->property, &value);
+    if (s->path)
+        return put_path(w, s->path, &value);
+    if (value.type == MG_INT) { /* MQTT has texts alone; a number would hide under a tagged name */
+        snprintf(scratch, sizeof scratch, "%" PRId64, value.as.i);
+        value = stamp_text(scratch);
+    }
+    return stamp_put_property(w, s->property, &value);
 }
 
 uint32_t stamp_head(struct work *w)

@@ -6,6 +6,7 @@
 #include "unit.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct kit_host *host;
@@ -75,6 +76,17 @@ static bool property_is(const struct kit_verdict *v, const char *name, const cha
     return same;
 }
 
+/* Numbers are texts there. */
+static int64_t number(const struct kit_verdict *v, const char *name)
+{
+    struct mg_value value = property(v, name);
+    char text[32];
+    if (value.type != MG_TEXT || !value.as.text.len || value.as.text.len >= sizeof text)
+        return -1;
+    snprintf(text, sizeof text, "%.*s", (int)value.as.text.len, value.as.text.at);
+    return strtoll(text, NULL, 10);
+}
+
 static void times_and_names_become_properties(void)
 {
     open_stamp("properties: { t: time, ms: time.ms, gw: gateway, r: route, h: host, c: created }");
@@ -84,18 +96,18 @@ static void times_and_names_become_properties(void)
     CU_ASSERT_TRUE(property_is(&v, "c", NULL)); /* it has none */
     CU_ASSERT_EQUAL(property(&v, "gw").type, MG_TEXT);
     CU_ASSERT_EQUAL(property(&v, "h").type, MG_TEXT);
-    struct mg_value ms = property(&v, "ms"), t = property(&v, "t");
-    CU_ASSERT_EQUAL(ms.type, MG_INT);
-    CU_ASSERT_TRUE(ms.as.i > INT64_C(1600000000000));
+    int64_t ms = number(&v, "ms");
+    struct mg_value t = property(&v, "t");
+    CU_ASSERT_TRUE(ms > INT64_C(1600000000000));
     CU_ASSERT_EQUAL_FATAL(t.type, MG_TEXT);
     CU_ASSERT_EQUAL(t.as.text.len, strlen("2026-01-02T03:04:05.678Z"));
     int year, month, day, hour, minute, second, milli;
     CU_ASSERT_EQUAL(sscanf(t.as.text.at, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &year, &month, &day, &hour,
                            &minute, &second, &milli),
                     7);
-    CU_ASSERT_EQUAL(milli, ms.as.i % 1000);
-    CU_ASSERT_EQUAL(second, ms.as.i / 1000 % 60);
-    CU_ASSERT_EQUAL(hour, ms.as.i / 3600000 % 24);
+    CU_ASSERT_EQUAL(milli, ms % 1000);
+    CU_ASSERT_EQUAL(second, ms / 1000 % 60);
+    CU_ASSERT_EQUAL(hour, ms / 3600000 % 24);
     CU_ASSERT_TRUE(kit_payload_is(v.events[0], "\xff any bytes"));
     kit_verdict_fini(&v);
     close_stamp();
@@ -148,8 +160,7 @@ static void hops_count_and_circles_end(void)
     } cases[] = {{NULL, 1}, {"1", 2}, {"2", 3}, {"junk", 1}, {"", 1}, {"-7", 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct kit_verdict v = stamp_with("x", "hops", cases[i].before, NULL, NULL);
-        CU_ASSERT_EQUAL(property(&v, "hops").type, MG_INT);
-        CU_ASSERT_EQUAL(property(&v, "hops").as.i, cases[i].after);
+        CU_ASSERT_EQUAL(number(&v, "hops"), cases[i].after);
         kit_verdict_fini(&v);
     }
     static const char *const too_many[] = {"3", "99", "9223372036854775806",
@@ -210,7 +221,7 @@ static void an_id_of_version_7_begins_with_the_time(void)
     unsigned high, low;
     CU_ASSERT_TRUE_FATAL(id.type == MG_TEXT && is_uuid(id.as.text, '7'));
     CU_ASSERT_EQUAL(sscanf(id.as.text.at, "%8x-%4x", &high, &low), 2);
-    CU_ASSERT_EQUAL(((int64_t)high << 16 | low), property(&v, "ms").as.i);
+    CU_ASSERT_EQUAL(((int64_t)high << 16 | low), number(&v, "ms"));
     kit_verdict_fini(&v);
     close_stamp();
 }
@@ -239,7 +250,7 @@ static void an_id_and_a_time_that_are_there_stay(void)
     m.head.present = MG_HAS_CREATED;
     mg_event *event = table->event_new(&m);
     struct kit_verdict v = kit_process(instance, event, kit_scope(host, "r", NULL));
-    CU_ASSERT_EQUAL(property(&v, "c").as.i, 5);
+    CU_ASSERT_EQUAL(number(&v, "c"), 5);
     CU_ASSERT_EQUAL(table->event_head(v.events[0])->message_id.as.u, 7);
     kit_verdict_fini(&v);
     table->event_unref(event);
@@ -247,7 +258,7 @@ static void an_id_and_a_time_that_are_there_stay(void)
     const struct mg_head *head = table->event_head(v.events[0]);
     CU_ASSERT_EQUAL(head->message_id.type, MG_TEXT);
     CU_ASSERT_TRUE(head->present & MG_HAS_CREATED);
-    CU_ASSERT_EQUAL(head->created_us / 1000, property(&v, "c").as.i);
+    CU_ASSERT_EQUAL(head->created_us / 1000, number(&v, "c"));
     kit_verdict_fini(&v);
     close_stamp();
 }

@@ -26,12 +26,13 @@ static void check(struct doc *doc, const struct doc_value *value)
     free(text);
 }
 
-/* Numbers beyond 64 bits and doubles are JSON, but not for everybody. */
+/* Numbers beyond 64 bits and doubles, and a NUL in a name, are JSON, but not for everybody. */
 static bool taken_by_another(const uint8_t *data, size_t size)
 {
     json_error_t at;
     json_t *json = json_loadb((const char *)data, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
-    bool taken = json || json_error_code(&at) == json_error_numeric_overflow;
+    bool taken = json || json_error_code(&at) == json_error_numeric_overflow ||
+                 json_error_code(&at) == json_error_null_byte_in_key;
     json_decref(json);
     return taken;
 }

@@ -22,8 +22,8 @@ struct store {
     size_t refs;
     char *gateway, *name;
     uint64_t seed;
-    size_t keys_max, bytes_max, bucket_mask; /* settled before the first value */
-    pthread_mutex_t lock;                    /* protects the rest */
+    pthread_mutex_t lock; /* protects the rest */
+    size_t keys_max, bytes_max, bucket_mask;
     size_t count, bytes;
     struct entry *newest, *oldest;
     struct entry **buckets; /* NULL: nobody remembers here */
@@ -97,29 +97,6 @@ void store_release(struct store *s)
     pthread_mutex_unlock(&registry_lock);
     if (last)
         destroy(s);
-}
-
-int store_grow(struct store *s, size_t keys_max, size_t bytes_max)
-{
-    size_t buckets = BUCKETS_MIN;
-    while (buckets < keys_max && buckets < BUCKETS_MAX)
-        buckets *= 2;
-    if (!s->buckets || buckets > s->bucket_mask + 1) {
-        struct entry **empty = calloc(buckets, sizeof *empty);
-        if (!empty)
-            return -ENOMEM;
-        free(s->buckets);
-        s->buckets = empty;
-        s->bucket_mask = buckets - 1;
-    }
-    s->keys_max = keys_max > s->keys_max ? keys_max : s->keys_max;
-    s->bytes_max = bytes_max > s->bytes_max ? bytes_max : s->bytes_max;
-    return 0;
-}
-
-bool store_is_fed(const struct store *s)
-{
-    return s->buckets;
 }
 
 const char *store_name(const struct store *s)
@@ -226,6 +203,40 @@ static void free_entries(struct entry *e)
 
 /* ---- what the steps do ---------------------------------------------------------------------- */
 
+int store_grow(struct store *s, size_t keys_max, size_t bytes_max)
+{
+    size_t count = BUCKETS_MIN;
+    while (count < keys_max && count < BUCKETS_MAX)
+        count *= 2;
+    struct entry **buckets = calloc(count, sizeof(struct entry *)), **old = buckets;
+    if (!buckets)
+        return -ENOMEM;
+    pthread_mutex_lock(&s->lock);
+    if (!s->buckets || count > s->bucket_mask + 1) {
+        old = s->buckets;
+        s->buckets = buckets;
+        s->bucket_mask = count - 1;
+        for (struct entry *e = s->newest; e; e = e->older) {
+            struct entry **at = bucket(s, e->hash);
+            e->chain = *at;
+            *at = e;
+        }
+    }
+    s->keys_max = keys_max > s->keys_max ? keys_max : s->keys_max;
+    s->bytes_max = bytes_max > s->bytes_max ? bytes_max : s->bytes_max;
+    pthread_mutex_unlock(&s->lock);
+    free(old);
+    return 0;
+}
+
+bool store_is_fed(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool fed = s->buckets;
+    pthread_mutex_unlock(&s->lock);
+    return fed;
+}
+
 int store_set(struct store *s, struct mg_str key, struct mg_bytes text, int64_t now_us,
               size_t *ret_forgotten)
 {
@@ -245,24 +256,24 @@ int store_set(struct store *s, struct mg_str key, struct mg_bytes text, int64_t 
     *fresh = (struct entry){.value = value, .hash = hash_of(s, key), .key_length = key.len};
     if (key.len)
         memcpy(fresh->key, key.at, key.len);
-    if (size_of(key.len, value) > s->bytes_max) {
-        free_entries(fresh);
-        return -EFBIG;
-    }
 
+    struct entry *old = NULL, *excess = fresh;
     pthread_mutex_lock(&s->lock);
-    struct entry *old = find(s, fresh->hash, key);
-    if (old)
-        take_off(s, old);
-    add(s, fresh);
-    struct entry *excess = take_off_excess(s, ret_forgotten);
+    bool fits = size_of(key.len, value) <= s->bytes_max;
+    if (fits) {
+        old = find(s, fresh->hash, key);
+        if (old)
+            take_off(s, old);
+        add(s, fresh);
+        excess = take_off_excess(s, ret_forgotten);
+    }
     pthread_mutex_unlock(&s->lock);
 
     if (old)
         old->chain = NULL;
     free_entries(old);
     free_entries(excess);
-    return 0;
+    return fits ? 0 : -EFBIG;
 }
 
 bool store_remove(struct store *s, struct mg_str key)

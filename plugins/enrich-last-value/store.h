@@ -20,13 +20,13 @@ struct store;
  * choose keys that collide.  CONTROL. */
 struct store *store_get(struct mg_str gateway, const char *name, uint64_t seed);
 void store_release(struct store *store); /* CONTROL; NULL is fine */
-/* Somebody remembers in it, and wants that much; the largest wish holds.  0 or -ENOMEM.  CONTROL,
- * before any value is set. */
+/* Somebody remembers in it, and wants that much; the largest wish holds.  0 or -ENOMEM.  ANY,
+ * like all that follows. */
 int store_grow(struct store *store, size_t keys_max, size_t bytes_max);
-bool store_is_fed(const struct store *store); /* store_grow was called */
+bool store_is_fed(struct store *store); /* store_grow was called */
 const char *store_name(const struct store *store);
 
-/* ANY, like all that follows.  Puts the text in the place of the key's last value, and forgets what
+/* After store_grow.  Puts the text in the place of the key's last value, and forgets what
  * was unused for longest where it is too much: *ret_forgotten says how many.  -EFBIG: larger than
  * all that may be remembered; -ENOMEM. */
 int store_set(struct store *store, struct mg_str key, struct mg_bytes text, int64_t now_us,

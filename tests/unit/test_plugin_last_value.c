@@ -294,6 +294,31 @@ static void bytes_are_bounded(void)
     store_release(s);
 }
 
+static void it_grows_with_all_that_it_has(void)
+{
+    struct store *s = store_get(kit_str("gw"), "s", 1);
+    size_t forgotten;
+    CU_ASSERT_FALSE(store_is_fed(s));
+    CU_ASSERT_PTR_NULL(store_find(s, kit_str("k")));
+    CU_ASSERT_EQUAL_FATAL(store_grow(s, 100, 1 << 20), 0);
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        CU_ASSERT_EQUAL(set(s, key, (size_t)i, &forgotten), 0);
+    }
+    CU_ASSERT_EQUAL_FATAL(store_grow(s, 100000, 1 << 20), 0);
+    CU_ASSERT_EQUAL_FATAL(store_grow(s, 1, 1024), 0); /* a smaller wish takes nothing away */
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        struct value *v = store_find(s, kit_str(key));
+        CU_ASSERT_TRUE(v && v->length == (size_t)i);
+        value_unref(v);
+    }
+    CU_ASSERT_EQUAL(store_count(s), 100);
+    store_release(s);
+}
+
 static void gateways_of_one_process_are_apart(void)
 {
     struct store *a = store_get(kit_str("gw"), "s", 1), *b = store_get(kit_str("gw2"), "s", 1),
@@ -403,6 +428,7 @@ int main(void)
         {KIT_TEST(the_key_unused_for_longest_is_forgotten)},
         {KIT_TEST(wrong_settings_are_refused)},
         {KIT_TEST(bytes_are_bounded)},
+        {KIT_TEST(it_grows_with_all_that_it_has)},
         {KIT_TEST(gateways_of_one_process_are_apart)},
         {KIT_TEST(it_behaves_as_a_list_by_last_use)},
         {KIT_TEST(threads_share_it)},

@@ -129,7 +129,11 @@ static void take_result(struct context *c, struct load *l)
         return;
     }
     p->host->count(p->instance, COUNT_LOADS, 1);
-    p->host->log(p->instance, MG_INFO, "%s: %zu rows", l->path, table_count(l->table));
+    /* A database may change at every look. */
+    bool often = table_format_of(l->path, l->options.format) == TABLE_SQLITE &&
+                 atomic_load(&p->generation) != 0;
+    p->host->log(p->instance, often ? MG_DEBUG : MG_INFO, "%s: %zu rows", l->path,
+                 table_count(l->table));
     publish(p, l->table);
     l->table = NULL;
 }

@@ -174,10 +174,11 @@ int table_stamp_of(const char *path, uint32_t format, struct table_stamp *ret_st
         ret_stamp->wal_size = (uint64_t)st.st_size;
         ret_stamp->wal_modified_ns = modified_ns(&st);
     }
-    /* A database is changed in its place: a second change within one tick shows in no time. */
+    /* A database is changed in its place: a second change within one tick would not show. */
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - CLOCK_TICK_NS;
-    *ret_settled = ret_stamp->modified_ns < now_ns && ret_stamp->wal_modified_ns < now_ns;
+    int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    *ret_settled = llabs(now_ns - ret_stamp->modified_ns) > CLOCK_TICK_NS &&
+                   llabs(now_ns - ret_stamp->wal_modified_ns) > CLOCK_TICK_NS;
     return 0;
 }

@@ -99,8 +99,29 @@ static void look(void *arg)
     }
 }
 
-static void publish(struct lookup *p, struct table *table)
+static void unref_table(void *table)
 {
+    table_unref(table);
+}
+
+static void unreffed(void *table)
+{
+    (void)table;
+}
+
+/* To free a large table takes milliseconds, which a shard has not. */
+static void let_go_shard(struct context *c, struct table *table)
+{
+    enum { LARGE_ROWS = 10000 };
+    if (table && table_count(table) >= LARGE_ROWS &&
+        !c->lookup->host->work(c->shard, unref_table, unreffed, table))
+        return;
+    table_unref(table);
+}
+
+static void publish(struct context *by, struct table *table)
+{
+    struct lookup *p = by->lookup;
     pthread_mutex_lock(&p->lock);
     struct table *old = p->table;
     p->table = table;
@@ -109,7 +130,7 @@ static void publish(struct lookup *p, struct table *table)
     for (struct context *c = p->contexts; c; c = c->next)
         p->host->wake(c->wake);
     pthread_mutex_unlock(&p->lock);
-    table_unref(old);
+    let_go_shard(by, old);
 }
 
 static void take_result(struct context *c, struct load *l)
@@ -134,7 +155,7 @@ static void take_result(struct context *c, struct load *l)
                  atomic_load(&p->generation) != 0;
     p->host->log(p->instance, often ? MG_DEBUG : MG_INFO, "%s: %zu rows", l->path,
                  table_count(l->table));
-    publish(p, l->table);
+    publish(c, l->table);
     l->table = NULL;
 }
 
@@ -213,7 +234,7 @@ bool lookup_refresh_shard(struct context *c)
     struct table *newer = table_ref(p->table);
     c->generation = atomic_load(&p->generation);
     pthread_mutex_unlock(&p->lock);
-    table_unref(c->table);
+    let_go_shard(c, c->table);
     c->table = newer;
     return true;
 }

@@ -5,6 +5,7 @@
 #include "unit.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -153,6 +154,25 @@ static void a_table_that_is_not_there_stops_the_start(void)
     close_lookup();
 }
 
+static void a_large_table_is_swapped_too(void)
+{
+    char *text = malloc(400000);
+    for (int version = 1; version <= 2; version++) {
+        size_t used = (size_t)snprintf(text, 400000, "machine,v\n");
+        for (int i = 0; i < 20000; i++)
+            used += (size_t)snprintf(text + used, 400000 - used, "m%d,%d\n", i, version);
+        write_table("t.csv", text);
+        if (version == 1) {
+            open_lookup("t.csv", "into: v, column: v, typed: true");
+            expect("m19999", "{}", MG_REPLACE, "{\"v\":1}");
+        }
+    }
+    CU_ASSERT_TRUE(counts(COUNTED_LOADS, 2));
+    expect("m19999", "{}", MG_REPLACE, "{\"v\":2}");
+    close_lookup();
+    free(text);
+}
+
 static void rows_of_a_key_become_a_list_or_events(void)
 {
     write_table("t.csv", "machine,part\nm1,a\nm2,b\nm1,c\n");
@@ -233,6 +253,7 @@ TEST(a_missing_key_is_a_choice)
 TEST(a_changed_file_replaces_the_table_and_a_bad_one_does_not)
 TEST(what_cannot_wait_is_tried_again_and_the_end_frees_the_rest)
 TEST(a_table_that_is_not_there_stops_the_start)
+TEST(a_large_table_is_swapped_too)
 TEST(rows_of_a_key_become_a_list_or_events)
 TEST(the_payload_keeps_its_numbers)
 
@@ -249,6 +270,7 @@ int main(void)
          run_what_cannot_wait_is_tried_again_and_the_end_frees_the_rest},
         {"a table that is not there stops the start",
          run_a_table_that_is_not_there_stops_the_start},
+        {"a large table is swapped, too", run_a_large_table_is_swapped_too},
         {"rows of a key become a list or events", run_rows_of_a_key_become_a_list_or_events},
         {"the payload keeps its numbers", run_the_payload_keeps_its_numbers},
         {"wrong settings are refused", wrong_settings_are_refused},

@@ -15,7 +15,7 @@ void hex_write(const uint8_t *bytes, size_t length, char *out)
     *out = '\0';
 }
 
-/* Capital letters are none here (§3.2.2.1: HEXDIGLC). */
+/* Capital letters are none here (HEXDIGLC). */
 static int digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -90,7 +90,7 @@ static bool is_key_rest(const char *at, size_t length)
     return true;
 }
 
-/* §3.3.1.3.1: a name, or TENANT@SYSTEM. */
+/* A name, or TENANT@SYSTEM. */
 static bool is_key(struct mg_str key)
 {
     const char *at = key.len ? memchr(key.at, '@', key.len) : NULL;
@@ -104,7 +104,7 @@ static bool is_key(struct mg_str key)
            is_letter(at[1]) && is_key_rest(at + 2, system - 1);
 }
 
-/* §3.3.1.3.2; the spaces at its end belong to the list. */
+/* The spaces at its end belong to the list. */
 static bool is_value(struct mg_str value)
 {
     if (!value.len || value.len > 256)

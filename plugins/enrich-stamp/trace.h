@@ -12,11 +12,11 @@ struct trace {
     uint8_t flags; /* of version 00: TRACE_SAMPLED and nothing else */
 };
 
-/* §3.2.2: of a later version what version 00 has of it (§3.2.2.5). */
+/* "Traceparent Header Field Values"; of a later version what "Versioning of traceparent" allows. */
 bool trace_parse(struct mg_str text, struct trace *ret_trace);
 /* As version 00. */
 void trace_format(const struct trace *trace, char out[static TRACE_TEXT_SIZE]);
-/* §3.3.1: at most 32 members, each key once. */
+/* "Tracestate Header Field Values": at most 32 members, each key once. */
 bool trace_state_is_valid(struct mg_str text);
 /* Lower-case hexadecimal digits and a NUL, into out of 2 * length + 1. */
 void hex_write(const uint8_t *bytes, size_t length, char *out);

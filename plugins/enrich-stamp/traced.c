@@ -9,29 +9,33 @@ static bool named(const struct mg_property *property, const char *name)
            !memcmp(property->name.at, name, property->name.len);
 }
 
-/* The valid traceparent of an event; two are none.  *ret_state_valid: also where there is none. */
-static bool read_trace(const struct work *w, struct trace *ret_trace, bool *ret_there,
-                       bool *ret_state_there, bool *ret_state_valid)
+/* What an event has of the two texts. */
+struct carried {
+    struct trace trace; /* where valid */
+    bool valid;         /* one traceparent, and a valid one */
+    size_t parents, states;
+    bool states_valid; /* also where there is none */
+};
+
+static struct carried read_trace(const struct work *w)
 {
     const struct stamper *p = w->c->stamper;
-    size_t count, parents = 0;
+    struct carried found = {.states_valid = true};
+    size_t count;
     const struct mg_property *properties = w->host->event_properties(w->call->event, &count);
-    bool valid = false;
-    *ret_state_there = false;
-    *ret_state_valid = true;
     for (size_t i = 0; i < count; i++) {
         const struct mg_value *value = &properties[i].value;
         bool is_text = value->type == MG_TEXT || value->type == MG_SYMBOL;
         if (named(&properties[i], p->traceparent)) {
-            parents++;
-            valid = is_text && trace_parse(value->as.text, ret_trace);
+            found.parents++;
+            found.valid = is_text && trace_parse(value->as.text, &found.trace);
         } else if (named(&properties[i], p->tracestate)) {
-            *ret_state_there = true;
-            *ret_state_valid &= is_text && trace_state_is_valid(value->as.text);
+            found.states++;
+            found.states_valid &= is_text && trace_state_is_valid(value->as.text);
         }
     }
-    *ret_there = parents > 0;
-    return valid && parents == 1;
+    found.valid &= found.parents == 1;
+    return found;
 }
 
 static uint32_t new_ids(struct work *w, struct trace *t, bool starts)
@@ -59,19 +63,18 @@ uint32_t stamp_trace(struct work *w)
     const struct stamper *p = w->c->stamper;
     struct mg_str parent = {p->traceparent, strlen(p->traceparent)};
     struct mg_str state = {p->tracestate, strlen(p->tracestate)};
-    struct trace t = {.flags = 0};
-    bool there, state_there, state_valid;
-    bool valid = read_trace(w, &t, &there, &state_there, &state_valid);
+    struct carried found = read_trace(w);
+    struct trace t = found.trace;
     uint32_t verdict = MG_PASS;
-    w->host->count(p->instance, valid ? COUNT_CONTINUED : COUNT_STARTED, 1);
-    if (there && !valid)
+    w->host->count(p->instance, found.valid ? COUNT_CONTINUED : COUNT_STARTED, 1);
+    if (found.parents && !found.valid)
         w->host->count(p->instance, COUNT_INVALID, 1);
-    /* Without a valid traceparent nothing is known of what tracestate belongs to (§4.3). */
-    if (state_there && (!valid || !state_valid))
+    /* Without a valid traceparent tracestate must not be looked at. */
+    if (found.states && (!found.valid || !found.states_valid))
         verdict = stamp_put_property(w, state, NULL);
-    if (verdict != MG_PASS || (valid && p->settings->trace == TRACE_START))
+    if (verdict != MG_PASS || (found.valid && p->settings->trace == TRACE_START))
         return verdict;
-    verdict = new_ids(w, &t, !valid);
+    verdict = new_ids(w, &t, !found.valid);
     if (verdict != MG_PASS)
         return verdict;
     char text[TRACE_TEXT_SIZE];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ECMA-262 regular expressions in PCRE2's spelling: what both write alike but mean differently is
  * written out, and what only PCRE2 knows is refused. */
-#include "regex.h"
+#include "ecma.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,25 +10,7 @@
 
 enum { FIRST_ROOM = 128 };
 
-/* ECMA-262 WhiteSpace and LineTerminator, and all else, as ranges of a class. */
-#define SPACES                                                                                     \
-    "\\x09-\\x0d\\x20\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}"        \
-    "\\x{3000}\\x{feff}"
-#define NO_SPACES                                                                                  \
-    "\\x00-\\x08\\x0e-\\x1f\\x21-\\x9f\\xa1-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}"       \
-    "\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{d7ff}"                 \
-    "\\x{e000}-\\x{fefe}\\x{ff00}-\\x{10ffff}"
-
-struct ecma {
-    const char *begin, *at, *end;
-    char *out;
-    size_t length, room;
-    bool no_memory, in_class;
-    bool repeatable; /* what came last may be repeated */
-    struct mg_err *err;
-};
-
-static void put(struct ecma *e, const char *text, size_t length)
+void ecma_put(struct ecma *e, const char *text, size_t length)
 {
     if (e->no_memory)
         return;
@@ -46,19 +28,12 @@ static void put(struct ecma *e, const char *text, size_t length)
     e->length += length;
 }
 
-static void put_text(struct ecma *e, const char *text)
+void ecma_put_text(struct ecma *e, const char *text)
 {
-    put(e, text, strlen(text));
+    ecma_put(e, text, strlen(text));
 }
 
-static void put_point(struct ecma *e, unsigned long point)
-{
-    char text[24];
-    snprintf(text, sizeof text, "\\x{%lx}", point);
-    put_text(e, text);
-}
-
-static bool wrong(struct ecma *e, const char *what)
+bool ecma_wrong(struct ecma *e, const char *what)
 {
     if (!e->err->text[0])
         snprintf(e->err->text, sizeof e->err->text, "at its character %zu: %s",
@@ -66,268 +41,26 @@ static bool wrong(struct ecma *e, const char *what)
     return false;
 }
 
-static char peek(const struct ecma *e, size_t ahead)
-{
-    return (size_t)(e->end - e->at) > ahead ? e->at[ahead] : '\0';
-}
-
-/* ---- escapes -------------------------------------------------------------------------------- */
-
-static bool take_hex(struct ecma *e, size_t digits, unsigned long *ret)
-{
-    unsigned long value = 0;
-    for (size_t i = 0; i < digits; i++) {
-        char c = peek(e, i);
-        if (!isxdigit((unsigned char)c))
-            return false;
-        value =
-            value * 16 + (unsigned long)(isdigit((unsigned char)c) ? c - '0' : (c | 32) - 'a' + 10);
-    }
-    e->at += digits;
-    *ret = value;
-    return true;
-}
-
-/* Behind \u. */
-static bool take_unicode(struct ecma *e)
-{
-    unsigned long point = 0, low;
-    if (peek(e, 0) == '{') {
-        const char *close = memchr(e->at, '}', (size_t)(e->end - e->at));
-        size_t digits = close ? (size_t)(close - e->at) - 1 : 0;
-        e->at++;
-        if (!digits || digits > 6 || !take_hex(e, digits, &point) || point > 0x10ffff)
-            return wrong(e, "\\u{…} needs the number of a character");
-        e->at++;
-    } else if (!take_hex(e, 4, &point)) {
-        return wrong(e, "\\u needs four hexadecimal digits");
-    }
-    if (point >= 0xd800 && point <= 0xdbff && peek(e, 0) == '\\' && peek(e, 1) == 'u') {
-        const char *at = e->at;
-        e->at += 2;
-        if (take_hex(e, 4, &low) && low >= 0xdc00 && low <= 0xdfff)
-            point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
-        else
-            e->at = at;
-    }
-    if (point >= 0xd800 && point <= 0xdfff)
-        return wrong(e, "half of a surrogate pair is no character");
-    put_point(e, point);
-    return true;
-}
-
-/* The long names of general categories, which PCRE2 does not know. */
-static const struct {
-    const char *name, *category;
-} categories[] = {
-    {"Any", "Any"},
-    {"Cased_Letter", "L&"},
-    {"LC", "L&"},
-    {"Close_Punctuation", "Pe"},
-    {"Connector_Punctuation", "Pc"},
-    {"Control", "Cc"},
-    {"cntrl", "Cc"},
-    {"Currency_Symbol", "Sc"},
-    {"Dash_Punctuation", "Pd"},
-    {"Decimal_Number", "Nd"},
-    {"digit", "Nd"},
-    {"Enclosing_Mark", "Me"},
-    {"Final_Punctuation", "Pf"},
-    {"Format", "Cf"},
-    {"Initial_Punctuation", "Pi"},
-    {"Letter", "L"},
-    {"Letter_Number", "Nl"},
-    {"Line_Separator", "Zl"},
-    {"Lowercase_Letter", "Ll"},
-    {"Mark", "M"},
-    {"Combining_Mark", "M"},
-    {"Math_Symbol", "Sm"},
-    {"Modifier_Letter", "Lm"},
-    {"Modifier_Symbol", "Sk"},
-    {"Nonspacing_Mark", "Mn"},
-    {"Number", "N"},
-    {"Open_Punctuation", "Ps"},
-    {"Other", "C"},
-    {"Other_Letter", "Lo"},
-    {"Other_Number", "No"},
-    {"Other_Punctuation", "Po"},
-    {"Other_Symbol", "So"},
-    {"Paragraph_Separator", "Zp"},
-    {"Private_Use", "Co"},
-    {"Punctuation", "P"},
-    {"punct", "P"},
-    {"Separator", "Z"},
-    {"Space_Separator", "Zs"},
-    {"Spacing_Mark", "Mc"},
-    {"Surrogate", "Cs"},
-    {"Symbol", "S"},
-    {"Titlecase_Letter", "Lt"},
-    {"Unassigned", "Cn"},
-    {"Uppercase_Letter", "Lu"},
-};
-
-/* Behind \p or \P. */
-static bool take_property(struct ecma *e, char sign)
-{
-    static const struct {
-        const char *ecma, *pcre;
-    } prefixes[] = {
-        {"Script_Extensions=", "scx:"}, {"scx=", "scx:"}, {"Script=", "sc:"}, {"sc=", "sc:"},
-        {"General_Category=", ""},      {"gc=", ""}};
-    char name[64], text[80];
-    const char *prefix = "",
-               *close = peek(e, 0) == '{' ? memchr(e->at, '}', (size_t)(e->end - e->at)) : NULL;
-    size_t length = close ? (size_t)(close - e->at) - 1 : 0;
-    if (!length || length >= sizeof name)
-        return wrong(e, "\\p needs the name of a property in braces");
-    memcpy(name, e->at + 1, length);
-    name[length] = '\0';
-    if (name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=")])
-        return wrong(e, "this is not the name of a property");
-    char *rest = name;
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        size_t n = strlen(prefixes[i].ecma);
-        if (!strncmp(name, prefixes[i].ecma, n)) {
-            rest = name + n;
-            prefix = prefixes[i].pcre;
-            break;
-        }
-    }
-    const char *meant = rest;
-    for (size_t i = 0; !*prefix && i < sizeof categories / sizeof *categories; i++)
-        if (!strcmp(rest, categories[i].name))
-            meant = categories[i].category;
-    snprintf(text, sizeof text, "\\%c{%s%s}", sign, prefix, meant);
-    put_text(e, text);
-    e->at = close + 1;
-    return true;
-}
-
-static bool take_group_name(struct ecma *e, char close)
-{
-    const char *end = memchr(e->at, close, (size_t)(e->end - e->at));
-    if (!end || end == e->at || isdigit((unsigned char)*e->at))
-        return wrong(e, "a group's name belongs here");
-    for (const char *c = e->at; c < end; c++)
-        if (!isalnum((unsigned char)*c) && *c != '_')
-            return wrong(e, "a group's name is of letters, digits and _");
-    put(e, e->at, (size_t)(end + 1 - e->at));
-    e->at = end + 1;
-    return true;
-}
-
-/* Escapes that stand for one character. */
-static bool take_character_escape(struct ecma *e, char c)
-{
-    static const char controls[] = "tnvfr", meant[] = "\t\n\v\f\r";
-    const char *control = c ? strchr(controls, c) : NULL;
-    unsigned long point;
-    if (control) {
-        put_point(e, (unsigned char)meant[control - controls]);
-        return true;
-    }
-    switch (c) {
-    case 'c':
-        if (!isalpha((unsigned char)peek(e, 0)))
-            return wrong(e, "\\c needs a letter");
-        put_point(e, (unsigned long)*e->at++ & 31);
-        return true;
-    case '0':
-        if (isdigit((unsigned char)peek(e, 0)))
-            return wrong(e, "there are no octal escapes");
-        put_text(e, "\\x00");
-        return true;
-    case 'x':
-        if (!take_hex(e, 2, &point))
-            return wrong(e, "\\x needs two hexadecimal digits");
-        put_point(e, point);
-        return true;
-    case 'u':
-        return take_unicode(e);
-    default:
-        if (isalnum((unsigned char)c) || !c)
-            return wrong(e, c ? "there is no such escape" : "it ends behind a backslash");
-        /* ECMA-262 with u allows the syntax characters alone; "\-" is everywhere. */
-        if ((unsigned char)c < 0x80)
-            put(e, "\\", 1);
-        put(e, &c, 1);
-        return true;
-    }
-}
-
-static bool take_escape(struct ecma *e)
-{
-    char c = peek(e, 1);
-    e->at += e->end - e->at > 1 ? 2 : 1;
-    e->repeatable = true;
-    switch (c) {
-    case 'd':
-    case 'D':
-    case 'w':
-    case 'W': /* ASCII in both, without PCRE2_UCP */
-        put(e, e->at - 2, 2);
-        return true;
-    case 's':
-        put_text(e, e->in_class ? SPACES : "[" SPACES "]");
-        return true;
-    case 'S':
-        put_text(e, e->in_class ? NO_SPACES : "[^" SPACES "]");
-        return true;
-    case 'p':
-    case 'P':
-        return take_property(e, c);
-    case 'b':
-        e->repeatable = e->in_class;
-        put_text(e, e->in_class ? "\\x08" : "\\b");
-        return true;
-    case 'B':
-        if (e->in_class)
-            return wrong(e, "\\B does not stand in a class");
-        e->repeatable = false;
-        put_text(e, "\\B");
-        return true;
-    case 'k':
-        if (e->in_class || peek(e, 0) != '<')
-            return wrong(e, "\\k needs a group's name: \\k<name>");
-        e->at++;
-        put_text(e, "\\k<");
-        return take_group_name(e, '>');
-    default:
-        break;
-    }
-    if (c >= '1' && c <= '9' && !e->in_class) {
-        put_text(e, "(?:\\g{"); /* so that a digit behind it is none of its own */
-        put(e, e->at - 1, 1);
-        for (; isdigit((unsigned char)peek(e, 0)); e->at++)
-            put(e, e->at, 1);
-        put_text(e, "})");
-        return true;
-    }
-    return take_character_escape(e, c);
-}
-
-/* ---- all else ------------------------------------------------------------------------------- */
-
 static bool take_class(struct ecma *e)
 {
     const char *first = ++e->at;
     e->in_class = true;
-    put(e, "[", 1);
-    if (peek(e, 0) == '^')
-        put(e, e->at++, 1);
+    ecma_put(e, "[", 1);
+    if (ecma_peek(e, 0) == '^')
+        ecma_put(e, e->at++, 1);
     while (e->at < e->end && *e->at != ']') {
         if (*e->at == '\\') {
-            if (!take_escape(e))
+            if (!ecma_take_escape(e))
                 return false;
             continue;
         }
         if (*e->at == '[' || (*e->at == '^' && e->at > first))
-            put(e, "\\", 1); /* no POSIX class */
-        put(e, e->at++, 1);
+            ecma_put(e, "\\", 1); /* no POSIX class */
+        ecma_put(e, e->at++, 1);
     }
     if (e->at == e->end)
-        return wrong(e, "a class is not closed by ]");
-    put(e, e->at++, 1);
+        return ecma_wrong(e, "a class is not closed by ]");
+    ecma_put(e, e->at++, 1);
     e->in_class = false;
     e->repeatable = true;
     return true;
@@ -340,19 +73,19 @@ static bool take_group(struct ecma *e)
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         size_t n = strlen(forms[i]);
         if ((size_t)(e->end - e->at) >= n && !memcmp(e->at, forms[i], n)) {
-            put(e, e->at, n);
+            ecma_put(e, e->at, n);
             e->at += n;
             return true;
         }
     }
-    if (peek(e, 1) == '?' && peek(e, 2) == '<') {
+    if (ecma_peek(e, 1) == '?' && ecma_peek(e, 2) == '<') {
         e->at += 3;
-        put_text(e, "(?<");
-        return take_group_name(e, '>');
+        ecma_put_text(e, "(?<");
+        return ecma_take_group_name(e, '>');
     }
-    if (peek(e, 1) == '?' || peek(e, 1) == '*')
-        return wrong(e, "there is no such kind of group");
-    put(e, e->at++, 1);
+    if (ecma_peek(e, 1) == '?' || ecma_peek(e, 1) == '*')
+        return ecma_wrong(e, "there is no such kind of group");
+    ecma_put(e, e->at++, 1);
     return true;
 }
 
@@ -360,24 +93,24 @@ static bool take_group(struct ecma *e)
 static size_t braces(const struct ecma *e)
 {
     size_t i = 1, digits = 0;
-    for (; isdigit((unsigned char)peek(e, i)); i++)
+    for (; isdigit((unsigned char)ecma_peek(e, i)); i++)
         digits++;
     if (!digits)
         return 0;
-    if (peek(e, i) == ',')
-        for (i++; isdigit((unsigned char)peek(e, i)); i++)
+    if (ecma_peek(e, i) == ',')
+        for (i++; isdigit((unsigned char)ecma_peek(e, i)); i++)
             ;
-    return peek(e, i) == '}' ? i + 1 : 0;
+    return ecma_peek(e, i) == '}' ? i + 1 : 0;
 }
 
 static bool take_repetition(struct ecma *e, size_t length)
 {
     if (!e->repeatable)
-        return wrong(e, "there is nothing to repeat");
-    put(e, e->at, length);
+        return ecma_wrong(e, "there is nothing to repeat");
+    ecma_put(e, e->at, length);
     e->at += length;
-    if (peek(e, 0) == '?')
-        put(e, e->at++, 1);
+    if (ecma_peek(e, 0) == '?')
+        ecma_put(e, e->at++, 1);
     e->repeatable = false;
     return true;
 }
@@ -387,7 +120,7 @@ static bool take_one(struct ecma *e)
     char c = *e->at;
     switch (c) {
     case '\\':
-        return take_escape(e);
+        return ecma_take_escape(e);
     case '[':
         return take_class(e);
     case '(':
@@ -399,18 +132,18 @@ static bool take_one(struct ecma *e)
     case '{':
         if (braces(e))
             return take_repetition(e, braces(e));
-        put_text(e, "\\{");
+        ecma_put_text(e, "\\{");
         break;
     case '}':
     case ']':
-        put(e, "\\", 1);
-        put(e, &c, 1);
+        ecma_put(e, "\\", 1);
+        ecma_put(e, &c, 1);
         break;
     case '.':
-        put_text(e, "[^\\n\\r\\x{2028}\\x{2029}]");
+        ecma_put_text(e, "[^\\n\\r\\x{2028}\\x{2029}]");
         break;
     default:
-        put(e, &c, 1);
+        ecma_put(e, &c, 1);
     }
     e->at++;
     e->repeatable = c != '^' && c != '$' && c != '|';
@@ -424,7 +157,7 @@ int ecma_translate(struct mg_str pattern, char **ret_text, size_t *ret_length,
         .begin = pattern.at, .at = pattern.at, .end = pattern.at + pattern.len, .err = reterr};
     reterr->text[0] = '\0';
     e.no_memory = !(e.out = malloc(e.room = FIRST_ROOM));
-    bool well = pattern.len <= REGEX_BYTES_MAX || wrong(&e, "it is longer than 64 KiB");
+    bool well = pattern.len <= REGEX_BYTES_MAX || ecma_wrong(&e, "it is longer than 64 KiB");
     while (well && !e.no_memory && e.at < e.end)
         well = take_one(&e);
     if (!well || e.no_memory) {

@@ -319,18 +319,32 @@ const struct schema *validator_schema(const struct validator *v)
     return v->schema;
 }
 
-int validator_compile(struct validator *v, struct document *document, struct mg_err *reterr)
+const struct schema *validator_find(const struct validator *v, struct mg_str uri)
+{
+    if (uri.len && uri.at[uri.len - 1] == '#')
+        uri.len--;
+    const struct resource *r = table_get(&v->library.by_uri, uri);
+    return r ? table_get(&v->compiler.schemas, table_key_of(r->value)) : NULL;
+}
+
+static int compile_document(struct compiler *c, struct document *d, struct schema **ret)
+{
+    int error = d->checked ? 0 : check_document(c, d);
+    d->checked = true;
+    return error ? error : compile_all(c, d->root, ret);
+}
+
+int validator_compile(struct validator *v, struct document *document, bool all,
+                      struct mg_err *reterr)
 {
     struct compiler *c = &v->compiler;
-    struct schema *schema = NULL;
+    struct schema *schema = NULL, *any;
     c->err = reterr;
     int error = library_identify(&v->library, reterr);
-    if (!error) {
-        document->checked = true;
-        error = check_document(c, document);
-    }
-    if (!error)
-        error = compile_all(c, document->root, &schema);
+    if (!error && document)
+        error = compile_document(c, document, &schema);
+    for (struct document *d = v->library.documents; d && all && !error; d = d->next)
+        error = d->built_in ? 0 : compile_document(c, d, &any);
     if (!error)
         error = check_documents(c);
     if (!error)

@@ -56,10 +56,13 @@ int library_add_file(struct library *l, const char *path, struct document **ret,
     size_t length = 0;
     if (!absolute)
         return unreadable(path, errno, reterr);
-    int error = read_whole(absolute, &text, &length, reterr);
-    if (!error && !uri_of_path(&l->memory, absolute, &uri))
-        error = out_of_memory(reterr);
-    if (!error)
+    int error = uri_of_path(&l->memory, absolute, &uri) ? 0 : out_of_memory(reterr);
+    struct resource *same = error ? NULL : table_get(&l->by_uri, uri);
+    if (same) /* named twice, as a file and within a folder perhaps */
+        *ret = same->document;
+    if (!error && !same)
+        error = read_whole(absolute, &text, &length, reterr);
+    if (!error && !same)
         error = library_add_text(l, path, uri, (struct mg_bytes){text, length}, ret, reterr);
     free(text);
     free(absolute);

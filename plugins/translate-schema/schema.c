@@ -1,43 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Translator "schema": validates JSON events against a JSON Schema, and says what does not fit. */
 #include "files.h"
+#include "judge.h"
 #include "uri.h"
-#include "validator.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum root { OF_DATA, OF_PAYLOAD };
-enum invalid { INVALID_REJECT, INVALID_DEAD_LETTER, INVALID_TAG, INVALID_DROP };
-enum formats { FORMATS_ANNOTATE, FORMATS_ASSERT };
-
-struct settings {
-    const char *file;
-    const struct mg_node *schema;
-    struct mg_list schemas; /* of const char * */
-    uint32_t draft, of, on_invalid, formats;
-    int64_t errors, max_size;
-};
-
-struct translator {
-    const struct mg_host *host;
-    mg_instance *instance;
-    const struct settings *settings;
-    struct validator *validator;
-};
-
-struct context {
-    struct doc *doc;
-    struct run run;
-    struct report_entry entries[REPORT_ENTRIES_MAX];
-    char said[REPORT_ENTRIES_MAX * (REPORT_BYTES + 2)];
-    mg_event *out[1];
-};
-
 static const char *const counters[] = {"valid", "invalid", "given_up", NULL};
 enum { COUNT_VALID, COUNT_INVALID, COUNT_GIVEN_UP };
 
+static const char *const bys[] = {"nothing", "dataschema", NULL};
 static const char *const drafts[] = {"2020-12", "draft-07", NULL}; /* as enum draft */
 static const char *const roots[] = {"data", "payload", NULL};
 static const char *const invalids[] = {"reject", "dead-letter", "tag", "drop", NULL};
@@ -56,6 +30,14 @@ static const struct mg_option options[] = {
      .type = MG_OPT_FILE,
      .flags = MG_OPT_LIST,
      .offset = AT(schemas)},
+    {.name = "by",
+     .value = "nothing",
+     .doc = "What of an event chooses its schema. nothing: all have the same; dataschema: that "
+            "attribute of a CloudEvent, which is the $id of one of schemas; events without it "
+            "have file or schema.",
+     .type = MG_OPT_ENUM,
+     .choices = bys,
+     .offset = AT(by)},
     {.name = "draft",
      .value = "2020-12",
      .doc = "What a schema without $schema is written in.",
@@ -119,27 +101,41 @@ static int load(struct validator *v, const struct settings *s, struct mg_err *re
     struct library *l = validator_library(v);
     struct document *document = NULL;
     const char *const *paths = s->schemas.items;
-    reterr->option = s->file ? "file" : "schema";
-    int error = s->file ? library_add_file(l, s->file, &document, reterr)
-                        : add_tree(l, s->schema, &document, reterr);
+    reterr->option = s->file ? "file" : s->schema ? "schema" : "schemas";
+    int error = 0;
+    if (s->file)
+        error = library_add_file(l, s->file, &document, reterr);
+    else if (s->schema)
+        error = add_tree(l, s->schema, &document, reterr);
     for (size_t i = 0; !error && i < s->schemas.count; i++) {
         error = library_add_path(l, paths[i], reterr);
         reterr->option = error ? "schemas" : reterr->option;
     }
-    return error ? error : validator_compile(v, document, reterr);
+    if (!error)
+        error = validator_compile(v, document, s->by == BY_DATASCHEMA, reterr);
+    return error;
+}
+
+static int refuse_settings(struct mg_err *reterr, const char *option, const char *why)
+{
+    snprintf(reterr->text, sizeof reterr->text, "%s", why);
+    reterr->option = option;
+    return -EINVAL;
 }
 
 static int compile(const struct settings *s, struct validator **ret, struct mg_err *reterr)
 {
     const struct validator_options o = {s->draft, s->formats == FORMATS_ASSERT};
     struct validator *v = NULL;
-    if (!s->file == !s->schema) {
-        snprintf(reterr->text, sizeof reterr->text,
-                 s->file ? "file and schema are two ways to say one thing: use one of them"
-                         : "a schema is needed: its file, or schema with the schema itself");
-        reterr->option = "schema";
-        return -EINVAL;
-    }
+    if (s->file && s->schema)
+        return refuse_settings(reterr, "schema",
+                               "file and schema are two ways to say one thing: use one of them");
+    if (s->by == BY_DATASCHEMA && !s->schemas.count)
+        return refuse_settings(reterr, "schemas",
+                               "by: dataschema chooses among schemas: name some");
+    if (s->by == BY_NOTHING && !s->file && !s->schema)
+        return refuse_settings(reterr, "schema",
+                               "a schema is needed: its file, or schema with the schema itself");
     int error = validator_create(&o, &v, reterr);
     if (!error)
         error = load(v, s, reterr);
@@ -212,70 +208,6 @@ static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-static struct doc_value *text_member(const struct doc_value *object, const char *name)
-{
-    struct doc_value *v = doc_get(object, (struct mg_str){name, strlen(name)});
-    return v && v->kind == DOC_TEXT ? v : NULL;
-}
-
-/* A CloudEvent in structured mode has these four, and by them alone it is known: MQTT 3.1.1 has no
- * content type. */
-static bool is_envelope(const struct doc_value *v)
-{
-    return text_member(v, "specversion") && text_member(v, "id") && text_member(v, "source") &&
-           text_member(v, "type");
-}
-
-static int data_of(const struct translator *t, const struct doc_value *payload,
-                   const struct doc_value **ret, char *said, size_t size)
-{
-    *ret = payload;
-    if (t->settings->of == OF_PAYLOAD || !is_envelope(payload))
-        return 0;
-    *ret = doc_get(payload, (struct mg_str){"data", 4});
-    if (*ret)
-        return 0;
-    snprintf(said, size, "data: the event has no data that is JSON");
-    return -EINVAL;
-}
-
-/* What the report says, in one text. */
-static void tell(struct context *x, const struct report *report)
-{
-    size_t length = 0;
-    for (size_t i = 0; i < report->count; i++)
-        length += (size_t)snprintf(x->said + length, sizeof x->said - length, "%s%s", i ? "; " : "",
-                                   report->entries[i].text);
-}
-
-/* 0, -EINVAL or -EOVERFLOW; then x->said says why. */
-static int validate(const struct translator *t, struct context *x, const mg_event *event)
-{
-    const struct doc_value *value;
-    struct doc_value *payload;
-    struct mg_err err = {.text = ""};
-    size_t size = t->host->event_payload(event).len;
-    struct report report = {t->settings->of == OF_DATA ? "data" : "payload", 0,
-                            (size_t)t->settings->errors, x->entries, NULL};
-    if (size > (uint64_t)t->settings->max_size) {
-        snprintf(x->said, sizeof x->said, "the payload of %zu bytes is larger than max_size", size);
-        return -EINVAL;
-    }
-    if (doc_of_payload(x->doc, t->host, event, &payload, &err)) {
-        snprintf(x->said, sizeof x->said, "%s", err.text);
-        return -EINVAL;
-    }
-    int error = data_of(t, payload, &value, x->said, sizeof x->said);
-    if (error)
-        return error;
-    error = run_validate(&x->run, validator_schema(t->validator), value, &report);
-    if (error == -EINVAL)
-        tell(x, &report);
-    if (error == -EOVERFLOW)
-        snprintf(x->said, sizeof x->said, "%s: %s", report.root, x->run.gave_up);
-    return error;
-}
-
 static struct mg_str text_of(const char *text)
 {
     return (struct mg_str){text, strlen(text)};
@@ -320,7 +252,7 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
 {
     const struct translator *t = self;
     struct context *x = context;
-    int error = validate(t, x, call->event);
+    int error = judge_event(t, x, call->event);
     doc_reset(x->doc);
     t->host->count(t->instance,
                    !error                ? COUNT_VALID

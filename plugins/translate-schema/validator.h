@@ -16,8 +16,11 @@ int validator_create(const struct validator_options *options, struct validator *
 void validator_destroy(struct validator *validator); /* NULL is fine */
 /* Where schemas are added (library_add_text, library_add_tree), before validator_compile. */
 struct library *validator_library(struct validator *validator);
-/* Once, after all schemas are there.  Afterwards the validator is read-only. */
-int validator_compile(struct validator *validator, struct document *document,
+/* Once, after all schemas are there; afterwards the validator is read-only.  all: every
+ * schema that was added, to be found by its URI; else document, which may be NULL with all. */
+int validator_compile(struct validator *validator, struct document *document, bool all,
                       struct mg_err *reterr);
-/* NULL: not compiled. */
+/* Of the document; NULL: there was none. */
 const struct schema *validator_schema(const struct validator *validator);
+/* The whole schema with that URI, as its $id spells it; NULL: there is none. */
+const struct schema *validator_find(const struct validator *validator, struct mg_str uri);

@@ -21,7 +21,7 @@ static struct validator *compile(const struct validator_options *options, struct
     int error = library_add_text(validator_library(v), "fuzz", (struct mg_str){"file:///fuzz", 12},
                                  text, &document, &err);
     if (!error)
-        error = validator_compile(v, document, &err);
+        error = validator_compile(v, document, false, &err);
     if (!error)
         return v;
     if (error == -EINVAL && !err.text[0])

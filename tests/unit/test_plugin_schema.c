@@ -137,6 +137,58 @@ static void files_are_read(void)
             "none: No such file");
 }
 
+static uint32_t on_with(const char *payload, const char *name, const char *text)
+{
+    struct mg_message message = kit_message("orders", payload);
+    const struct mg_property property = {kit_str(name),
+                                         {.type = MG_TEXT, .as.text = kit_str(text)}};
+    message.properties = &property;
+    message.property_count = 1;
+    mg_event *event = kit_host_table(host)->event_new(&message);
+    struct kit_verdict v = kit_process(instance, event, kit_scope(host, "route", NULL));
+    uint32_t verdict = v.verdict;
+    err = v.err;
+    kit_verdict_fini(&v);
+    kit_host_table(host)->event_unref(event);
+    return verdict;
+}
+
+static void events_choose_their_schemas(void)
+{
+    write_file("order.json", "{\"$id\": \"https://example.com/order\", \"required\": [\"total\"]}");
+    write_file("parts/money.json",
+               "{\"$id\": \"https://example.com/money\", \"type\": \"number\"}");
+    open_step(yaml_with("{by: dataschema, schemas: [DIR/order.json, DIR/parts]}"));
+    CU_ASSERT_EQUAL(on_with("1", "dataschema", "https://example.com/money"), MG_PASS);
+    CU_ASSERT_EQUAL(on_with("\"1\"", "ce-dataschema", "https://example.com/money#"), MG_REJECT);
+    says("data: must be of type number, is \"1\" (money.json#/type)");
+    CU_ASSERT_EQUAL(on_with("{}", "cloudEvents:dataschema", "https://example.com/order"),
+                    MG_REJECT);
+    says("data: must have the member \"total\" (order.json#/required)");
+    CU_ASSERT_EQUAL(
+        on("{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":"
+           "{\"total\":1},\"dataschema\":\"https://example.com/order\"}"),
+        MG_PASS);
+    CU_ASSERT_EQUAL(on_with("1", "dataschema", "https://example.com/none"), MG_REJECT);
+    says("dataschema: there is no schema https://example.com/none here");
+    CU_ASSERT_EQUAL(on("1"), MG_REJECT);
+    says("the event does not name its schema by dataschema");
+    close_step();
+    open_step(yaml_with("{by: dataschema, schemas: [DIR/order.json], schema: { type: boolean }}"));
+    CU_ASSERT_EQUAL(on("true"), MG_PASS);
+    CU_ASSERT_EQUAL(on("1"), MG_REJECT);
+    CU_ASSERT_EQUAL(on_with("{\"total\":1}", "dataschema", "https://example.com/order"), MG_PASS);
+    close_step();
+    refused(yaml_with("{by: dataschema, schemas: [DIR/order.json, DIR/bad.json]}"), "schemas",
+            "bad.json:2:11: ");
+    refused("{by: dataschema}", "schemas", "name some");
+}
+
+static void a_schema_is_chosen_by_the_event(void)
+{
+    with_folder(events_choose_their_schemas);
+}
+
 static void schemas_come_out_of_files_and_folders(void)
 {
     with_folder(files_are_read);
@@ -287,6 +339,7 @@ int main(void)
 {
     static const struct kit_test tests[] = {
         {KIT_TEST(schemas_come_out_of_files_and_folders)},
+        {KIT_TEST(a_schema_is_chosen_by_the_event)},
         {KIT_TEST(a_schema_is_needed_and_only_one)},
         {KIT_TEST(a_wrong_schema_in_yaml_is_refused_with_line_and_column)},
         {KIT_TEST(yaml_means_what_json_would)},

@@ -100,7 +100,7 @@ static struct validator *compile(const struct doc_value *schema, enum draft draf
     int error = library_add_text(validator_library(v), "schema", str("meshgate:test"),
                                  (struct mg_bytes){text, length}, &document, err);
     if (!error)
-        error = validator_compile(v, document, err);
+        error = validator_compile(v, document, false, err);
     free(text);
     if (error) {
         validator_destroy(v);

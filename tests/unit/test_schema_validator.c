@@ -51,7 +51,7 @@ static int finish(const char *text)
     struct document *document = NULL;
     int error = library_add_text(validator_library(v), "order.json", str("file:///s/order.json"),
                                  bytes(text), &document, &err);
-    return error ? error : validator_compile(v, document, &err);
+    return error ? error : validator_compile(v, document, false, &err);
 }
 
 static void open_schema(const char *text)

@@ -56,6 +56,7 @@ static const struct format formats[] = {
     {"email", is_email},
     {"hostname", is_hostname},
     {"idn-email", is_idn_email},
+    {"idn-hostname", is_idn_hostname},
     {"ipv4", is_ipv4},
     {"ipv6", is_ipv6},
     {"iri", is_iri},

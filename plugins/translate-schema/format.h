@@ -16,8 +16,10 @@ bool is_date(struct mg_str text);
 bool is_time(struct mg_str text);
 bool is_date_time(struct mg_str text);
 bool is_duration(struct mg_str text);
-/* format_net.c */
+/* format_idn.c */
 bool is_hostname(struct mg_str text);
+bool is_idn_hostname(struct mg_str text);
+/* format_net.c */
 bool is_ipv4(struct mg_str text);
 bool is_ipv6(struct mg_str text);
 bool is_email(struct mg_str text);

@@ -1,37 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names and addresses of hosts (RFC 1123, RFC 2673, RFC 4291) and mailboxes (RFC 5321). */
+/* Addresses of hosts (RFC 2673, RFC 4291) and mailboxes (RFC 5321, RFC 6531). */
 #include "format.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
-enum { HOSTNAME_MAX = 253, LABEL_MAX = 63, LOCAL_PART_MAX = 64 };
-
-static bool is_label(struct mg_str l)
-{
-    if (!l.len || l.len > LABEL_MAX || l.at[0] == '-' || l.at[l.len - 1] == '-')
-        return false;
-    for (size_t i = 0; i < l.len; i++)
-        if (!isalnum((unsigned char)l.at[i]) && l.at[i] != '-')
-            return false;
-    /* "--" there is reserved for the encoding of other scripts (RFC 5891 §4.2.3.1) */
-    return l.len < 4 || l.at[2] != '-' || l.at[3] != '-' || !strncasecmp(l.at, "xn", 2);
-}
-
-bool is_hostname(struct mg_str text)
-{
-    const char *at = text.at, *end = at + text.len;
-    if (!text.len || text.len > HOSTNAME_MAX)
-        return false;
-    for (;;) {
-        const char *dot = memchr(at, '.', (size_t)(end - at));
-        if (!is_label((struct mg_str){at, (size_t)((dot ? dot : end) - at)}))
-            return false;
-        if (!dot)
-            return true;
-        at = dot + 1;
-    }
-}
+enum { LOCAL_PART_MAX = 64, HOST_MAX = 253 };
 
 bool is_ipv4(struct mg_str text)
 {
@@ -110,7 +84,7 @@ static bool is_address_literal(struct mg_str t)
     return is_ipv4(in);
 }
 
-/* A host name in which other scripts may stand as they are. */
+/* What a mailbox may have behind its @ (RFC 6531 §3.3) need not be normalised. */
 static bool is_international_host(struct mg_str t)
 {
     bool after_dot = true;
@@ -120,7 +94,7 @@ static bool is_international_host(struct mg_str t)
             return false;
         after_dot = c == '.';
     }
-    return t.len && !after_dot && t.len <= HOSTNAME_MAX;
+    return t.len && !after_dot && t.len <= HOST_MAX;
 }
 
 static bool is_mailbox(struct mg_str text, bool international)

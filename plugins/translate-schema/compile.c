@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compilation: from the schema that is wanted to all that it can reach. */
 #include "compile.h"
+#include "check.h"
 #include "loops.h"
 #include "memory.h"
 #include "validator.h"
@@ -213,7 +214,7 @@ static int compile_dynamic(struct compiler *c, bool *ret_more)
     return 0;
 }
 
-static int compile_all(struct compiler *c, struct resource *root, struct schema **ret)
+int compile_all(struct compiler *c, struct resource *root, struct schema **ret)
 {
     const struct target t = {root, root->value, root->pointer};
     bool more = true;
@@ -224,60 +225,6 @@ static int compile_all(struct compiler *c, struct resource *root, struct schema 
             error = compile_dynamic(c, &more);
     }
     return error;
-}
-
-/* ---- the schemas themselves ----------------------------------------------------------------- */
-
-/* The metaschema that the document names, or that of its draft. */
-static struct resource *metaschema_of(struct compiler *c, struct document *d)
-{
-    struct target t;
-    struct mg_err none;
-    struct doc_value *said = doc_get(d->root->value, (struct mg_str){"$schema", 7});
-    if (said && said->kind == DOC_TEXT && !library_find(c->library, d->root, said->text, &t, &none))
-        return t.resource;
-    return library_metaschema(c->library, d->root->draft);
-}
-
-static int check_document(struct compiler *c, struct document *d)
-{
-    struct run run;
-    struct schema *meta = NULL;
-    struct report_entry entry;
-    char pointer[REPORT_BYTES];
-    struct report report = {"the schema", 0, 1, &entry, pointer};
-    if (d->root->refusal)
-        return refuse(d, "", c->err, "%s", d->root->refusal);
-    int error = compile_all(c, metaschema_of(c, d), &meta);
-    if (error)
-        return error;
-    if (run_init(&run))
-        return no_memory(c);
-    error = run_validate(&run, meta, d->root->value, &report);
-    if (error)
-        error = refuse(d, error == -EINVAL ? pointer : "", c->err, "%.190s",
-                       error == -EINVAL ? entry.text : run.gave_up);
-    run_fini(&run);
-    return error;
-}
-
-/* Documents that were reached are looked at before what is in them is trusted; since checking may
- * reach further ones, until none is new. */
-static int check_documents(struct compiler *c)
-{
-    for (bool again = true; again;) {
-        again = false;
-        for (struct resource *r = c->library->resources; r; r = r->next) {
-            struct document *d = r->document;
-            if (!r->reached || d->built_in || d->checked)
-                continue;
-            d->checked = again = true;
-            int error = check_document(c, d);
-            if (error)
-                return error;
-        }
-    }
-    return 0;
 }
 
 /* ---- a validator ---------------------------------------------------------------------------- */
@@ -299,12 +246,18 @@ int validator_create(const struct validator_options *options, struct validator *
     return 0;
 }
 
+void compiler_fini(struct compiler *c)
+{
+    for (struct owned_regex *r = c->regexes; r; r = r->next)
+        regex_free(r->regex);
+    c->regexes = NULL;
+}
+
 void validator_destroy(struct validator *v)
 {
     if (!v)
         return;
-    for (struct owned_regex *r = v->compiler.regexes; r; r = r->next)
-        regex_free(r->regex);
+    compiler_fini(&v->compiler);
     library_fini(&v->library);
     free(v);
 }
@@ -327,26 +280,19 @@ const struct schema *validator_find(const struct validator *v, struct mg_str uri
     return r ? table_get(&v->compiler.schemas, table_key_of(r->value)) : NULL;
 }
 
-static int compile_document(struct compiler *c, struct document *d, struct schema **ret)
-{
-    int error = d->checked ? 0 : check_document(c, d);
-    d->checked = true;
-    return error ? error : compile_all(c, d->root, ret);
-}
-
 int validator_compile(struct validator *v, struct document *document, bool all,
                       struct mg_err *reterr)
 {
     struct compiler *c = &v->compiler;
     struct schema *schema = NULL, *any;
     c->err = reterr;
-    int error = library_identify(&v->library, reterr);
-    if (!error && document)
-        error = compile_document(c, document, &schema);
-    for (struct document *d = v->library.documents; d && all && !error; d = d->next)
-        error = d->built_in ? 0 : compile_document(c, d, &any);
+    int error = check_schemas(&v->library, document, all, reterr);
     if (!error)
-        error = check_documents(c);
+        error = library_identify(&v->library, reterr);
+    if (!error && document)
+        error = compile_all(c, document->root, &schema);
+    for (struct document *d = v->library.documents; d && all && !error; d = d->next)
+        error = compile_all(c, d->root, &any);
     if (!error)
         error = refuse_loops(c);
     if (!error)

@@ -41,6 +41,10 @@ int compile_target(struct compiler *c, const struct target *t, struct schema **r
 int compile_regex(struct compiler *c, const struct keyword_place *p, struct mg_str pattern,
                   const struct regex **ret);
 
+/* A whole resource, and all that it refers to. */
+int compile_all(struct compiler *c, struct resource *root, struct schema **ret);
+void compiler_fini(struct compiler *c);
+
 /* Another keyword of the same schema, if it is there and of this draft. */
 bool beside(const struct keyword_place *p, const char *name, struct keyword_place *ret);
 static inline enum draft draft_of(const struct keyword_place *p)

@@ -79,15 +79,14 @@ static void take_dialect(struct library *l, struct resource *r, struct mg_str na
         struct mg_str uri;
         if (!uri_resolve(&l->memory, (struct mg_str){0}, name, &uri))
             break;
-        struct resource *meta = table_get(&l->by_uri, uri);
-        for (enum draft draft = DRAFT_2020_12; draft <= DRAFT_07; draft++) {
-            if (meta != library_metaschema(l, draft) || !meta)
-                continue;
-            r->draft = draft;
-            if (vocabulary && draft == DRAFT_2020_12)
+        int draft = draft_of_uri(uri);
+        if (draft != DRAFT_UNKNOWN) {
+            r->draft = (enum draft)draft;
+            if (vocabulary && r->draft == DRAFT_2020_12)
                 take_vocabulary(r, vocabulary);
             return;
         }
+        struct resource *meta = table_get(&l->by_uri, uri);
         struct doc_value *next = meta ? text_of(meta->value, "$schema") : NULL;
         if (!next)
             break;
@@ -223,6 +222,9 @@ int library_identify(struct library *l, struct mg_err *reterr)
 {
     for (struct document *d = l->documents; d; d = d->next) {
         struct seek s = {l, d, reterr};
+        if (d->identified)
+            continue;
+        d->identified = true;
         struct doc_value *schema = text_of(d->root->value, "$schema");
         d->root->draft = l->draft;
         d->root->vocabularies = VOCABULARIES_USUAL;

@@ -12,23 +12,28 @@ static const struct mg_str draft_uris[] = {
     [DRAFT_07] = {"http://json-schema.org/draft-07/schema", 38},
 };
 
-static int add_built_in(struct library *l, struct mg_err *reterr)
+static bool same(struct mg_str a, struct mg_str b)
 {
-    for (const struct metaschema *m = metaschemas; m->name; m++) {
-        struct document *document;
-        struct mg_str uri = {"meshgate:metaschema", 19};
-        int error = library_add_text(l, m->name, uri, m->text, &document, reterr);
-        if (error)
-            return error;
-        document->built_in = true;
-    }
-    return 0;
+    return a.len == b.len && !memcmp(a.at, b.at, a.len);
+}
+
+int draft_of_uri(struct mg_str uri)
+{
+    for (enum draft draft = DRAFT_2020_12; draft <= DRAFT_07; draft++)
+        if (same(uri, draft_uris[draft]))
+            return (int)draft;
+    return DRAFT_UNKNOWN;
+}
+
+struct mg_str draft_uri(enum draft draft)
+{
+    return draft_uris[draft];
 }
 
 int library_init(struct library *l, enum draft draft, struct mg_err *reterr)
 {
     *l = (struct library){.draft = draft, .doc = doc_create()};
-    return l->doc ? add_built_in(l, reterr) : out_of_memory(reterr);
+    return l->doc ? 0 : out_of_memory(reterr);
 }
 
 void library_fini(struct library *l)
@@ -58,8 +63,9 @@ static int add(struct library *l, struct document *d, struct mg_str found_uri,
     if (id && id->kind == DOC_TEXT && !uri_resolve(&l->memory, found_uri, id->text, &r->uri))
         return out_of_memory(reterr);
     d->root = r;
-    d->next = l->documents;
-    l->documents = d;
+    d->uri = found_uri;
+    *(l->last_document ? &l->last_document->next : &l->documents) = d;
+    l->last_document = d;
     r->next = l->resources;
     l->resources = r;
     bool taken = table_get(&l->by_uri, r->uri) != NULL; /* the first one counts */
@@ -104,11 +110,6 @@ int library_add_tree(struct library *l, const char *name, struct mg_str uri,
     d->tree = node;
     int error = doc_of_tree(l->doc, node, &value, reterr);
     return error ? error : add(l, d, uri, value, ret, reterr);
-}
-
-struct resource *library_metaschema(const struct library *l, enum draft draft)
-{
-    return table_get(&l->by_uri, draft_uris[draft]);
 }
 
 /* ---- references ----------------------------------------------------------------------------- */
@@ -170,6 +171,35 @@ static int follow(struct library *l, struct mg_str pointer, struct target *t)
     return 0;
 }
 
+static int add_metaschemas(struct library *l, struct mg_err *reterr)
+{
+    for (const struct metaschema *m = metaschemas; m->name; m++) {
+        struct document *document;
+        struct mg_str uri = {"meshgate:metaschema", 19};
+        int error = library_add_text(l, m->name, uri, m->text, &document, reterr);
+        if (error)
+            return error;
+        document->built_in = true;
+    }
+    return library_identify(l, reterr);
+}
+
+/* The metaschemas of both drafts come when one is asked for. */
+static int find_resource(struct library *l, struct mg_str uri, struct resource **ret,
+                         struct mg_err *reterr)
+{
+    static const char prefix[] = "https://json-schema.org/draft/2020-12/";
+    *ret = table_get(&l->by_uri, uri);
+    bool built_in = draft_of_uri(uri) != DRAFT_UNKNOWN ||
+                    (uri.len > sizeof prefix && !memcmp(uri.at, prefix, sizeof prefix - 1));
+    if (*ret || !built_in || l->has_metaschemas)
+        return 0;
+    l->has_metaschemas = true;
+    int error = add_metaschemas(l, reterr);
+    *ret = table_get(&l->by_uri, uri);
+    return error;
+}
+
 int library_find(struct library *l, const struct resource *base, struct mg_str reference,
                  struct target *ret, struct mg_err *reterr)
 {
@@ -177,7 +207,10 @@ int library_find(struct library *l, const struct resource *base, struct mg_str r
     if (!uri_resolve(&l->memory, base->uri, reference, &uri) ||
         !uri_unescape(&l->memory, fragment, &fragment))
         return out_of_memory(reterr);
-    struct resource *r = table_get(&l->by_uri, uri);
+    struct resource *r;
+    int error = find_resource(l, uri, &r, reterr);
+    if (error)
+        return error;
     if (!r) {
         snprintf(reterr->text, sizeof reterr->text,
                  "there is no schema %.*s here; schemas are not fetched: name its file in schemas",
@@ -187,7 +220,7 @@ int library_find(struct library *l, const struct resource *base, struct mg_str r
     *ret = (struct target){r, r->value, r->pointer};
     if (!fragment.len)
         return 0;
-    int error = -ENOENT;
+    error = -ENOENT;
     const struct anchor *anchor = *fragment.at == '/' ? NULL : resource_anchor(r, fragment);
     if (anchor) {
         *ret = (struct target){r, anchor->value, anchor->pointer};

@@ -26,9 +26,10 @@ struct document {
     const char *name;           /* for people */
     struct mg_bytes text;       /* of a file */
     const struct mg_node *tree; /* of YAML; NULL: it is a file */
+    struct mg_str uri;          /* where it was found */
     struct resource *root;
-    struct document *next;
-    bool built_in, checked;
+    struct document *next; /* in the order in which they were added */
+    bool built_in, identified, checked;
 };
 
 struct anchor {
@@ -58,10 +59,11 @@ struct library {
     struct arena memory;
     struct doc *doc;
     enum draft draft; /* of documents that do not say */
-    struct document *documents;
+    struct document *documents, *last_document;
     size_t document_count;
     struct resource *resources;
     struct table by_uri, by_value; /* resources */
+    bool has_metaschemas;
 };
 
 /* A place that a reference leads to. */
@@ -81,13 +83,16 @@ int library_add_text(struct library *library, const char *name, struct mg_str ur
 int library_add_tree(struct library *library, const char *name, struct mg_str uri,
                      const struct mg_node *node, struct document **ret_document,
                      struct mg_err *reterr);
-/* Finds resources and anchors, once all documents are there. */
+/* Finds resources and anchors, once all documents are there.  The metaschemas come by themselves
+ * when something leads to them. */
 int library_identify(struct library *library, struct mg_err *reterr);
 /* -ENOENT: there is no such schema; reterr says so, without a place. */
 int library_find(struct library *library, const struct resource *base, struct mg_str reference,
                  struct target *ret_target, struct mg_err *reterr);
-/* The metaschema of that draft. */
-struct resource *library_metaschema(const struct library *library, enum draft draft);
+/* Of its metaschema.  DRAFT_UNKNOWN: it is none of ours. */
+enum { DRAFT_UNKNOWN = -1 };
+int draft_of_uri(struct mg_str uri);
+struct mg_str draft_uri(enum draft draft);
 
 const struct anchor *resource_anchor(const struct resource *resource, struct mg_str name);
 

@@ -39,16 +39,6 @@ static bool is_relative_json_pointer(struct mg_str text)
     return is_json_pointer((struct mg_str){text.at + i, text.len - i});
 }
 
-static bool is_regex(struct mg_str text)
-{
-    struct regex *regex;
-    struct mg_err err;
-    if (regex_compile(text, &regex, &err))
-        return false;
-    regex_free(regex);
-    return true;
-}
-
 static const struct format formats[] = {
     {"date", is_date},
     {"date-time", is_date_time},
@@ -62,7 +52,7 @@ static const struct format formats[] = {
     {"iri", is_iri},
     {"iri-reference", is_iri_reference},
     {"json-pointer", is_json_pointer},
-    {"regex", is_regex},
+    {"regex", regex_is_one},
     {"relative-json-pointer", is_relative_json_pointer},
     {"time", is_time},
     {"uri", is_uri},

@@ -25,7 +25,7 @@ static int out_of_memory(struct mg_err *reterr)
     return -ENOMEM;
 }
 
-int regex_compile(struct mg_str pattern, struct regex **ret, struct mg_err *reterr)
+static int compile(struct mg_str pattern, pcre2_code **ret, struct mg_err *reterr)
 {
     char *text;
     size_t length, wrong_at;
@@ -33,26 +33,43 @@ int regex_compile(struct mg_str pattern, struct regex **ret, struct mg_err *rete
     int error = ecma_translate(pattern, &text, &length, reterr);
     if (error)
         return error;
-    struct regex *r = calloc(1, sizeof *r);
-    if (r)
-        r->code = pcre2_compile((PCRE2_SPTR)text, length,
-                                PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY |
-                                    PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS |
-                                    PCRE2_NEVER_BACKSLASH_C,
-                                &wrong, &wrong_at, NULL);
+    *ret = pcre2_compile((PCRE2_SPTR)text, length,
+                         PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY |
+                             PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS |
+                             PCRE2_NEVER_BACKSLASH_C,
+                         &wrong, &wrong_at, NULL);
     free(text);
+    if (*ret)
+        return 0;
+    PCRE2_UCHAR said[120] = "";
+    pcre2_get_error_message(wrong, said, sizeof said);
+    snprintf(reterr->text, sizeof reterr->text, "%s", (const char *)said);
+    return wrong == PCRE2_ERROR_NOMEMORY ? -ENOMEM : -EINVAL;
+}
+
+int regex_compile(struct mg_str pattern, struct regex **ret, struct mg_err *reterr)
+{
+    struct regex *r = calloc(1, sizeof *r);
     if (!r)
         return out_of_memory(reterr);
-    if (!r->code) {
-        PCRE2_UCHAR said[120] = "";
-        pcre2_get_error_message(wrong, said, sizeof said);
-        snprintf(reterr->text, sizeof reterr->text, "%s", (const char *)said);
+    int error = compile(pattern, &r->code, reterr);
+    if (error) {
         free(r);
-        return wrong == PCRE2_ERROR_NOMEMORY ? -ENOMEM : -EINVAL;
+        return error;
     }
     pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without it, it is only slower */
     *ret = r;
     return 0;
+}
+
+bool regex_is_one(struct mg_str pattern)
+{
+    struct mg_err none;
+    pcre2_code *code;
+    if (compile(pattern, &code, &none))
+        return false;
+    pcre2_code_free(code);
+    return true;
 }
 
 void regex_free(struct regex *r)

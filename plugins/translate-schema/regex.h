@@ -11,6 +11,7 @@ enum regex_found { REGEX_NO, REGEX_YES, REGEX_TOO_MUCH };
 
 /* -EINVAL: reterr says what is wrong; -ENOMEM. */
 int regex_compile(struct mg_str pattern, struct regex **ret_regex, struct mg_err *reterr);
+bool regex_is_one(struct mg_str pattern);
 void regex_free(struct regex *regex);       /* NULL is fine */
 struct regex_room *regex_room_create(void); /* NULL: out of memory */
 void regex_room_destroy(struct regex_room *room);

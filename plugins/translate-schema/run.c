@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_WORDS = 256, WORDS_MAX = 1 << 22 };
+enum { FIRST_WORDS = 256, KEPT_WORDS = 1 << 14, WORDS_MAX = 1 << 22 };
 
 int run_init(struct run *run)
 {
@@ -157,8 +157,19 @@ static bool pass(struct run *run, const struct schema *schema, const struct doc_
     return holds;
 }
 
-int run_validate(struct run *run, const struct schema *schema, const struct doc_value *value,
-                 struct report *report)
+/* One large event is no reason to keep its room for ever. */
+static void shrink(struct run *run)
+{
+    uint64_t *words =
+        run->room > KEPT_WORDS ? realloc(run->words, FIRST_WORDS * sizeof *words) : NULL;
+    if (!words)
+        return;
+    run->words = words;
+    run->room = FIRST_WORDS;
+}
+
+static int validate(struct run *run, const struct schema *schema, const struct doc_value *value,
+                    struct report *report)
 {
     report->count = 0;
     if (pass(run, schema, value, NULL))
@@ -176,4 +187,12 @@ int run_validate(struct run *run, const struct schema *schema, const struct doc_
         run->report = NULL;
     }
     return -EINVAL;
+}
+
+int run_validate(struct run *run, const struct schema *schema, const struct doc_value *value,
+                 struct report *report)
+{
+    int error = validate(run, schema, value, report);
+    shrink(run);
+    return error;
 }

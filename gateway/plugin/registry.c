@@ -3,6 +3,7 @@
  * name. */
 #include "plugin/registry.h"
 #include "plugin/descriptor.h"
+#include "plugin/options.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,6 +28,11 @@ const char *gw_kind_name(uint32_t kind)
 {
     static const char *const names[] = {"module", "bridge", "filter", "enricher", "translator"};
     return names[kind <= MG_TRANSLATOR ? kind : 0];
+}
+
+bool gw_module_name_well_formed(const char *name)
+{
+    return gw_name_well_formed(name, '-', GW_MODULE_NAME_MOST);
 }
 
 struct gw_registry *gw_registry_create(void)

@@ -61,6 +61,9 @@ const mg_template *kit_template(struct kit_host *host, const char *text);
  * ends, so that leak checkers can name its functions. */
 const struct mg_module *kit_module_load(const char *path, struct mg_err *reterr);
 
+/* Would a gateway take this descriptor?  0, or -EINVAL: reterr says what is wrong, and the cure. */
+int kit_module_check(const struct mg_module *module, struct mg_err *reterr);
+
 /* The module's cross-field check, if any, then create.  settings: the module's struct, filled by
  * hand or by kit_settings (bind.h); it must outlive the instance. */
 int kit_instance_create(struct kit_host *host, const struct mg_module *module, const char *name,

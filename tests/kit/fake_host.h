@@ -13,6 +13,10 @@
 #pragma once
 #include "meshgate/plugin.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct kit_host;
 
 /* ---- the host ------------------------------------------------------------------------------- */
@@ -189,3 +193,7 @@ size_t kit_store_waiting(struct kit_host *host); /* of what is on its way */
 
 /* KIT_VERBOSE=1 in the environment prints the module's log lines on stderr, too. */
 bool kit_logged(struct kit_host *host, uint32_t level, const char *part); /* level or above */
+
+#ifdef __cplusplus
+}
+#endif

@@ -4,8 +4,10 @@
 
 new_plugin.py BUILD_ROOT SANITIZERS"""
 import json
+import re
 import socket
 import sys
+from pathlib import Path
 
 from sdk_kit import Gateway, Sdk, check, done, text_of
 
@@ -141,7 +143,10 @@ def refusals():
 
 
 def what_is_installed():
-    check("pkg-config knows the ABI", sdk.pkg_config("--variable=abi_version", "meshgate-plugin") == "1.2")
+    header = Path(sdk.pkg_config("--variable=includedir", "meshgate-plugin"), "meshgate", "plugin.h").read_text()
+    numbers = re.findall(r"#define MG_ABI_(?:MAJOR|MINOR) (\d+)u", header)
+    check("pkg-config knows the ABI", len(numbers) == 2
+          and sdk.pkg_config("--variable=abi_version", "meshgate-plugin") == ".".join(numbers), numbers)
     (sdk.work / "header.cc").write_text("#include <meshgate/plugin.h>\nstatic const mg_abi here = MG_ABI_HERE;\n"
                                         "int main() { return here.major == 0; }\n")
     (sdk.work / "header.c").write_text((sdk.work / "header.cc").read_text().replace("const mg", "const struct mg")

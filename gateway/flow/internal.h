@@ -15,6 +15,7 @@
 #include "event/template.h"
 #include "flow/flow.h"
 #include "flow/shard.h"
+#include "plugin/call.h"
 #include "plugin/instance.h"
 #include "route/index.h"
 #include "route/model.h"

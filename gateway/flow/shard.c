@@ -2,6 +2,7 @@
 /* The shard's thread, its inbox and calls into it. */
 #include "flow/shard.h"
 #include "flow/internal.h"
+#include "plugin/crash.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -283,7 +284,9 @@ int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gat
 static void *run_shard(void *arg)
 {
     self = arg;
+    void *stack = gw_crash_stack_begin();
     uv_run(&self->loop, UV_RUN_DEFAULT);
+    gw_crash_stack_end(stack);
     return NULL;
 }
 
@@ -293,7 +296,8 @@ int gw_shard_run(struct mg_shard *shard)
     if (self == shard)
         return 0; /* adopted: the caller runs the loop itself */
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the control thread's */
+    gw_crash_unblock(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the others are the control thread's */
     shard->running = true;
     int error = pthread_create(&shard->thread, NULL, run_shard, shard);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

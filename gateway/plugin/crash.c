@@ -38,7 +38,7 @@ static atomic_flag reporting = ATOMIC_FLAG_INIT;
 struct out {
     int fds[2]; /* -1: none */
     size_t used;
-    char buffer[512];
+    char buffer[16384]; /* so that what others log stands between few parts of it */
 };
 
 static void write_all(int fd, const char *at, size_t length)
@@ -157,7 +157,7 @@ static void report(int number, siginfo_t *info, void *context)
     if (atomic_flag_test_and_set(&reporting))
         for (;;)
             pause(); /* another thread is at it, and will end the process */
-    struct out out = {.fds = {STDERR_FILENO, -1}};
+    static struct out out = {.fds = {STDERR_FILENO, -1}};
     if (report_path[0])
         out.fds[1] = open(report_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     put_signal(&out, number, info);

@@ -43,7 +43,10 @@ routes:
 """)
     ended = subprocess.run([build / "gateway" / "meshgate", "run", "-c", folder / "try.yaml", "-m", modules],
                            stderr=subprocess.PIPE, text=True, timeout=60, check=False, errors="replace")
-    return -ended.returncode, ended.stderr[ended.stderr.find("\nmeshgate ") + 1:]
+    # Other threads may still log.
+    lines = [line for line in ended.stderr.splitlines(True) if not line.startswith("time=")]
+    text = "".join(lines)
+    return -ended.returncode, text[text.find("\nmeshgate ") + 1:]
 
 
 FIRST = re.compile(r"meshgate \S+ ends by (\w+)(?: at 0x\w+| from process \d+)?, thread (\S+) \d+\n"

@@ -209,6 +209,8 @@ int gw_gateway_start(struct gw_gateway *g, struct mg_err *reterr)
             error = o.error;
         }
     }
+    if (!error && g->shards[0].running) /* not where the caller is the shard */
+        error = gw_watchdog_start(g);
     if (!error)
         error = each_connection(g, open_shard, reterr);
     if (!error)
@@ -416,6 +418,7 @@ int gw_gateway_stop(struct gw_gateway *g)
         each_shard(g, nothing_shard, NULL); /* what the store has said at its end */
     }
     each_shard(g, destroy_shard, g);
+    gw_watchdog_stop(g);
     for (uint32_t i = 0; i < g->shard_count; i++)
         gw_shard_stop(&g->shards[i]);
     return gw_instances_stop(g->instances, g->instance_count, STOP_MS);

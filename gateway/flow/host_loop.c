@@ -12,21 +12,21 @@ struct mg_io {
     int wanted; /* UV_READABLE, UV_WRITABLE */
     void (*ready)(void *arg, uint32_t events);
     void *arg;
-    const struct mg_instance *owner; /* who asked for it; here and below */
+    struct mg_instance *owner; /* who asked for it; here and below */
 };
 
 struct mg_timer {
     uv_timer_t timer;
     void (*fired)(void *arg);
     void *arg;
-    const struct mg_instance *owner;
+    struct mg_instance *owner;
 };
 
 struct mg_wake {
     uv_async_t async;
     void (*woken)(void *arg);
     void *arg;
-    const struct mg_instance *owner;
+    struct mg_instance *owner;
 };
 
 struct job {
@@ -34,7 +34,7 @@ struct job {
     void (*job)(void *arg);
     void (*done)(void *arg);
     void *arg;
-    const struct mg_instance *owner;
+    struct mg_instance *owner;
 };
 
 static void free_handle(uv_handle_t *handle)

@@ -14,7 +14,7 @@ struct member {
 
 struct gw_shared_filter {
     const struct mg_step_ops *ops;
-    const struct mg_instance *instance; /* the first of them, to say whose code runs */
+    struct mg_instance *instance; /* the first of them, to say whose code runs */
     void *set, *context;
     struct member *members; /* in the order of the set */
     size_t count;

@@ -5,14 +5,14 @@
 
 /* NULL: in none. */
 struct gw_call {
-    const struct mg_instance *instance;
+    struct mg_instance *instance;
     const char *operation; /* static text */
 };
 
 /* One for each thread, written by that thread alone, and read by its signal handler and by others:
  * plain stores, in any order, since a report may be one call off but never wrong about memory. */
 struct gw_call_place {
-    _Atomic(const struct mg_instance *) instance;
+    _Atomic(struct mg_instance *) instance;
     _Atomic(const char *) operation;
     atomic_uint_least64_t calls; /* into modules so far; those within another are not counted */
 };
@@ -22,8 +22,7 @@ extern _Thread_local struct gw_call_place gw_call_here;
 
 /* Around each call of a module's function.  Answers what gw_call_end has to put back: a bridge
  * ingests, and a step runs within its callback. */
-static inline struct gw_call gw_call_begin(const struct mg_instance *instance,
-                                           const char *operation)
+static inline struct gw_call gw_call_begin(struct mg_instance *instance, const char *operation)
 {
     struct gw_call_place *here = &gw_call_here;
     struct gw_call outer = {
@@ -46,7 +45,7 @@ static inline void gw_call_end(struct gw_call outer)
 }
 
 /* Whose code runs now; NULL: the core's.  What is started there (a timer, a watch) is theirs. */
-static inline const struct mg_instance *gw_call_owner(void)
+static inline struct mg_instance *gw_call_owner(void)
 {
     return atomic_load_explicit(&gw_call_here.instance, memory_order_relaxed);
 }

@@ -21,7 +21,7 @@ static void name_instance(const char *name, const char *what, struct mg_err *err
 int gw_instance_check(const struct gw_instance_plan *plan, struct mg_err *reterr)
 {
     *reterr = (struct mg_err){0};
-    const struct mg_instance planned = {.module = plan->module, .name = (char *)plan->name};
+    struct mg_instance planned = {.module = plan->module, .name = (char *)plan->name};
     struct gw_call outer = gw_call_begin(&planned, "check");
     int result = plan->module->check ? plan->module->check(plan->settings, reterr) : 0;
     gw_call_end(outer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* argv → command. */
 #include "cli/cli.h"
+#include "plugin/crash.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,7 @@ static void usage(FILE *out)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a peer that hangs up is an error of a write, not our end */
+    gw_crash_watch();
     const char *command = argc > 1 ? argv[1] : "";
     if (!strcmp(command, "-h") || !strcmp(command, "--help") || !strcmp(command, "help")) {
         usage(stdout);

@@ -175,14 +175,12 @@ int gw_cli_run(int argc, char **argv)
     struct gw_cli cli;
     struct run r = {0};
     int code = 1;
-    gw_crash_watch();
     void *stack = gw_crash_stack_begin();
     if (gw_cli_open(&cli, &options)) {
         gw_diags_print(&cli.diags, stderr);
     } else {
         gw_diags_print(&cli.diags, stderr);
         gw_log_configure(cli.model->gateway.log_format, cli.model->gateway.log_level);
-        gw_crash_know(cli.registry);
         gw_crash_folder(cli.model->gateway.store.path);
         uv_loop_init(&r.loop);
         code = serve(&r, cli.model);

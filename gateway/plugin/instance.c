@@ -18,13 +18,22 @@ static void name_instance(const char *name, const char *what, struct mg_err *err
     snprintf(err->text, sizeof err->text, "%.80s: %.170s", name, text);
 }
 
+int gw_module_check(const struct mg_module *module, const char *name, const void *settings,
+                    struct mg_err *reterr)
+{
+    struct mg_instance planned = {.module = module, .name = (char *)(uintptr_t)name};
+    if (!module->check)
+        return 0;
+    struct gw_call outer = gw_call_begin(&planned, "check");
+    int result = module->check(settings, reterr);
+    gw_call_end(outer);
+    return result;
+}
+
 int gw_instance_check(const struct gw_instance_plan *plan, struct mg_err *reterr)
 {
     *reterr = (struct mg_err){0};
-    struct mg_instance planned = {.module = plan->module, .name = (char *)plan->name};
-    struct gw_call outer = gw_call_begin(&planned, "check");
-    int result = plan->module->check ? plan->module->check(plan->settings, reterr) : 0;
-    gw_call_end(outer);
+    int result = gw_module_check(plan->module, plan->name, plan->settings, reterr);
     if (result)
         name_instance(plan->name, "the module refuses these settings and does not say why", reterr);
     return result;

@@ -46,6 +46,11 @@ struct gw_instance_plan {
     const void *settings;
 };
 
+/* The module's own check across its options, if it has one, noted as `name`'s: an instance that may
+ * never be.  0 or negative errno with reterr. */
+int gw_module_check(const struct mg_module *module, const char *name, const void *settings,
+                    struct mg_err *reterr);
+
 /* ---- one instance; all CONTROL -------------------------------------------------------------- */
 
 /* The module's own check across its options.  0 or negative errno with reterr, which names the

@@ -3,6 +3,7 @@
  * name. */
 #include "plugin/registry.h"
 #include "plugin/descriptor.h"
+#include "plugin/objects.h"
 #include "plugin/options.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -197,6 +198,7 @@ int gw_registry_load_file(struct gw_registry *registry, const char *path, struct
         dlclose(library);
         return 0;
     }
+    gw_objects_read(); /* so that a crash in there can be told */
     void *symbol = dlsym(library, "mg_module");
     if (!symbol) {
         gw_diag_add(

@@ -144,10 +144,10 @@ static int count_entries(int folder)
             close(fd);
         return error;
     }
-    while (readdir(entries))
-        count++;
+    for (const struct dirent *entry; (entry = readdir(entries));)
+        count += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
     closedir(entries);
-    return count - 2; /* itself and its parent */
+    return count;
 }
 
 /* Makes it, or takes one that is empty. */

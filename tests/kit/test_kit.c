@@ -376,14 +376,18 @@ static void what_breaks_the_contract_is_counted(void)
 static void a_descriptor_is_judged_as_a_gateway_would(void)
 {
     struct mg_err err = {0};
-    CU_ASSERT_EQUAL(kit_module_check(&echo_module, &err), 0);
+    struct mg_step_ops ops = late_ops;
+    const struct mg_module module = {.abi = MG_ABI_HERE,
+                                     .kind = MG_ENRICHER,
+                                     .name = "late",
+                                     .version = "1",
+                                     .life = &echo_life,
+                                     .ops = &ops};
+    CU_ASSERT_EQUAL(kit_module_check(&module, &err), 0);
     CU_ASSERT_STRING_EQUAL(err.text, "");
-    struct mg_bridge_ops ops = echo_ops;
-    struct mg_module module = echo_module;
-    ops.send = NULL; /* although it says that it can be a sink */
-    module.ops = &ops;
+    ops.process = NULL;
     CU_ASSERT_EQUAL(kit_module_check(&module, &err), -EINVAL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "lacks ops->send"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "lacks ops->process"));
 }
 
 int main(void)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 8, INDEX_FROM = 16 };
+enum { FIRST_ROOM = 8, INDEX_FROM = 16, VALUES_TOGETHER = 32 };
 
 struct doc *doc_create(void)
 {
@@ -25,6 +25,7 @@ void doc_destroy(struct doc *doc)
 void doc_reset(struct doc *doc)
 {
     arena_reset(&doc->arena);
+    doc->spare_count = 0;
 }
 
 void *doc_take(struct doc *doc, size_t size)
@@ -34,10 +35,15 @@ void *doc_take(struct doc *doc, size_t size)
 
 struct doc_value *doc_new(struct doc *doc, enum doc_kind kind)
 {
-    struct doc_value *value = doc_take(doc, sizeof *value);
-    if (value)
-        *value = (struct doc_value){.kind = kind};
-    return value;
+    if (!doc->spare_count) {
+        doc->spare = doc_take(doc, VALUES_TOGETHER * sizeof *doc->spare);
+        if (!doc->spare)
+            return NULL;
+        doc->spare_count = VALUES_TOGETHER;
+    }
+    doc->spare_count--;
+    *doc->spare = (struct doc_value){.kind = kind};
+    return doc->spare++;
 }
 
 /* ---- scalars -------------------------------------------------------------------------------- */
@@ -77,18 +83,25 @@ struct doc_value *doc_text(struct doc *doc, struct mg_str text)
     return with_text(doc, DOC_TEXT, text);
 }
 
+static struct doc_value *whole(struct doc *doc, uint64_t magnitude, bool negative)
+{
+    char text[24], *at = text + sizeof text;
+    do {
+        *--at = (char)('0' + magnitude % 10);
+    } while (magnitude /= 10);
+    if (negative)
+        *--at = '-';
+    return doc_number(doc, (struct mg_str){at, (size_t)(text + sizeof text - at)});
+}
+
 struct doc_value *doc_int(struct doc *doc, int64_t number)
 {
-    char text[24];
-    int n = snprintf(text, sizeof text, "%lld", (long long)number);
-    return doc_number(doc, (struct mg_str){text, (size_t)n});
+    return whole(doc, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0);
 }
 
 struct doc_value *doc_uint(struct doc *doc, uint64_t number)
 {
-    char text[24];
-    int n = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-    return doc_number(doc, (struct mg_str){text, (size_t)n});
+    return whole(doc, number, false);
 }
 
 /* ---- lists ---------------------------------------------------------------------------------- */
@@ -201,7 +214,8 @@ static struct doc_member *find(const struct doc_value *object, struct mg_str nam
     }
     for (size_t i = object->count; i > 0; i--) {
         struct doc_member *m = &object->members[i - 1];
-        if (m->name.len == name.len && (!name.len || !memcmp(m->name.at, name.at, name.len)))
+        if (m->name.len == name.len &&
+            (!name.len || (m->name.at[0] == name.at[0] && !memcmp(m->name.at, name.at, name.len))))
             return m;
     }
     return NULL;
@@ -278,6 +292,24 @@ size_t doc_remove(struct doc_value *object, struct mg_str name)
     object->index = NULL; /* its places have moved; the next doc_set makes another */
     object->index_room = 0;
     return count - kept;
+}
+
+size_t doc_rename(struct doc_value *object, struct mg_str name, struct mg_str to)
+{
+    size_t renamed = 0;
+    if (!object || object->kind != DOC_OBJECT || !find(object, name))
+        return 0;
+    for (size_t i = 0; i < object->count; i++) {
+        struct doc_member *m = &object->members[i];
+        if (compare_names(m->name, name))
+            continue;
+        m->name = to;
+        m->raw = (struct mg_str){0};
+        renamed++;
+    }
+    object->index = NULL; /* its order has changed; the next doc_set makes another */
+    object->index_room = 0;
+    return renamed;
 }
 
 /* ---- whole values --------------------------------------------------------------------------- */

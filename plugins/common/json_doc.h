@@ -7,7 +7,7 @@
 #pragma once
 #include "meshgate/plugin.h"
 
-enum { DOC_DEPTH_MAX = 512 };
+enum { DOC_DEPTH_MAX = 512, DOC_WRITE_MAX = 256 * 1024 * 1024 };
 
 enum doc_kind { DOC_NULL, DOC_BOOL, DOC_NUMBER, DOC_TEXT, DOC_LIST, DOC_OBJECT };
 
@@ -72,6 +72,9 @@ struct doc_value *doc_at(const struct doc_value *list, size_t index);
 int doc_set(struct doc *doc, struct doc_value *object, struct mg_str name, struct doc_value *value);
 /* All members of that name.  Returns how many there were. */
 size_t doc_remove(struct doc_value *object, struct mg_str name);
+/* All members of that name, which keep their places; to must live as long as the document's values.
+ * Returns how many there were. */
+size_t doc_rename(struct doc_value *object, struct mg_str name, struct mg_str to);
 int doc_append(struct doc *doc, struct doc_value *list, struct doc_value *value); /* -ENOMEM */
 void doc_remove_at(struct doc_value *list, size_t index);
 
@@ -86,7 +89,7 @@ int doc_number_compare(struct mg_str a, struct mg_str b);
 bool doc_equal(const struct doc_value *a, const struct doc_value *b);
 
 /* Without white space; what was not changed as it was written.  malloc'ed, with a NUL behind it
- * that length does not count; NULL: out of memory. */
+ * that length does not count; NULL: out of memory, or longer than DOC_WRITE_MAX. */
 char *doc_write(const struct doc_value *value, size_t *ret_length);
 /* A new event: base with that document as its payload.  NULL: out of memory. */
 mg_event *doc_event(const struct mg_host *host, const mg_event *base,

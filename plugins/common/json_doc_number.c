@@ -141,13 +141,43 @@ bool doc_as_double(const struct doc_value *value, double *ret_number)
     return isfinite(*ret_number);
 }
 
+/* Most numbers have few places: number * 10^places is whole, and that over 10^places, which is
+ * rounded once since both are exact, is the number again.  Such a spelling of at most 15 digits is
+ * the shortest (any decimal of 15 digits survives the way to a double and back).  0: none is found.
+ */
+static int format_few_places(double value, char *out, size_t size)
+{
+    double magnitude = fabs(value), power = 1;
+    if (!(magnitude >= 1e-3 && magnitude < 1e9) || size < 24)
+        return 0;
+    for (int places = 0; places <= 6; places++, power *= 10) {
+        uint64_t digits = (uint64_t)(magnitude * power + 0.5);
+        if ((double)digits / power != magnitude)
+            continue;
+        char text[24], *at = text + sizeof text;
+        for (int i = 0; digits || i <= places; i++) {
+            if (i && i == places)
+                *--at = '.';
+            *--at = (char)('0' + digits % 10);
+            digits /= 10;
+        }
+        if (value < 0)
+            *--at = '-';
+        size_t length = (size_t)(text + sizeof text - at);
+        memcpy(out, at, length);
+        out[length] = '\0';
+        return (int)length;
+    }
+    return 0;
+}
+
 int doc_format_double(double value, char *out, size_t size)
 {
-    int n = 0;
-    for (int precision = 15; precision <= 17; precision++) {
+    int n = format_few_places(value, out, size);
+    for (int precision = 15; !n && precision <= 17; precision++) {
         n = snprintf(out, size, "%.*g", precision, value);
-        if (strtod(out, NULL) == value)
-            break;
+        if (precision < 17 && strtod(out, NULL) != value)
+            n = 0;
     }
     return n;
 }

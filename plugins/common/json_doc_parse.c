@@ -12,11 +12,63 @@ struct parse {
     size_t depth;
 };
 
-/* What a text that was found means; it points into raw where nothing is escaped. */
-static int unquote(struct parse *p, struct mg_str raw, struct mg_str *ret_text)
+/* ---- what most documents are made of -------------------------------------------------------- */
+
+/* Texts of plain ASCII and short numbers are found here, in one pass; all else, and all that is
+ * wrong, is the scanner's. */
+static bool quick_text(struct parse *p, struct mg_str *ret_raw)
 {
+    const char *from = p->scan.at, *end = p->scan.end, *at = doc_skip_plain(from + 1, end);
+    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
+           *at != '\\')
+        at++;
+    if (at == end || *at != '"')
+        return false;
+    *ret_raw = (struct mg_str){from, (size_t)(at + 1 - from)};
+    p->scan.at = at + 1;
+    return true;
+}
+
+static bool is_digit(const char *at, const char *end)
+{
+    return at < end && *at >= '0' && *at <= '9';
+}
+
+static bool quick_number(struct parse *p, struct mg_str *ret_spelling)
+{
+    const char *from = p->scan.at, *at = from + (*from == '-'), *end = p->scan.end;
+    if (!is_digit(at, end) || (*at == '0' && is_digit(at + 1, end)))
+        return false;
+    while (is_digit(at, end))
+        at++;
+    if (at < end && *at == '.') {
+        if (!is_digit(++at, end))
+            return false;
+        while (is_digit(at, end))
+            at++;
+    }
+    if (at < end && (*at == 'e' || *at == 'E'))
+        return false;
+    *ret_spelling = (struct mg_str){from, (size_t)(at - from)};
+    p->scan.at = at;
+    return true;
+}
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+/* A text, with quotes and escapes in *ret_raw, and what it means, which points into that where
+ * nothing is escaped. */
+static int take_text(struct parse *p, struct mg_str *ret_raw, struct mg_str *ret_text)
+{
+    struct scan_value found;
+    bool quick = quick_text(p, ret_raw);
+    if (!quick && !scan_value(&p->scan, &found))
+        return -EINVAL;
+    if (!quick)
+        *ret_raw = found.text;
+    struct mg_str raw = *ret_raw;
     *ret_text = (struct mg_str){raw.at + 1, raw.len - 2};
-    if (!memchr(raw.at, '\\', raw.len))
+    if (quick || !memchr(raw.at, '\\', raw.len))
         return 0;
     char *out = doc_take(p->doc, raw.len);
     if (!out)
@@ -31,16 +83,22 @@ static int unquote(struct parse *p, struct mg_str raw, struct mg_str *ret_text)
     return 0;
 }
 
+/* Space has been skipped. */
 static int take_scalar(struct parse *p, struct doc_value *value)
 {
     struct scan_value found;
+    char first = p->scan.at < p->scan.end ? *p->scan.at : '\0';
+    if (first == '"') {
+        value->kind = DOC_TEXT;
+        return take_text(p, &value->raw, &value->text);
+    }
+    if ((first == '-' || (first >= '0' && first <= '9')) && quick_number(p, &value->text)) {
+        value->kind = DOC_NUMBER;
+        return 0;
+    }
     if (!scan_value(&p->scan, &found))
         return -EINVAL;
     switch (found.kind) {
-    case SCAN_TEXT:
-        value->kind = DOC_TEXT;
-        value->raw = found.text;
-        return unquote(p, found.text, &value->text);
     case SCAN_NUMBER:
         value->kind = DOC_NUMBER;
         value->text = found.text;
@@ -59,7 +117,6 @@ static int take_scalar(struct parse *p, struct doc_value *value)
 /* The name of a member, and its colon; its value comes next. */
 static int take_name(struct parse *p, struct doc_value *object)
 {
-    struct scan_value found;
     struct doc_member *m = doc_add(p->doc, object);
     if (!m)
         return -ENOMEM;
@@ -69,12 +126,14 @@ static int take_name(struct parse *p, struct doc_value *object)
             p->scan.at == p->scan.end ? "it ends too early" : "a member's name belongs here";
         return -EINVAL;
     }
-    if (!scan_value(&p->scan, &found))
-        return -EINVAL;
-    *m = (struct doc_member){.raw = found.text};
-    int error = unquote(p, found.text, &m->name);
+    m->value = NULL;
+    int error = take_text(p, &m->raw, &m->name);
     if (error)
         return error;
+    if (p->scan.at < p->scan.end && *p->scan.at == ':') {
+        p->scan.at++;
+        return 0;
+    }
     return scan_expect(&p->scan, ':', "a colon belongs here") ? 0 : -EINVAL;
 }
 

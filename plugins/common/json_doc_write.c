@@ -11,12 +11,12 @@ struct text {
     bool failed;
 };
 
-static bool make_room(struct text *t, size_t length)
+static bool grow(struct text *t, size_t length)
 {
-    if (t->size - t->used >= length)
-        return !t->failed;
     size_t size = t->size ? t->size : 512;
-    while (size - t->used < length)
+    if (length > DOC_WRITE_MAX - t->used)
+        t->failed = true;
+    while (!t->failed && size - t->used < length)
         size *= 2;
     char *grown = t->failed ? NULL : realloc(t->at, size);
     if (!grown) {
@@ -28,7 +28,12 @@ static bool make_room(struct text *t, size_t length)
     return true;
 }
 
-static void put(struct text *t, const char *at, size_t length)
+static inline bool make_room(struct text *t, size_t length)
+{
+    return t->size - t->used >= length || grow(t, length);
+}
+
+static inline void put(struct text *t, const char *at, size_t length)
 {
     if (!length || !make_room(t, length))
         return;
@@ -36,30 +41,41 @@ static void put(struct text *t, const char *at, size_t length)
     t->used += length;
 }
 
-static void put_character(struct text *t, char c)
+static inline void put_character(struct text *t, char c)
 {
     if (make_room(t, 1))
         t->at[t->used++] = c;
 }
 
-static void put_quoted(struct text *t, struct mg_str s)
+static inline bool is_escaped(unsigned char c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+static void put_escape(struct text *t, unsigned char c)
 {
     static const char named[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";
+    char escape[8];
+    const char *name = c ? strchr(named, c) : NULL;
+    int n = name ? snprintf(escape, sizeof escape, "\\%c", names[name - named])
+                 : snprintf(escape, sizeof escape, "\\u%04x", c);
+    put(t, escape, (size_t)n);
+}
+
+static void put_quoted(struct text *t, struct mg_str s)
+{
+    const char *from = s.at, *at = from, *end = from + s.len;
     put_character(t, '"');
-    size_t start = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        char escape[8];
-        const char *name = c ? strchr(named, c) : NULL;
-        int n = name ? snprintf(escape, sizeof escape, "\\%c", names[name - named])
-                     : snprintf(escape, sizeof escape, "\\u%04x", c);
-        put(t, s.at + start, i - start);
-        put(t, escape, (size_t)n);
-        start = i + 1;
+    for (;;) {
+        at = doc_skip_plain(at, end);
+        while (at < end && !is_escaped((unsigned char)*at))
+            at++;
+        put(t, from, (size_t)(at - from));
+        if (at == end)
+            break;
+        put_escape(t, (unsigned char)*at);
+        from = ++at;
     }
-    put(t, s.at + start, s.len - start);
     put_character(t, '"');
 }
 

@@ -1,58 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Translator "map": makes a JSON payload out of fields, declaratively. */
-#include "fields.h"
-#include "json_text.h"
-#include "meshgate/plugin.h"
+/* Translator "map": changes a JSON payload, or makes another one out of it, declaratively. */
+#include "constant.h"
+#include "mapping.h"
+#include "outgoing.h"
+#include "strict.h"
+#include "wrong.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum mode { MODE_REPLACE, MODE_MERGE };
-enum missing { MISSING_OMIT, MISSING_NULL, MISSING_REJECT };
+enum counter { COUNT_SPLIT, COUNT_UNMENTIONED, COUNT_UNKNOWN };
+static const char *const counters[] = {"split_events", "unmentioned_events", "unknown_values",
+                                       NULL};
 
 struct settings {
-    const struct mg_node *fields;
-    struct mg_list remove; /* of const char * */
+    const struct mg_node *split, *rename, *move, *remove, *fields, *set, *defaults;
+    const struct mg_node *properties, *content_type, *strict, *ignore;
     uint32_t mode, on_missing;
 };
 
 struct map {
     const struct mg_host *host;
     mg_instance *instance;
-    const struct settings *settings;
-    struct fields fields;
-    struct json_path **remove;
+    uint32_t on_missing;
+    enum strict strict;
+    bool reads; /* the payload */
+    struct doc *constants;
+    struct mention *mention;
+    struct place split; /* without a path: one event stays one */
+    struct mapping *mapping;
+    struct outgoing *outgoing;
 };
 
 struct context {
-    mg_event *out[1];
+    struct doc *doc;
+    struct arena arena;
+    struct seen seen;
+    mg_event *out[MG_EMIT_MAX];
 };
 
-static const char *const modes[] = {"replace", "merge", NULL};
+static const char *const modes[] = {"auto", "replace", "merge", NULL};
 static const char *const missings[] = {"omit", "set-null", "reject", NULL};
 
 #define AT(field) offsetof(struct settings, field)
 static const struct mg_option options[] = {
+    {.name = "split",
+     .doc = "The path of a list: each of its items becomes an event, and the rules are about the "
+            "item.",
+     .type = MG_OPT_TREE,
+     .offset = AT(split)},
+    {.name = "rename",
+     .doc = "Paths to new names; what is renamed keeps its place.",
+     .type = MG_OPT_TREE,
+     .offset = AT(rename)},
+    {.name = "move", .doc = "Paths to other paths.", .type = MG_OPT_TREE, .offset = AT(move)},
+    {.name = "remove",
+     .doc = "A path, or a list of paths, to take out of the payload.",
+     .type = MG_OPT_TREE,
+     .offset = AT(remove)},
     {.name = "fields",
      .doc = "Targets and where each comes from: a path (data.temperature), a text (\"{line}\"), or "
-            "a map with "
-            "from or value, and default, type, scale, offset.",
+            "a map with from, first_of, value, each, list_of or object_of, and what is made of it.",
      .type = MG_OPT_TREE,
      .offset = AT(fields)},
+    {.name = "set",
+     .doc = "Targets and constants, or texts with fields in them.",
+     .type = MG_OPT_TREE,
+     .offset = AT(set)},
+    {.name = "defaults",
+     .doc = "As set, for where there is nothing or null.",
+     .type = MG_OPT_TREE,
+     .offset = AT(defaults)},
     {.name = "mode",
-     .value = "replace",
-     .doc = "replace: a new object of the fields only; merge: the payload with the fields put in.",
+     .value = "auto",
+     .doc = "replace: a new object of the fields only; merge: the payload with the rules applied; "
+            "auto: replace where there are fields, else merge.",
      .type = MG_OPT_ENUM,
      .choices = modes,
      .offset = AT(mode)},
-    {.name = "remove",
-     .doc = "Paths to take out of the payload, with mode: merge.",
-     .type = MG_OPT_TEXT,
-     .flags = MG_OPT_LIST,
-     .least = 1,
-     .most = 1024,
-     .offset = AT(remove)},
     {.name = "on_missing",
      .value = "omit",
      .doc = "A field whose source the event has not, and that has no default: left out, set to "
@@ -60,60 +86,150 @@ static const struct mg_option options[] = {
      .type = MG_OPT_ENUM,
      .choices = missings,
      .offset = AT(on_missing)},
+    {.name = "strict",
+     .doc = "What no rule mentions: true rejects the event, warn logs each such path once, false "
+            "says nothing.",
+     .type = MG_OPT_TREE,
+     .offset = AT(strict)},
+    {.name = "ignore",
+     .doc = "A path, or a list of paths, that strict does not mind.",
+     .type = MG_OPT_TREE,
+     .offset = AT(ignore)},
+    {.name = "properties",
+     .doc = "Properties of the event to set: names to texts, or to null to remove them.",
+     .type = MG_OPT_TREE,
+     .offset = AT(properties)},
+    {.name = "content_type",
+     .doc = "The event's content type, a text; without it, it stays.",
+     .type = MG_OPT_TREE,
+     .offset = AT(content_type)},
     {0}};
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
-static void map_free(struct map *m)
+static void map_fini(struct map *m)
 {
-    for (size_t i = 0; m->remove && i < m->settings->remove.count; i++)
-        json_path_free(m->remove[i]);
-    free(m->remove);
-    fields_fini(&m->fields);
+    place_fini(&m->split);
+    mapping_free(m->mapping);
+    outgoing_free(m->outgoing);
+    mention_destroy(m->mention);
+    doc_destroy(m->constants);
 }
 
-static int map_compile(struct map *m, const struct settings *s, struct mg_err *reterr)
+static int compile_strict(struct map *m, const struct mg_node *node, struct mg_err *err)
 {
-    m->settings = s;
-    reterr->option = NULL;
-    int error = fields_compile(s->fields, s->mode == MODE_MERGE, &m->fields, reterr);
-    if (error) {
-        reterr->option = "fields";
+    bool yes = false;
+    err->option = "strict";
+    if (node && node->type == MG_NODE_SCALAR && !strcmp(node->text, "warn"))
+        m->strict = STRICT_WARN;
+    else if (node && constant_truth(node, &yes, err))
+        return wrong(node, err, "strict is true, warn or false");
+    else
+        m->strict = yes ? STRICT_REJECT : STRICT_OFF;
+    return 0;
+}
+
+static int compile_ignore(struct map *m, const struct mg_node *node, const struct scope *scope,
+                          struct mg_err *err)
+{
+    bool list = node && node->type == MG_NODE_LIST;
+    size_t count = list ? node->count : node != NULL;
+    err->option = "ignore";
+    if (node && !m->strict)
+        return wrong(node, err, "ignore goes with strict");
+    for (size_t i = 0; i < count; i++) {
+        const struct mg_node *item = list ? node->items[i] : node;
+        struct place place = {0};
+        const char *text;
+        int error = constant_text(item, &text, err);
+        if (!error)
+            error = wrong_at(item, place_compile(text, scope, &place, NULL, err), err);
+        place_fini(&place);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+/* *item, inside of payload, is what the rules are about. */
+static int compile_split(struct map *m, const struct mg_node *node, const struct scope *payload,
+                         struct scope *item, struct mg_err *err)
+{
+    struct mention *at;
+    const char *text;
+    err->option = "split";
+    int error = constant_text(node, &text, err);
+    if (!error)
+        error = wrong_at(node, place_compile(text, payload, &m->split, &at, err), err);
+    if (error)
         return error;
-    }
-    m->remove = calloc(s->remove.count + 1, sizeof *m->remove);
-    if (!m->remove) {
-        snprintf(reterr->text, sizeof reterr->text, "out of memory");
-        return -ENOMEM;
-    }
-    const char *const *paths = s->remove.items;
-    for (size_t i = 0; i < s->remove.count && !error; i++) {
-        error = json_path_compile(paths[i], true, &m->remove[i], reterr);
-        reterr->option = error ? "remove" : NULL;
-    }
+    item->mention = mention_each(at);
+    return item->mention ? 0 : out_of_memory(err);
+}
+
+static bool is_given(const struct mg_node *node)
+{
+    return node && node->type != MG_NODE_NULL;
+}
+
+static int compile_rules(struct map *m, const struct settings *s, struct mg_err *err)
+{
+    struct scope payload = {.constants = m->constants, .mention = m->mention};
+    struct scope item = {.constants = m->constants, .outer = &payload};
+    const struct scope *scope = is_given(s->split) ? &item : &payload;
+    struct rules rules = {.fields = s->fields,
+                          .rename = s->rename,
+                          .move = s->move,
+                          .remove = s->remove,
+                          .set = s->set,
+                          .defaults = s->defaults,
+                          .mode = s->mode,
+                          .on_missing = s->on_missing};
+    int error = compile_strict(m, s->strict, err);
+    if (!error)
+        error = compile_ignore(m, s->ignore, &payload, err);
+    if (!error && scope == &item)
+        error = compile_split(m, s->split, &payload, &item, err);
+    if (!error)
+        error = mapping_compile(&rules, scope, &m->mapping, err);
+    if (!error)
+        error = outgoing_compile(s->properties, s->content_type, scope, &m->outgoing, err);
+    if (error)
+        return error;
+    bool changes = mapping_changes(m->mapping);
+    if (!changes && m->split.path)
+        mention_all(item.mention); /* they are taken as they are */
+    m->reads = m->strict || m->split.path || outgoing_reads(m->outgoing) ||
+               (changes ? mapping_reads(m->mapping) : s->mode == MODE_MERGE);
+    if (changes || m->reads || s->mode == MODE_MERGE || outgoing_changes(m->outgoing))
+        return 0;
+    err->option = "fields";
+    snprintf(err->text, sizeof err->text,
+             "without fields, or any other rule, nothing would change");
+    return -EINVAL;
+}
+
+static int map_init(struct map *m, const struct settings *s, struct mg_err *err)
+{
+    m->on_missing = s->on_missing;
+    m->constants = doc_create();
+    m->mention = mention_create();
+    err->option = NULL;
+    if (!m->constants || !m->mention)
+        return out_of_memory(err);
+    int error = compile_rules(m, s, err);
+    if (error == -ENOMEM)
+        out_of_memory(err);
+    if (!error)
+        err->option = NULL;
     return error;
 }
 
 static int check(const void *settings, struct mg_err *reterr)
 {
-    const struct settings *s = settings;
-    if (s->mode == MODE_REPLACE && s->remove.count) {
-        snprintf(reterr->text, sizeof reterr->text,
-                 "mode: replace takes over nothing but the fields, so there is nothing to remove "
-                 "(use mode: merge)");
-        reterr->option = "remove";
-        return -EINVAL;
-    }
-    if (s->mode == MODE_REPLACE &&
-        (!s->fields || s->fields->type == MG_NODE_NULL || !s->fields->count)) {
-        snprintf(reterr->text, sizeof reterr->text,
-                 "mode: replace without fields would make every payload {}");
-        reterr->option = "fields";
-        return -EINVAL;
-    }
-    struct map m = {0};
-    int error = map_compile(&m, s, reterr);
-    map_free(&m);
+    struct map m = {.reads = false};
+    int error = map_init(&m, settings, reterr);
+    map_fini(&m);
     return error;
 }
 
@@ -122,7 +238,7 @@ static int check(const void *settings, struct mg_err *reterr)
 static void destroy(void *self)
 {
     if (self)
-        map_free(self);
+        map_fini(self);
     free(self);
 }
 
@@ -130,13 +246,11 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
                   void **ret_self, struct mg_err *reterr)
 {
     struct map *m = calloc(1, sizeof *m);
-    if (!m) {
-        snprintf(reterr->text, sizeof reterr->text, "out of memory");
-        return -ENOMEM;
-    }
+    if (!m)
+        return out_of_memory(reterr);
     m->host = host;
     m->instance = instance;
-    int error = map_compile(m, settings, reterr);
+    int error = map_init(m, settings, reterr);
     if (error) {
         destroy(m);
         return error;
@@ -145,79 +259,98 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     return 0;
 }
 
-static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg_err *reterr)
-{
-    (void)self;
-    (void)shard;
-    *ret_context = calloc(1, sizeof(struct context));
-    if (*ret_context)
-        return 0;
-    snprintf(reterr->text, sizeof reterr->text, "out of memory");
-    return -ENOMEM;
-}
-
 static void shard_close(void *self, void *context)
 {
+    struct context *x = context;
     (void)self;
-    free(context);
+    if (!x)
+        return;
+    doc_destroy(x->doc);
+    arena_fini(&x->arena);
+    free(x);
+}
+
+static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg_err *reterr)
+{
+    struct context *x = calloc(1, sizeof *x);
+    (void)shard;
+    if (x)
+        x->doc = doc_create();
+    if (!x || !x->doc) {
+        shard_close(self, x);
+        return out_of_memory(reterr);
+    }
+    *ret_context = x;
+    return 0;
 }
 
 /* ---- the translation ------------------------------------------------------------------------ */
 
-/* Reads all from the payload as it came, so that the order of the fields makes no difference. */
-static int put_fields(const struct map *m, const struct field_call *call, json_t *out,
-                      struct mg_err *err)
+static int make(const struct map *m, struct run *run, const struct level *level, mg_event **ret,
+                struct mg_err *err)
 {
-    for (size_t i = 0; i < m->fields.count; i++) {
-        const struct field *f = &m->fields.list[i];
-        json_t *value;
-        int error = field_evaluate(f, call, &value, err);
-        if (error)
-            return error;
-        if (!value && m->settings->on_missing == MISSING_REJECT) {
-            snprintf(err->text, sizeof err->text, "%.80s: the event has no %.120s",
-                     json_path_text(f->target),
-                     f->from ? json_path_text(f->from) : "value for its text");
-            return -EINVAL;
-        }
-        if (!value && m->settings->on_missing == MISSING_OMIT)
-            continue;
-        /* A copy: a later field may write into what an earlier one put there. */
-        json_t *copy = value ? json_deep_copy(value) : json_null();
-        json_decref(value);
-        error = json_path_set(f->target, out, copy);
-        if (error) {
-            snprintf(err->text, sizeof err->text, "%.120s: %s", json_path_text(f->target),
-                     error == -ENOMEM ? "out of memory"
-                                      : "something on the way there is neither object nor list");
-            return error;
-        }
-    }
-    return 0;
+    struct doc_value *out = level->value;
+    int error = 0;
+    if (mapping_changes(m->mapping))
+        error = mapping_apply(m->mapping, run, level, &out, err);
+    else if (!level->outer)
+        out = NULL; /* the payload as it came, byte by byte */
+    return error ? error
+                 : outgoing_make(m->outgoing, run, level, level->outer,
+                                 m->on_missing == MISSING_REJECT, out, ret, err);
 }
 
-static int translate(const struct map *m, const struct mg_step_call *step, json_t *payload,
-                     json_t **ret_out, struct mg_err *err)
+/* Each item as an event, or none of them. */
+static int make_parts(const struct map *m, struct run *run, struct level *payload,
+                      struct context *x, size_t *ret_count, struct mg_err *err)
 {
-    bool merge = m->settings->mode == MODE_MERGE;
-    if (merge && !json_is_object(payload)) {
-        snprintf(err->text, sizeof err->text,
-                 "the payload is no JSON object, so nothing can be merged into it");
+    const struct doc_value *list = place_get(&m->split, payload);
+    const char *path = place_text(&m->split);
+    if (!list || list->kind != DOC_LIST) {
+        snprintf(err->text, sizeof err->text, "split: %.120s is %s", path,
+                 list ? "no list" : "not there");
         return -EINVAL;
     }
-    json_t *out = merge ? json_deep_copy(payload) : json_object();
-    if (!out) {
-        snprintf(err->text, sizeof err->text, "out of memory");
-        return -ENOMEM;
+    if (list->count > MG_EMIT_MAX) {
+        snprintf(err->text, sizeof err->text, "split: %.120s has %zu items, more than %d", path,
+                 list->count, MG_EMIT_MAX);
+        return -EINVAL;
     }
-    for (size_t i = 0; i < m->settings->remove.count; i++)
-        json_path_remove(m->remove[i], out);
-    struct field_call call = {m->host, m->instance, step, payload};
-    int error = put_fields(m, &call, out, err);
+    int error = 0;
+    for (size_t i = 0; i < list->count && !error; i++) {
+        struct level level = {
+            .value = list->items[i], .outer = payload, .index = i, .count = list->count};
+        error = make(m, run, &level, &x->out[i], err);
+        *ret_count += !error;
+    }
+    if (error == -EINVAL) {
+        char what[160];
+        snprintf(what, sizeof what, "%.159s", err->text);
+        snprintf(err->text, sizeof err->text, "%.80s.%zu: %s", path, *ret_count, what);
+    }
+    return error;
+}
+
+static int translate(const struct map *m, struct run *run, struct context *x, size_t *ret_count,
+                     struct mg_err *err)
+{
+    struct level payload = {.index = 0};
+    bool unmentioned = false;
+    int error = 0;
+    if (m->reads)
+        error = doc_of_payload(x->doc, run->host, run->step->event, &payload.value, err);
+    if (!error && m->strict) {
+        error = strict_check(m->strict, m->mention, payload.value, &x->seen, run->host, m->instance,
+                             &unmentioned, err);
+        if (unmentioned)
+            run->host->count(m->instance, COUNT_UNMENTIONED, 1);
+    }
     if (error)
-        json_decref(out);
-    else
-        *ret_out = out;
+        return error;
+    if (m->split.path)
+        return make_parts(m, run, &payload, x, ret_count, err);
+    error = make(m, run, &payload, &x->out[0], err);
+    *ret_count = !error;
     return error;
 }
 
@@ -226,24 +359,28 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
 {
     const struct map *m = self;
     struct context *x = context;
-    json_t *payload = NULL, *out = NULL;
-    if (m->fields.need_payload || m->settings->mode == MODE_MERGE) {
-        payload = json_of_payload(m->host, call->event, &result->err);
-        if (!payload)
-            return MG_REJECT;
+    struct run run = {
+        .host = m->host, .instance = m->instance, .step = call, .doc = x->doc, .arena = &x->arena};
+    size_t count = 0;
+    doc_reset(x->doc);
+    arena_reset(&x->arena);
+    int error = translate(m, &run, x, &count, &result->err);
+    if (run.unknown)
+        m->host->count(m->instance, COUNT_UNKNOWN, run.unknown);
+    if (error) {
+        while (count > 0)
+            m->host->event_unref(x->out[--count]);
+        return MG_REJECT;
     }
-    int error = translate(m, call, payload, &out, &result->err);
-    json_decref(payload);
-    if (error)
-        return MG_REJECT;
-    x->out[0] = json_event(m->host, call->event, out);
-    json_decref(out);
-    if (!x->out[0]) {
-        snprintf(result->err.text, sizeof result->err.text, "out of memory");
-        return MG_REJECT;
+    if (m->split.path)
+        m->host->count(m->instance, COUNT_SPLIT, (int64_t)count);
+    if (!count) {
+        snprintf(result->err.text, sizeof result->err.text, "split: %.120s is empty",
+                 place_text(&m->split));
+        return MG_DROP;
     }
     result->events = x->out;
-    result->count = 1;
+    result->count = count;
     return MG_REPLACE;
 }
 
@@ -257,11 +394,11 @@ static const struct mg_module module = {
     .abi = MG_ABI_HERE,
     .kind = MG_TRANSLATOR,
     .name = "map",
-    .version = "1.0.0",
-    .summary = "Makes a JSON payload out of fields: from the payload, from captures and "
-               "properties, or constant.",
+    .version = "2.0.0",
+    .summary = "Changes a JSON payload or makes another one: rename, move, remove, convert, split.",
     .options = options,
     .settings_size = sizeof(struct settings),
+    .counters = counters,
     .check = check,
     .life = &life,
     .ops = &ops,

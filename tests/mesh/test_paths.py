@@ -181,6 +181,38 @@ routes:
 
 
 @test
+def one_event_becomes_several(rig):
+    q = rig.rabbitmq
+    one, two = rig.unique("whole"), rig.unique("parts")
+    gw = rig.gateway("bridges:\n" + rabbit("q", q) + f"""
+routes:
+  r:
+    from: {{ bridge: q, address: "/queue/{one}" }}
+    steps:
+      - translate:
+          type: map
+          split: readings
+          fields:
+            name: n
+            tempC: {{ from: f, unit: {{ from: °F, to: °C }}, round: 1 }}
+          properties: {{ part: "{{index}}", parts: "{{count}}" }}
+    to: {{ bridge: q, address: "/queue/{two}" }}
+""")
+    gw.wait_up()
+    out, source = rig.receiver(f"/queue/{two}"), rig.sender(f"/queue/{one}")
+    body = json.dumps({"readings": [{"n": "oil", "f": 70}, {"n": "air", "f": 32}]}).encode()
+    for name in ("x", "y"):
+        source.send(Message(body=body, inferred=True, durable=True, id=name))
+    source.done()
+    got = [(m.id, m.properties["part"], m.properties["parts"], json.loads(bytes(m.body))) for m in out.wait(4)]
+    oil, air = {"name": "oil", "tempC": 21.1}, {"name": "air", "tempC": 0.0}
+    require(got == [("x/0", "0", "2", oil), ("x/1", "1", "2", air), ("y/0", "0", "2", oil),
+                    ("y/1", "1", "2", air)], f"{got}")
+    gw.settled()
+    require(gw.route()["received"] == 2, f"{gw.route()}")
+
+
+@test
 def poison_is_refused_and_the_rest_goes_on(rig):
     q, b = rig.rabbitmq, rig.mosquitto()
     queue = rig.unique("poison")

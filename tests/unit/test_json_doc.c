@@ -377,6 +377,77 @@ static void paths(void)
     with_doc(along_paths);
 }
 
+static void names_changed(void)
+{
+    struct doc_value *v = parse("{\"\\u0061\":1,\"b\":2,\"a\":3}");
+    CU_ASSERT_EQUAL(doc_rename(v, kit_str("a"), kit_str("\"")), 2);
+    CU_ASSERT_EQUAL(doc_rename(v, kit_str("a"), kit_str("c")), 0);
+    CU_ASSERT_EQUAL(doc_rename(parse("[]"), kit_str("a"), kit_str("c")), 0);
+    expect_text(v, "{\"\\\"\":1,\"b\":2,\"\\\"\":3}");
+    /* The order of a large object's index is another one afterwards. */
+    struct doc_value *large = doc_object(doc);
+    char name[8];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "k%02d", i);
+        CU_ASSERT_EQUAL_FATAL(doc_set(doc, large, kit_str(name), doc_int(doc, i)), 0);
+    }
+    CU_ASSERT_EQUAL(doc_rename(large, kit_str("k50"), kit_str("a")), 1);
+    CU_ASSERT_EQUAL_FATAL(doc_set(doc, large, kit_str("z"), doc_int(doc, 100)), 0);
+    CU_ASSERT_PTR_NULL(doc_get(large, kit_str("k50")));
+    expect_text(doc_get(large, kit_str("a")), "50");
+    expect_text(doc_get(large, kit_str("k51")), "51");
+    expect_text(doc_get(large, kit_str("z")), "100");
+}
+
+static void renaming(void)
+{
+    with_doc(names_changed);
+}
+
+/* What printf finds, one precision after the other. */
+static void expect_shortest(double number)
+{
+    char expected[40] = "", text[40];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(expected, sizeof expected, "%.*g", precision, number);
+        if (strtod(expected, NULL) == number)
+            break;
+    }
+    int n = doc_format_double(number, text, sizeof text);
+    CU_ASSERT_STRING_EQUAL(text, expected);
+    CU_ASSERT_EQUAL(n, (int)strlen(expected));
+}
+
+static void spelled(void)
+{
+    static const double edges[] = {0.0,    -0.0,        1.0,  0.001,  0.0009, 999999999.999999,
+                                   1e9,    1e15,        1e16, 0.1,    0.3,    1.0 / 3,
+                                   -20.05, 123456.7891, 1e-7, 5e-324, 2.5,    -999999999};
+    uint64_t random = 88172645463325252u;
+    for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++)
+        expect_shortest(edges[i]);
+    for (int i = 0; i < 200000; i++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        double power = 1, number;
+        for (uint64_t places = random % 9; places > 0; places--)
+            power *= 10;
+        expect_shortest((double)(int64_t)(random >> 16) / 1000 / power);
+        memcpy(&number, &random, sizeof number);
+        if (number - number == 0)
+            expect_shortest(number);
+    }
+    expect_text(doc_uint(doc, UINT64_MAX), "18446744073709551615");
+    expect_text(doc_int(doc, INT64_MIN), "-9223372036854775808");
+    expect_text(doc_int(doc, 0), "0");
+}
+
+static void spelling(void)
+{
+    with_doc(spelled);
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {
@@ -387,6 +458,8 @@ int main(void)
         {"numbers and documents are compared without rounding", comparing},
         {"numbers are read where they fit", numbers},
         {"paths lead to values", paths},
+        {"names change in their place", renaming},
+        {"numbers are spelled in the shortest way", spelling},
         {0}};
     return kit_main("json-doc", tests);
 }

@@ -1,81 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The translator "map": what it makes of payloads, and what it refuses in its settings. */
-#include "bind.h"
-#include "fake_host.h"
-#include "unit.h"
+#include "map_kit.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static struct kit_host *host;
-static struct mg_err err;
-
-static const void *settings_of(const char *yaml)
-{
-    const struct mg_module *module = mg_module(NULL);
-    const void *settings = kit_settings(host, module->options, module->settings_size, yaml);
-    if (!settings)
-        fprintf(stderr, "%s\n%s\n", yaml, kit_settings_error());
-    CU_ASSERT_PTR_NOT_NULL_FATAL(settings);
-    return settings;
-}
-
-/* expected NULL: rejected, and err says why. */
-static void expect_event(const char *yaml, const mg_event *event, const char *expected)
-{
-    mg_instance *instance;
-    const void *settings = settings_of(yaml);
-    int error = kit_instance_create(host, mg_module(NULL), "map", settings, &instance, &err);
-    if (error)
-        fprintf(stderr, "%s\n%s\n", yaml, err.text);
-    CU_ASSERT_EQUAL_FATAL(error, 0);
-    struct kit_verdict v =
-        kit_process(instance, event, kit_scope(host, "hot", "line", "a", "machine", "m1", NULL));
-    err = v.err;
-    if (!expected) {
-        CU_ASSERT_EQUAL(v.verdict, MG_REJECT);
-    } else {
-        CU_ASSERT_EQUAL(v.verdict, MG_REPLACE);
-        bool same = v.count == 1 && kit_payload_is(v.events[0], expected);
-        if (!same && v.count == 1) {
-            struct mg_bytes payload = kit_host_table(host)->event_payload(v.events[0]);
-            fprintf(stderr, "expected %s\n     got %.*s\n", expected, (int)payload.len,
-                    (const char *)payload.at);
-        } else if (!same) {
-            fprintf(stderr, "%s\n", err.text);
-        }
-        CU_ASSERT_TRUE(same);
-    }
-    kit_verdict_fini(&v);
-    kit_instance_stop(instance);
-    kit_instance_destroy(instance);
-}
-
-static void expect(const char *yaml, const char *payload, const char *expected)
-{
-    mg_event *event = kit_event("plant/a/m1", payload);
-    expect_event(yaml, event, expected);
-    kit_host_table(host)->event_unref(event);
-}
-
-static void with_host(void (*run)(void))
-{
-    host = kit_host_create();
-    run();
-    CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
-}
-
 static void paths(void)
 {
-    expect("{fields: {tempC: data.temperature, line: '{line}'}}", "{\"temperature\":91}",
-           "{\"tempC\":91,\"line\":\"a\"}");
-    expect("{fields: {tempC: data.temperature}}", "{\"data\":{\"temperature\":20.1}}",
-           "{\"tempC\":20.1}");
-    expect("{fields: {a.b: x.1.y, a.c: 'n\\.m', data.z: x.0}}",
-           "{\"x\":[1,{\"y\":true}],\"n.m\":null}",
-           "{\"a\":{\"b\":true,\"c\":null},\"data\":{\"z\":1}}");
-    expect("{fields: {all: ., copy: list}}", "{\"list\":[]}",
-           "{\"all\":{\"list\":[]},\"copy\":[]}");
+    map_expect("{fields: {tempC: data.temperature, line: '{line}'}}", "{\"temperature\":91}",
+               "{\"tempC\":91,\"line\":\"a\"}");
+    map_expect("{fields: {tempC: data.temperature}}", "{\"data\":{\"temperature\":20.1}}",
+               "{\"tempC\":20.1}");
+    map_expect("{fields: {a.b: x.1.y, a.c: 'n\\.m', data.z: x.0}}",
+               "{\"x\":[1,{\"y\":true}],\"n.m\":null}",
+               "{\"a\":{\"b\":true,\"c\":null},\"data\":{\"z\":1}}");
+    map_expect("{fields: {all: ., copy: list}}", "{\"list\":[]}",
+               "{\"all\":{\"list\":[]},\"copy\":[]}");
 }
 
 static void templates(void)
@@ -85,71 +25,76 @@ static void templates(void)
     m.properties = &p;
     m.property_count = 1;
     m.head.message_id = (struct mg_value){.type = MG_TEXT, .as.text = kit_str("id-1")};
-    mg_event *event = kit_host_table(host)->event_new(&m);
-    expect_event(
+    mg_event *event = kit_host_table(map_host)->event_new(&m);
+    map_expect_event(
         "{fields: {t: '{line}/{machine} {{x}}', r: '{route.name}', u: '{property.unit}', "
         "a: '{event.address}', i: '{event.message_id}', k: {value: [1, '2', {x: null}, 2.5, "
         "1e3]}}}",
         event,
         "{\"t\":\"a/m1 {x}\",\"r\":\"hot\",\"u\":\"7\",\"a\":\"plant/a/m1\",\"i\":\"id-1\","
-        "\"k\":[1,\"2\",{\"x\":null},2.5,1000.0]}");
-    kit_host_table(host)->event_unref(event);
+        "\"k\":[1,\"2\",{\"x\":null},2.5,1e3]}");
+    kit_host_table(map_host)->event_unref(event);
 }
 
 static void conversions(void)
 {
-    expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"20.50\"}", "{\"v\":20.5}");
-    expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"9007199254740993\"}",
-           "{\"v\":9007199254740993}");
-    expect("{fields: {v: {from: v, type: integer}}}", "{\"v\":2.5}", "{\"v\":3}");
-    expect("{fields: {v: {from: v, type: text}}}", "{\"v\":0.1}", "{\"v\":\"0.1\"}");
-    expect("{fields: {v: {from: v, type: text}}}", "{\"v\":true}", "{\"v\":\"true\"}");
-    expect("{fields: {v: {from: v, type: boolean}}}", "{\"v\":\"0\"}", "{\"v\":false}");
-    expect("{fields: {v: {from: v, scale: 1.8, offset: 32}}}", "{\"v\":20}", "{\"v\":68.0}");
-    expect("{fields: {v: {from: v, scale: 10, type: integer}}}", "{\"v\":\"2.04\"}", "{\"v\":20}");
-    expect("{fields: {v: {from: '{line}', type: number}}}", "{}", NULL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "v: a text \"a\" is not a number"));
-    expect("{fields: {v: {from: v, type: integer}}}", "{\"v\":1e300}", NULL);
-    expect("{fields: {v: {from: v, type: boolean}}}", "{\"v\":2}", NULL);
-    expect("{fields: {v: {from: v, type: text}}}", "{\"v\":[]}", NULL);
-    expect("{fields: {v: v}}", "{\"v\":123456789012345678901}", NULL);
+    map_expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"20.50\"}", "{\"v\":20.50}");
+    map_expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"+.50\"}", "{\"v\":0.5}");
+    map_expect("{fields: {v: {from: v, type: number}}}", "{\"v\":\"9007199254740993\"}",
+               "{\"v\":9007199254740993}");
+    map_expect("{fields: {v: {from: v, type: integer}}}", "{\"v\":2.5}", "{\"v\":3}");
+    map_expect("{fields: {v: {from: v, type: text}}}", "{\"v\":0.1}", "{\"v\":\"0.1\"}");
+    map_expect("{fields: {v: {from: v, type: text}}}", "{\"v\":true}", "{\"v\":\"true\"}");
+    map_expect("{fields: {v: {from: v, type: boolean}}}", "{\"v\":\"0\"}", "{\"v\":false}");
+    map_expect("{fields: {v: {from: v, scale: 1.8, offset: 32}}}", "{\"v\":20}", "{\"v\":68.0}");
+    map_expect("{fields: {v: {from: v, scale: 10, type: integer}}}", "{\"v\":\"2.04\"}",
+               "{\"v\":20}");
+    map_expect("{fields: {v: {from: '{line}', type: number}}}", "{}", NULL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(map_err.text, "v: a text \"a\" is not a number"));
+    map_expect("{fields: {v: {from: v, type: integer}}}", "{\"v\":1e300}", NULL);
+    map_expect("{fields: {v: {from: v, type: boolean}}}", "{\"v\":2}", NULL);
+    map_expect("{fields: {v: {from: v, type: text}}}", "{\"v\":[]}", NULL);
+    map_expect(
+        "{fields: {v: v, n: {from: v, type: number}, i: {from: v, type: integer}}}",
+        "{\"v\":123456789012345678901}",
+        "{\"v\":123456789012345678901,\"n\":123456789012345678901,\"i\":123456789012345678901}");
 }
 
 static void missing_values(void)
 {
-    expect("{fields: {a: a, b: b, t: '{property.none}'}}", "{\"b\":1}", "{\"b\":1}");
-    expect("{fields: {a: a, b: b}, on_missing: set-null}", "{\"b\":1}", "{\"a\":null,\"b\":1}");
-    expect("{fields: {a: a, b: b}, on_missing: reject}", "{\"b\":1}", NULL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "has no a"));
-    expect("{fields: {a: {from: a, default: {x: 1}}, b: {from: b, type: number, default: 0}}}",
-           "{\"b\":null}", "{\"a\":{\"x\":1},\"b\":0}");
+    map_expect("{fields: {a: a, b: b, t: '{property.none}'}}", "{\"b\":1}", "{\"b\":1}");
+    map_expect("{fields: {a: a, b: b}, on_missing: set-null}", "{\"b\":1}", "{\"a\":null,\"b\":1}");
+    map_expect("{fields: {a: a, b: b}, on_missing: reject}", "{\"b\":1}", NULL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(map_err.text, "has no a"));
+    map_expect("{fields: {a: {from: a, default: {x: 1}}, b: {from: b, type: number, default: 0}}}",
+               "{\"b\":null}", "{\"a\":{\"x\":1},\"b\":0}");
 }
 
 static void merging(void)
 {
-    expect("{mode: merge, fields: {b: '{line}', c.d: a}, remove: [x, y.1, nothing.at.all]}",
-           "{\"a\":1.10,\"x\":2,\"y\":[1,2,3]}",
-           "{\"a\":1.1,\"y\":[1,3],\"b\":\"a\",\"c\":{\"d\":1.1}}");
-    expect("{mode: merge, fields: {a: b, b: a}}", "{\"a\":1,\"b\":2}", "{\"a\":2,\"b\":1}");
-    expect("{mode: merge, fields: {data.n: {value: 1}}}", "{\"v\":0}", "{\"v\":0,\"n\":1}");
-    expect("{mode: merge, fields: {data.n: {value: 1}}, remove: data.v}", "{\"data\":{\"v\":0}}",
-           "{\"data\":{\"n\":1}}");
-    expect("{mode: merge, fields: {a.b: {value: 1}}}", "{\"a\":7}", NULL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "neither object nor list"));
-    expect("{mode: merge, fields: {a: {value: 1}}}", "[]", NULL);
-    expect("{mode: merge, remove: a}", "{\"a\":{\"b\":1}}", "{}");
+    map_expect("{mode: merge, fields: {b: '{line}', c.d: a}, remove: [x, y.1, nothing.at.all]}",
+               "{\"a\":1.10,\"x\":2,\"y\":[1,2,3]}",
+               "{\"a\":1.10,\"y\":[1,3],\"b\":\"a\",\"c\":{\"d\":1.10}}");
+    map_expect("{mode: merge, fields: {a: b, b: a}}", "{\"a\":1,\"b\":2}", "{\"a\":2,\"b\":1}");
+    map_expect("{mode: merge, fields: {data.n: {value: 1}}}", "{\"v\":0}", "{\"v\":0,\"n\":1}");
+    map_expect("{mode: merge, fields: {data.n: {value: 1}}, remove: data.v}",
+               "{\"data\":{\"v\":0}}", "{\"data\":{\"n\":1}}");
+    map_expect("{mode: merge, fields: {a.b: {value: 1}}}", "{\"a\":7}", NULL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(map_err.text, "neither object nor list"));
+    map_expect("{mode: merge, fields: {a: {value: 1}}}", "[]", NULL);
+    map_expect("{mode: merge, remove: a}", "{\"a\":{\"b\":1}}", "{}");
     /* A field put into what another one copied does not change the original's other places. */
-    expect("{mode: merge, fields: {copy: o, copy.x: {value: 1}, again: o}}", "{\"o\":{}}",
-           "{\"o\":{},\"copy\":{\"x\":1},\"again\":{}}");
+    map_expect("{mode: merge, fields: {copy: o, copy.x: {value: 1}, again: o}}", "{\"o\":{}}",
+               "{\"o\":{},\"copy\":{\"x\":1},\"again\":{}}");
 }
 
 static void bad_payloads(void)
 {
-    expect("{fields: {a: a}}", "{\"a\":", NULL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "line 1, column"));
-    expect("{fields: {a: a}}", "", NULL);
-    expect("{fields: {a: a}}", "{\"a\":\"\\u0000\\ud83d\\ude00\\\"\"}",
-           "{\"a\":\"\\u0000\xf0\x9f\x98\x80\\\"\"}");
+    map_expect("{fields: {a: a}}", "{\"a\":", NULL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(map_err.text, "line 1, column"));
+    map_expect("{fields: {a: a}}", "", NULL);
+    map_expect("{fields: {a: a}}", "{\"a\":\"\\u0000\\ud83d\\ude00\\\"\"}",
+               "{\"a\":\"\\u0000\\ud83d\\ude00\\\"\"}");
 }
 
 static void the_rest_of_the_event_stays(void)
@@ -160,14 +105,14 @@ static void the_rest_of_the_event_stays(void)
     m.property_count = 1;
     m.head.qos = 2;
     m.head.present = MG_HAS_QOS;
-    const struct mg_host *table = kit_host_table(host);
+    const struct mg_host *table = kit_host_table(map_host);
     mg_event *event = table->event_new(&m);
     mg_instance *instance;
-    CU_ASSERT_EQUAL_FATAL(kit_instance_create(host, mg_module(NULL), "map",
-                                              settings_of("{fields: {a: {value: 1}}}"), &instance,
-                                              &err),
+    CU_ASSERT_EQUAL_FATAL(kit_instance_create(map_host, mg_module(NULL), "map",
+                                              map_settings("{fields: {a: {value: 1}}}"), &instance,
+                                              &map_err),
                           0);
-    struct kit_verdict v = kit_process(instance, event, kit_scope(host, "hot", NULL));
+    struct kit_verdict v = kit_process(instance, event, kit_scope(map_host, "hot", NULL));
     CU_ASSERT_EQUAL_FATAL(v.count, 1);
     CU_ASSERT_TRUE(kit_str_is(table->event_head(v.events[0])->address, "x/y"));
     CU_ASSERT_EQUAL(table->event_head(v.events[0])->qos, 2);
@@ -204,36 +149,19 @@ static void wrong_settings(void)
         {"{fields: {a: {from: b, scale: 2, type: text}}}", "fields", "number or an integer"},
         {"{fields: {a: b}, remove: c}", "remove", "mode: merge"},
         {"{mode: merge, remove: 'a..'}", "remove", "empty part"},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        const void *settings = settings_of(wrong[i][0]);
-        err = (struct mg_err){.text = ""};
-        CU_ASSERT_EQUAL(mg_module(NULL)->check(settings, &err), -EINVAL);
-        if (!strstr(err.text, wrong[i][2]) || !err.option || strcmp(err.option, wrong[i][1]) != 0)
-            fprintf(stderr, "%s: %s\n", wrong[i][0], err.text);
-        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, wrong[i][2]));
-        CU_ASSERT_PTR_NOT_NULL_FATAL(err.option);
-        CU_ASSERT_STRING_EQUAL(err.option, wrong[i][1]);
-    }
-    CU_ASSERT_EQUAL(
-        mg_module(NULL)->check(settings_of("fields:\n  a: b\n  c: { from: d, type: odd }\n"), &err),
-        -EINVAL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ":3:"));
+        {"fields:\n  a: b\n  c: { from: d, type: odd }\n", "fields", ":3:"},
+        {NULL}};
+    map_refused(wrong);
 }
 
-#define TEST(name)                                                                                 \
-    static void run_##name(void)                                                                   \
-    {                                                                                              \
-        with_host(name);                                                                           \
-    }
-TEST(paths)
-TEST(templates)
-TEST(conversions)
-TEST(missing_values)
-TEST(merging)
-TEST(bad_payloads)
-TEST(the_rest_of_the_event_stays)
-TEST(wrong_settings)
+MAP_TEST(paths)
+MAP_TEST(templates)
+MAP_TEST(conversions)
+MAP_TEST(missing_values)
+MAP_TEST(merging)
+MAP_TEST(bad_payloads)
+MAP_TEST(the_rest_of_the_event_stays)
+MAP_TEST(wrong_settings)
 
 int main(void)
 {

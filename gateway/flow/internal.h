@@ -344,10 +344,12 @@ struct gw_bridge {
     uint32_t connection_count;
 };
 
-/* Who wants to see an event's way while it goes it: explain. */
+/* Who wants to see an event's way while it goes it: explain and rehearsals. */
 struct gw_trace {
-    void (*step)(void *arg, const char *step, uint32_t verdict, size_t count, const char *reason);
-    void (*end)(void *arg, enum gw_end_kind kind, const char *step, const char *reason);
+    void (*step)(void *arg, const struct gw_passage *passage, const char *step, uint32_t verdict,
+                 size_t count, const char *reason);
+    void (*end)(void *arg, const struct gw_passage *passage, enum gw_end_kind kind,
+                const char *step, const char *reason);
     void *arg;
 };
 
@@ -367,6 +369,7 @@ struct gw_gateway {
     struct gw_poison *poison;     /* events that were in a step when the process died; NULL: none */
     size_t poison_count;
     uint32_t lane_most; /* legs of one stored lane in memory; the rest stays in the store */
+    const struct gw_store_options *store_options; /* NULL: those of a gateway that runs */
 };
 
 enum { GW_LANE_MOST = 4096 };
@@ -521,6 +524,9 @@ void gw_poison_survived_shard(struct gw_passage *passage); /* behind the last st
 
 /* replay.c: the outcome of what came by the control thread's hand. */
 void gw_replay_told(struct gw_replay *replay, uint32_t outcome);
+
+/* report.c: the store's ledger, and of `here` what has not gone over to it yet. */
+struct gw_store_ledger gw_route_ledger(const struct gw_route *route, const struct gw_ledger *here);
 
 /* turn.c */
 bool gw_turn_end_shard(mg_shard *shard); /* true: call again soon */

@@ -315,7 +315,7 @@ static int load_route(struct gw_loading *m, const struct mg_node *map,
         gw_model_check_delivery(m, route);
         gw_model_check_consumers(m, route);
     }
-    return 0;
+    return gw_model_read_tests(m, &settings.tests, route);
 }
 
 static int load_routes(struct gw_loading *m, const struct mg_node *map)

@@ -14,15 +14,22 @@ enum doc_kind { DOC_NULL, DOC_BOOL, DOC_NUMBER, DOC_TEXT, DOC_LIST, DOC_OBJECT }
 struct doc_member;
 struct doc_value {
     enum doc_kind kind;
-    bool truth;         /* BOOL */
-    struct mg_str text; /* TEXT: its characters; NUMBER: its spelling */
-    struct mg_str raw;  /* TEXT: as it was written, with its quotes; unset where it was made here */
-    size_t count;       /* LIST, OBJECT */
-    size_t room;
-    struct doc_value **items;   /* LIST */
-    struct doc_member *members; /* OBJECT, in order */
-    uint32_t *index;            /* of a large object's names; the document's own affair */
-    size_t index_room;
+    bool truth;          /* BOOL */
+    uint32_t index_room; /* LIST, OBJECT: with index, the document's own affair */
+    union {
+        struct {
+            struct mg_str text; /* TEXT: its characters; NUMBER: its spelling */
+            struct mg_str raw;  /* TEXT: as it was written, with its quotes; unset: made here */
+        };
+        struct {
+            size_t count, room; /* LIST, OBJECT */
+            union {
+                struct doc_value **items;   /* LIST */
+                struct doc_member *members; /* OBJECT, in order */
+            };
+            uint32_t *index;
+        };
+    };
 };
 struct doc_member {
     struct mg_str name, raw; /* as text and raw of a value */

@@ -11,7 +11,7 @@ static bool wrong(struct scan *s, const char *what)
     return false;
 }
 
-static void skip_space(struct scan *s)
+void scan_space(struct scan *s)
 {
     while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r'))
         s->at++;
@@ -25,7 +25,7 @@ void scan_begin(struct scan *s, struct mg_bytes text)
 
 bool scan_take(struct scan *s, char wanted)
 {
-    skip_space(s);
+    scan_space(s);
     if (s->at == s->end || *s->at != wanted)
         return false;
     s->at++;
@@ -39,7 +39,7 @@ bool scan_expect(struct scan *s, char wanted, const char *otherwise)
 
 bool scan_end(struct scan *s)
 {
-    skip_space(s);
+    scan_space(s);
     return s->at == s->end || wrong(s, "something follows behind the end");
 }
 
@@ -242,7 +242,7 @@ static bool skip_scalar(struct scan *s, enum scan_kind *ret_kind)
 
 static bool skip_member_name(struct scan *s)
 {
-    skip_space(s);
+    scan_space(s);
     if (s->at == s->end || *s->at != '"')
         return wrong(s, s->at == s->end ? "it ends too early" : "a member's name belongs here");
     return skip_text(s) && scan_expect(s, ':', "a colon belongs here");
@@ -295,12 +295,12 @@ bool scan_value(struct scan *s, struct scan_value *ret)
 {
     struct levels levels;
     levels.count = 0;
-    skip_space(s);
+    scan_space(s);
     const char *first = s->at;
     do {
         enum scan_kind kind = SCAN_NULL;
         bool ended = true;
-        skip_space(s);
+        scan_space(s);
         if (s->at == s->end)
             return wrong(s, "it ends too early");
         if (*s->at == '{' || *s->at == '[') {

@@ -27,6 +27,8 @@ struct scan_value {
 };
 
 void scan_begin(struct scan *scan, struct mg_bytes text);
+/* To the next character that is no space, or the end. */
+void scan_space(struct scan *scan);
 /* The whole next value, valid to its end.  false: `wrong` says why. */
 bool scan_value(struct scan *scan, struct scan_value *ret_value);
 /* Takes the next character that is no space where it is that one. */

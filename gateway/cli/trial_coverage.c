@@ -40,7 +40,7 @@ static void print_step(const struct gw_step_config *step, const uint64_t seen[GW
 {
     static const char *const names[GW_TRIAL_VERDICTS] = {"passed", "replaced", "dropped",
                                                          "rejected", "tried again"};
-    fprintf(out, "  step %-32s", step->name);
+    fprintf(out, "  step %-32s ", step->name);
     bool first = true;
     for (size_t v = 0; v < GW_TRIAL_VERDICTS; v++) {
         if (!seen[v])
@@ -74,7 +74,7 @@ void gw_coverage_print(const struct gw_trial_coverage *all, const struct gw_mode
         char name[512];
         snprintf(name, sizeof name, "%s %s", model->bridges[r->sinks[i].bridge].name,
                  gw_template_text(r->sinks[i].address));
-        fprintf(out, "  sink %-32s", name);
+        fprintf(out, "  sink %-32s ", name);
         if (c->sinks[i])
             fprintf(out, "%" PRIu64 " event%s\n", c->sinks[i], c->sinks[i] == 1 ? "" : "s");
         else

@@ -198,6 +198,10 @@ static bool all_settled(const struct gw_rehearsal *r)
             gw_store_log_ledger(route->log, &l);
         if (route->parts[0].ledger.in_flight || l.stored)
             return false;
+        /* require: any: what one sink has may still be on its way to another. */
+        for (size_t k = 0; route->stored && k < route->config->sink_count; k++)
+            if (route->sinks[k]->outlet->in_hand || route->sinks[k]->outlet->reading)
+                return false;
     }
     return true;
 }

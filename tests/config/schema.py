@@ -23,8 +23,8 @@ SEEN_BY_SCHEMA = ["bad-choice", "bool-in-quotes", "duration-without-unit", "from
 
 
 class Tests:
-    def __init__(self):
-        self.passed = self.failed = 0
+    def __init__(self, name="config-schema"):
+        self.name, self.passed, self.failed = name, 0, 0
 
     def expect(self, right, what):
         self.passed += bool(right)
@@ -33,7 +33,7 @@ class Tests:
             print(f"failed: {what}")
 
     def end(self):
-        print(f"config-schema: {self.passed} passed, {self.failed} failed")
+        print(f"{self.name}: {self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0
 
 

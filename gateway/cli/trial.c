@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs one test: a fresh gateway, the events and faults that it names, and what came of them. */
 #include "cli/trial.h"
+#include "cli/folder.h"
 #include "store/dead.h"
 #include <errno.h>
-#include <ftw.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { HOUR_MS = 3600000, ENDS_MOST = 1000000 };
 
@@ -182,26 +180,6 @@ static int rehearse(struct gw_trial *t, struct mg_err *err)
     return store ? gw_store_dead_each(store, 0, saw_dead, t) : 0;
 }
 
-/* ---- a folder for the store ----------------------------------------------------------------- */
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)info, (void)type, (void)at;
-    return remove(path);
-}
-
-static int make_folder(char folder[PATH_MAX], struct mg_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    int n = snprintf(folder, PATH_MAX, "%s/meshgate-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (n < PATH_MAX && mkdtemp(folder))
-        return 0;
-    int error = n < PATH_MAX ? -errno : -ENAMETOOLONG;
-    snprintf(err->text, sizeof err->text, "no folder for a store: %.150s: %s", folder,
-             strerror(-error));
-    return error;
-}
-
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 bool gw_trial_problem(struct gw_trial *t)
@@ -235,7 +213,7 @@ static uint64_t now_us(void)
 
 int gw_trial_run(struct gw_trial *t, struct mg_err *reterr)
 {
-    char folder[PATH_MAX];
+    char folder[GW_FOLDER_BYTES];
     uint64_t begin_us = now_us();
     const struct gw_rehearsal_seen seen = {saw_arrival, saw_step, saw_end, t};
     struct gw_rehearsal_settings settings = {.model = t->model,
@@ -243,7 +221,7 @@ int gw_trial_run(struct gw_trial *t, struct mg_err *reterr)
                                              .folder = folder,
                                              .wall_us = t->test->wall_us,
                                              .seen = &seen};
-    int error = make_folder(folder, reterr);
+    int error = gw_folder_make(folder, reterr);
     if (error)
         return error;
     error = gw_rehearsal_create(&settings, &t->rehearsal, reterr);
@@ -251,7 +229,7 @@ int gw_trial_run(struct gw_trial *t, struct mg_err *reterr)
         error = rehearse(t, reterr);
     gw_rehearsal_destroy(t->rehearsal);
     t->rehearsal = NULL;
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    gw_folder_remove(folder);
     if (!error)
         error = compare(t);
     t->took_us = now_us() - begin_us;

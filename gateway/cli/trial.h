@@ -2,6 +2,7 @@
 /* One test of a route: it is run on a gateway that rehearses, and what came is compared with what
  * was expected. */
 #pragma once
+#include "cli/json_same.h"
 #include "event/event.h"
 #include "event/template.h"
 #include "flow/rehearsal.h"
@@ -69,13 +70,6 @@ void gw_trial_check_arrivals(struct gw_trial *trial);
 void gw_trial_check_ends(struct gw_trial *trial);
 /* "backbone /exchange/{x}" */
 void gw_trial_put_sink(const struct gw_trial *trial, uint32_t sink);
-/* At most some 200 bytes of it, control characters as '.'. */
-void gw_trial_put_bytes(FILE *out, const void *bytes, size_t length);
-
-/* trial_json.c: whether actual is expected as JSON (part: or has all of it).  out: a line for each
- * of the first differences, NULL: none. */
-bool gw_json_same(struct mg_str expected, struct mg_bytes actual, bool part, FILE *out);
-
 /* trial_coverage.c */
 struct gw_trial_coverage *gw_coverage_create(const struct gw_model *model); /* one a route */
 void gw_coverage_destroy(struct gw_trial_coverage *coverage, const struct gw_model *model);

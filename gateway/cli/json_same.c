@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two JSON texts, and where they differ: each difference with its path. */
-#include "cli/trial.h"
+#include "cli/json_same.h"
 #include "common/json_doc.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 256, DIFFERENCES_MOST = 10 };
+enum { PATH_BYTES = 256, DIFFERENCES_MOST = 10, SHOWN_BYTES = 200 };
 
 struct comparing {
     FILE *out; /* NULL: only whether there are any */
-    bool part;
+    enum gw_json_how how;
     size_t count;
     char path[PATH_BYTES];
     size_t length;
 };
+
+void gw_put_bytes(FILE *out, const void *bytes, size_t length)
+{
+    const unsigned char *at = bytes;
+    size_t shown = length < SHOWN_BYTES ? length : SHOWN_BYTES;
+    for (size_t i = 0; i < shown; i++)
+        fputc(at[i] >= 0x20 && at[i] != 0x7f ? at[i] : '.', out);
+    if (shown < length)
+        fprintf(out, "… (%zu bytes)", length);
+}
 
 static void put_value(FILE *out, const struct doc_value *v)
 {
     size_t length;
     char *text = doc_write(v, &length);
     if (text)
-        gw_trial_put_bytes(out, text, length);
+        gw_put_bytes(out, text, length);
     free(text);
 }
 
@@ -39,13 +49,17 @@ static void differs(struct comparing *c, const struct doc_value *expected,
     if (!c->out)
         return;
     fprintf(c->out, "        %s: ", c->length ? c->path : "the whole");
+    bool change = c->how == GW_JSON_CHANGE;
     if (!expected) {
-        fputs("not expected: ", c->out);
+        fputs(change ? "is new: " : "not expected: ", c->out);
         put_value(c->out, actual);
     } else {
-        fputs("expected ", c->out);
+        fputs(change ? "was " : "expected ", c->out);
         put_value(c->out, expected);
-        fputs(actual ? ", got " : ", is not there", c->out);
+        fputs(actual   ? change ? ", is " : ", got "
+              : change ? ", is gone"
+                       : ", is not there",
+              c->out);
         if (actual)
             put_value(c->out, actual);
     }
@@ -86,7 +100,7 @@ static void compare_objects(struct comparing *c, const struct doc_value *expecte
             differs(c, wanted, NULL);
         leave(c, before);
     }
-    for (size_t i = 0; i < actual->count && !c->part && goes_on(c); i++) {
+    for (size_t i = 0; i < actual->count && c->how != GW_JSON_PART && goes_on(c); i++) {
         struct mg_str name = actual->members[i].name;
         if (doc_get(expected, name))
             continue;
@@ -125,9 +139,9 @@ static void compare(struct comparing *c, const struct doc_value *expected,
         differs(c, expected, actual);
 }
 
-bool gw_json_same(struct mg_str expected, struct mg_bytes actual, bool part, FILE *out)
+bool gw_json_same(struct mg_bytes expected, struct mg_bytes actual, enum gw_json_how how, FILE *out)
 {
-    struct comparing c = {.out = out, .part = part};
+    struct comparing c = {.out = out, .how = how};
     struct doc *doc = doc_create();
     struct doc_value *wanted = NULL, *there = NULL;
     struct mg_err err = {{0}, NULL};
@@ -139,7 +153,7 @@ bool gw_json_same(struct mg_str expected, struct mg_bytes actual, bool part, FIL
         compare(&c, wanted, there);
     } else if (out) {
         fprintf(out, "        it is no JSON (%s): ", error == -ENOMEM ? "out of memory" : err.text);
-        gw_trial_put_bytes(out, actual.at, actual.len);
+        gw_put_bytes(out, actual.at, actual.len);
         fputc('\n', out);
     }
     doc_destroy(doc);

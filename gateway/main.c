@@ -15,6 +15,7 @@ static const struct {
     {"explain", gw_cli_explain, "say which routes an address would take, step by step"},
     {"test", gw_cli_test, "run the tests of the routes, offline, on a virtual clock"},
     {"diff", gw_cli_diff, "say which recorded events another configuration sends elsewhere"},
+    {"tap", gw_cli_tap, "show or record the events that pass through a running gateway"},
     {"match", gw_cli_match, "say which event patterns match which events"},
     {"status", gw_cli_status, "ask a running gateway how it does; exit 0 when all is well"},
     {"ledger", gw_cli_ledger, "print a gateway's ledger; --check fails on an imbalance"},

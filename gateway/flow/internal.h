@@ -528,6 +528,14 @@ void gw_replay_told(struct gw_replay *replay, uint32_t outcome);
 /* report.c: the store's ledger, and of `here` what has not gone over to it yet. */
 struct gw_store_ledger gw_route_ledger(const struct gw_route *route, const struct gw_ledger *here);
 
+/* tap.c: only where the shard has taps.  The event has been taken, and its routes are in
+ * c->matches. */
+struct gw_tapped;
+void gw_tap_in_shard(struct mg_connection *c, const mg_event *event);
+/* Before a send, whose event may be gone behind it; and behind it.  NULL: nobody looks. */
+struct gw_tapped *gw_tap_out_shard(struct mg_sink *sink, const struct mg_delivery *delivery);
+void gw_tap_sent_shard(struct gw_tapped *tapped, bool taken);
+
 /* turn.c */
 bool gw_turn_end_shard(mg_shard *shard); /* true: call again soon */
 void gw_turn_mark_shard(struct mg_connection *connection);

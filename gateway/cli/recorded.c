@@ -38,8 +38,6 @@ static json_t *typed(const char *name, json_t *value)
                     : json_pack("{s:s, s:O}", "type", type_of(value), "value", value);
     if (json_is_integer(value) || json_is_real(value))
         json_object_set_new(p, "bits", json_integer(64));
-    if (json_is_null(value))
-        json_object_del(p, "value");
     json_object_set_new(p, "name", json_string(name));
     return p;
 }

@@ -14,8 +14,6 @@ static bool same_entries(const struct mg_node *a, const struct mg_node *b)
 {
     for (size_t i = 0; i < a->count; i++) {
         const char *key = a->items[i]->key;
-        if (key && !strcmp(key, "match"))
-            continue; /* the core's own, of no concern to the bridge */
         const struct mg_node *other = key ? gw_tree_get(b, key) : i < b->count ? b->items[i] : NULL;
         if (!other || !same_node(a->items[i], other))
             return false;
@@ -32,6 +30,23 @@ static bool same_node(const struct mg_node *a, const struct mg_node *b)
     return same_entries(a, b) && same_entries(b, a);
 }
 
+/* Has b all that a says to the bridge?  What else they say is the core's: the address is compared
+ * as the bridge sees it, without captures. */
+static bool says_no_more(const struct mg_node *a, const struct mg_node *b)
+{
+    static const char *const core[] = {"topic", "address", "match", "consumers"};
+    for (size_t i = 0; i < a->count; i++) {
+        const char *key = a->items[i]->key;
+        bool ours = false;
+        for (size_t k = 0; k < sizeof core / sizeof core[0]; k++)
+            ours = ours || !strcmp(key, core[k]);
+        const struct mg_node *other = gw_tree_get(b, key);
+        if (!ours && (!other || !same_node(a->items[i], other)))
+            return false;
+    }
+    return true;
+}
+
 /* Routes that say the same `from` share one source, so that the peer is asked once.  Captures are
  * the core's: what the bridge sees is the address and the other keys. */
 static struct mg_source *find_source(struct mg_connection *c, const struct gw_source_config *config,
@@ -40,7 +55,9 @@ static struct mg_source *find_source(struct mg_connection *c, const struct gw_so
     ENTRY key = {.key = (char *)(uintptr_t)config->address}, *found = NULL;
     *ret_same_address = hsearch_r(key, FIND, &found, &c->by_address) ? found->data : NULL;
     for (struct mg_source *s = *ret_same_address; s; s = s->same_address)
-        if (s->config->node == config->node || same_node(s->config->node, config->node))
+        if (s->config->consumers == config->consumers &&
+            says_no_more(s->config->node, config->node) &&
+            says_no_more(config->node, s->config->node))
             return s;
     return NULL;
 }
@@ -95,14 +112,25 @@ static int add_entry(struct mg_connection *c, struct gw_route *route,
     struct mg_source *source = add_source(c, config, route->config->delivery.window);
     if (!source)
         return -ENOMEM;
-    uint32_t number = (uint32_t)c->entry_count;
     c->entries[c->entry_count++] =
         (struct gw_entry){.route = route, .match = config->match, .source = source};
-    int error = add_number(&source->entries, &source->entry_count, number);
-    if (error)
-        return error;
-    return config->match ? gw_index_add(c->index, config->match, number)
-                         : add_number(&c->any, &c->any_count, number);
+    return 0;
+}
+
+/* What is looked up by address: the entries that stand for themselves or for others. */
+static int index_entries(struct mg_connection *c)
+{
+    int error = 0;
+    for (uint32_t i = 0; i < c->entry_count && !error; i++) {
+        struct gw_entry *e = &c->entries[i];
+        if (e->in_company)
+            continue;
+        error = add_number(&e->source->entries, &e->source->entry_count, i);
+        if (!error)
+            error = e->match ? gw_index_add(c->index, e->match, i)
+                             : add_number(&c->any, &c->any_count, i);
+    }
+    return error;
 }
 
 /* ---- routes --------------------------------------------------------------------------------- */
@@ -234,8 +262,14 @@ int gw_build(struct gw_gateway *g, struct mg_err *err)
     for (size_t i = 0; i < g->connection_count; i++)
         size_windows(g->connections[i]);
     error = create_instances(g, err);
-    if (!error)
-        give_instances(g);
+    if (error)
+        return error;
+    give_instances(g);
+    for (size_t i = 0; i < g->connection_count && !error; i++) {
+        error = gw_shared_filters_create(g->connections[i], err);
+        if (!error)
+            error = index_entries(g->connections[i]);
+    }
     return error;
 }
 
@@ -256,6 +290,8 @@ static void free_route(struct gw_route *route, uint32_t shards)
 void gw_unbuild(struct gw_gateway *g)
 {
     gw_gateway_store_close(g); /* of a start that failed */
+    for (size_t i = 0; i < g->connection_count; i++)
+        gw_shared_filters_destroy(g->connections[i]);
     if (g->instances)
         gw_instances_destroy(g->instances, g->instance_count);
     for (uint32_t i = 0; i < g->shard_count; i++)

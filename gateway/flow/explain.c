@@ -147,7 +147,7 @@ static void walk(struct explaining *x, struct gw_entry *e, const struct mg_messa
     *a = (struct gw_arrival){
         .connection = e->source->connection, .event = &event, .untold = 1, .alive = 2};
     x->over = false;
-    gw_passage_start_shard(e, a, shard);
+    gw_passage_start_shard(e, a, shard, NULL);
     a->event = NULL;
     gw_event_return(&event);
     gw_arrival_leave_shard(a);

@@ -129,6 +129,7 @@ static void sweep(void *arg)
         for (size_t s = 0; c->shard == shard && s < c->sink_count; s++)
             sweep_sink(c->sinks[s]);
     }
+    gw_shared_filters_count_shard(shard);
     gw_store_count_shard(shard);
 }
 
@@ -371,6 +372,7 @@ static void wait_for_reads(struct gw_gateway *g)
 static void last_words_shard(mg_shard *shard, void *arg)
 {
     (void)arg;
+    gw_shared_filters_count_shard(shard);
     gw_store_count_shard(shard);
     gw_store_turn_shard(shard);
     shard->store_closed = true;

@@ -190,7 +190,7 @@ static int candidates(struct mg_connection *c, struct mg_source *source, struct 
             return -ENOMEM;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t id = source ? source->entries[i] : i;
-            if (fits(&c->entries[id], address))
+            if (!c->entries[id].in_company && fits(&c->entries[id], address))
                 m->ids[m->count++] = id;
         }
         return 0;
@@ -203,10 +203,10 @@ static int candidates(struct mg_connection *c, struct mg_source *source, struct 
 }
 
 /* The entries that take the event, each route once, in c->matches. */
-static int match(struct mg_connection *c, struct mg_source *source, struct mg_str address)
+static int match(struct mg_connection *c, struct mg_source *source, const mg_event *event)
 {
     uint64_t arrival = ++c->shard->next_arrival;
-    int error = candidates(c, source, address);
+    int error = candidates(c, source, event->head.address);
     if (error)
         return error;
     size_t kept = 0;
@@ -219,7 +219,8 @@ static int match(struct mg_connection *c, struct mg_source *source, struct mg_st
         c->matches.ids[kept++] = c->matches.ids[i];
     }
     c->matches.count = kept;
-    return 0;
+    c->in_company = false;
+    return c->shares ? gw_shared_filters_match_shard(c, event) : 0;
 }
 
 /* Does the source's window hold this event until the passage is gone? */
@@ -243,6 +244,11 @@ static uint32_t *take_matches(struct mg_connection *c, uint32_t *few, size_t few
     return few;
 }
 
+static struct gw_entry *entry_of(const struct mg_connection *c, uint32_t id)
+{
+    return &c->entries[id & ~(GW_MATCH_PASSED | GW_MATCH_POISON)];
+}
+
 /* must: the event has left its peer already and cannot be refused.  While draining it is the
  * bridge that holds its sources; what it still hands over is taken. */
 static int take(struct mg_connection *c, struct mg_source *source, const mg_event *event,
@@ -251,7 +257,7 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
     struct gw_window *w = window_of(c, source);
     if (!must && w->in_hand >= w->limit)
         return -EAGAIN;
-    if (match(c, source, event->head.address))
+    if (match(c, source, event))
         return -EAGAIN; /* out of memory is a full window to the source */
     size_t count = c->matches.count;
     struct gw_arrival *a = count ? gw_pool_take(&c->shard->arrivals) : NULL;
@@ -262,7 +268,7 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
     if (c->shard->taps)
         gw_tap_in_shard(c, event);
     if (count == 0) {
-        c->unmatched++;
+        c->unmatched += !c->in_company;
         settle_source(c, source, cookie, MG_ACCEPTED, NULL);
         leave_window(c, w);
         free(state);
@@ -279,13 +285,17 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
     };
     if (state)
         state->arrival = a;
+    uint32_t deaths = c->company_deaths;
     uint32_t few[64], *ids = take_matches(c, few, sizeof few / sizeof few[0]);
     for (size_t i = 0; i < count; i++)
-        a->holds_window = a->holds_window || holds(&c->entries[ids[i]]);
+        a->holds_window = a->holds_window || holds(entry_of(c, ids[i]));
     if (!a->holds_window)
         leave_window(c, w);
     for (size_t i = 0; i < count; i++)
-        gw_passage_start_shard(&c->entries[ids[i]], a, c->shard);
+        gw_passage_start_shard(
+            entry_of(c, ids[i]), a, c->shard,
+            &(struct gw_company){.passed = ids[i] & GW_MATCH_PASSED,
+                                 .deaths = ids[i] & GW_MATCH_POISON ? deaths : 0});
     if (ids != few)
         free(ids);
     a->event = NULL;

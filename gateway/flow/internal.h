@@ -84,6 +84,14 @@ struct gw_entry {
     struct gw_route *route;
     const struct gw_pattern *match; /* NULL: every address */
     struct mg_source *source;
+    struct gw_shared_filter *shared; /* this entry stands for all that share it; NULL: for itself */
+    bool in_company;                 /* another entry stands for this one */
+};
+
+/* What is known of an event before its passage through a route with a shared filter begins. */
+struct gw_company {
+    bool passed;     /* the first step would pass it */
+    uint32_t deaths; /* of the process, with the event in the filter */
 };
 
 /* What a source may have in hand; `owed` is credit not yet given back to the bridge. */
@@ -157,6 +165,10 @@ struct gw_outlet {
     char breaker_reason[160];
 };
 
+/* The shared filter passes the event; it has killed the process too often. */
+#define GW_MATCH_POISON (UINT32_C(1) << 30)
+#define GW_MATCH_PASSED (UINT32_C(1) << 31)
+
 struct mg_connection {
     struct gw_gateway *gateway;
     const struct gw_bridge_config *config;
@@ -178,9 +190,12 @@ struct mg_connection {
     struct gw_index *index; /* of the entries with a pattern; ids are places in entries */
     uint32_t *any;          /* the entries without one */
     size_t any_count;
-    struct gw_matches matches;
-    struct gw_window window; /* of events ingested without a source */
-    struct gw_window *owing; /* those with credit to give back */
+    struct gw_matches matches; /* GW_MATCH_* may be set in the ids */
+    bool shares;               /* some entries have a shared filter */
+    bool in_company;           /* the last event met one */
+    uint32_t company_deaths;   /* of the process, with the last event in one, if it is poison */
+    struct gw_window window;   /* of events ingested without a source */
+    struct gw_window *owing;   /* those with credit to give back */
     uint64_t received, unmatched, refused;
 
     bool is_dirty, opened, draining;
@@ -414,7 +429,9 @@ void gw_arrival_tell_shard(struct gw_arrival *arrival, uint32_t outcome, const c
 void gw_arrival_leave_shard(struct gw_arrival *arrival);
 
 /* passage.c */
-void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, mg_shard *shard);
+/* company NULL: all steps are to be taken. */
+void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, mg_shard *shard,
+                            const struct gw_company *company);
 /* kind says how it counts, outcome what the source hears. */
 void gw_passage_end_shard(struct gw_passage *passage, enum gw_end_kind kind, uint32_t outcome,
                           const char *step, const char *reason);
@@ -518,9 +535,22 @@ void gw_route_pause(struct gw_route *route, bool pause, const char *reason);
 
 /* poison.c: events that kill the process while a step looks at them. */
 int gw_poison_load(struct gw_gateway *gateway); /* CONTROL; the store is open */
-/* Before the first step.  true: it has killed too often, and is buried. */
-bool gw_poison_stops_shard(struct gw_passage *passage);
-void gw_poison_survived_shard(struct gw_passage *passage); /* behind the last step */
+/* number: of the route's log. */
+void gw_poison_identity(const mg_event *event, uint64_t number, uint64_t ret_identity[2]);
+uint32_t gw_poison_deaths(struct gw_gateway *gateway, const uint64_t identity[2]); /* ANY */
+void gw_poison_forget(struct gw_gateway *gateway, const uint64_t identity[2]);     /* ANY */
+/* Before the first step.  true: it has killed too often, by itself or in company, and is buried. */
+bool gw_poison_stops_shard(struct gw_passage *passage, uint32_t deaths_in_company);
+
+/* shared_filter.c */
+/* Between create_instances and the first event.  CONTROL. */
+int gw_shared_filters_create(struct mg_connection *connection, struct mg_err *reterr);
+void gw_shared_filters_destroy(struct mg_connection *connection);
+/* Replaces, among the connection's matches, each entry with a shared filter by those that the event
+ * is for, marked.  -ENOMEM: the event is to be refused, and counts twice when it comes again. */
+int gw_shared_filters_match_shard(struct mg_connection *connection, const mg_event *event);
+/* What the filters have dropped goes to the ledgers of their routes. */
+void gw_shared_filters_count_shard(mg_shard *shard);
 
 /* replay.c: the outcome of what came by the control thread's hand. */
 void gw_replay_told(struct gw_replay *replay, uint32_t outcome);

@@ -262,7 +262,8 @@ static bool make_room(struct gw_passage *p)
     return false;
 }
 
-void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, mg_shard *shard)
+void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, mg_shard *shard,
+                            const struct gw_company *company)
 {
     struct gw_route *route = entry->route;
     struct gw_part *part = &route->parts[shard->index];
@@ -284,6 +285,7 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     p->arrived_us = gw_now_us(shard);
     p->arrived_wall_us = gw_wall_us(shard);
     p->event_id = arrival->event->id;
+    p->step = company && company->passed;
     p->events = p->only_event;
     p->origin = p->events[0] = arrival->event;
     p->event_count = p->event_capacity = 1;
@@ -302,7 +304,7 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     capture(p);
 
     bool looks = route->stored && route->config->step_count;
-    if (make_room(p) && !(looks && gw_poison_stops_shard(p)))
+    if (make_room(p) && !(looks && gw_poison_stops_shard(p, company ? company->deaths : 0)))
         gw_steps_run_shard(p);
     if (!p->ended && gw_passage_keep_shard(p))
         gw_passage_release_shard(p, "stage", "out of memory");

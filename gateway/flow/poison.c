@@ -101,34 +101,43 @@ int gw_poison_load(struct gw_gateway *g)
     return error;
 }
 
-bool gw_poison_stops_shard(struct gw_passage *p)
+void gw_poison_identity(const mg_event *event, uint64_t number, uint64_t ret_identity[2])
+{
+    struct gw_hash128 payload = gw_hash128(event->payload.at, event->payload.len);
+    uint64_t mixed[] = {payload.low, payload.high,
+                        gw_hash64(event->head.address.at, event->head.address.len), number};
+    struct gw_hash128 identity = gw_hash128(mixed, sizeof mixed);
+    ret_identity[0] = identity.low;
+    ret_identity[1] = identity.high;
+}
+
+uint32_t gw_poison_deaths(struct gw_gateway *g, const uint64_t identity[2])
+{
+    struct gw_poison *entry = g->poison_count ? find(g, identity) : NULL;
+    return entry ? atomic_load(&entry->deaths) : 0;
+}
+
+void gw_poison_forget(struct gw_gateway *g, const uint64_t identity[2])
+{
+    struct gw_poison *entry = g->poison_count ? find(g, identity) : NULL;
+    if (entry && atomic_exchange(&entry->deaths, 0))
+        keep(g->store, identity, 0);
+}
+
+bool gw_poison_stops_shard(struct gw_passage *p, uint32_t deaths_in_company)
 {
     struct gw_gateway *g = p->route->gateway;
     int64_t most = p->route->config->delivery.poison_after;
-    const mg_event *event = p->origin;
-    struct gw_hash128 payload = gw_hash128(event->payload.at, event->payload.len);
-    uint64_t mixed[] = {payload.low, payload.high,
-                        gw_hash64(event->head.address.at, event->head.address.len),
-                        gw_store_log_number(p->route->log)};
-    struct gw_hash128 identity = gw_hash128(mixed, sizeof mixed);
-    p->poison_identity[0] = identity.low;
-    p->poison_identity[1] = identity.high;
-    struct gw_poison *entry = g->poison_count ? find(g, p->poison_identity) : NULL;
-    uint32_t deaths = entry ? atomic_load(&entry->deaths) : 0;
+    gw_poison_identity(p->origin, gw_store_log_number(p->route->log), p->poison_identity);
+    uint32_t deaths = gw_poison_deaths(g, p->poison_identity);
+    if (deaths < deaths_in_company)
+        deaths = deaths_in_company;
     if (!most || deaths < (uint64_t)most)
         return false;
+    /* Who sends it again out of the dead letters means it. */
+    gw_poison_forget(g, p->poison_identity);
     char text[100];
     snprintf(text, sizeof text, "poison: in a step at %" PRIu32 " ends of the process", deaths);
-    atomic_store(&entry->deaths, 0); /* who sends it again out of the dead letters means it */
-    keep(g->store, p->poison_identity, 0);
     gw_passage_reject_shard(p, "steps", text);
     return true;
-}
-
-void gw_poison_survived_shard(struct gw_passage *p)
-{
-    struct gw_gateway *g = p->route->gateway;
-    struct gw_poison *entry = g->poison_count ? find(g, p->poison_identity) : NULL;
-    if (entry && atomic_exchange(&entry->deaths, 0))
-        keep(g->store, p->poison_identity, 0);
 }

@@ -163,7 +163,7 @@ static void start_shard(mg_shard *shard, void *arg)
         r->event->id = ++shard->next_event_id;
         r->error = 0;
         atomic_fetch_add(&r->users, 1);
-        gw_passage_start_shard(e, a, shard);
+        gw_passage_start_shard(e, a, shard, NULL);
         gw_arrival_leave_shard(a);
         return;
     }

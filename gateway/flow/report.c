@@ -46,6 +46,7 @@ static void snap_shard(mg_shard *shard, void *arg)
 {
     struct snapshot *s = arg;
     struct gw_gateway *g = s->gateway;
+    gw_shared_filters_count_shard(shard);
     s->late += shard->late_settlements;
     for (size_t r = 0; r < g->model->route_count; r++) {
         const struct gw_part *part = &g->routes[r].parts[shard->index];

@@ -285,7 +285,7 @@ static void run(struct gw_passage *p)
         }
     }
     if (p->route->stored && p->route->config->step_count)
-        gw_poison_survived_shard(p);
+        gw_poison_forget(p->route->gateway, p->poison_identity);
     all_done(p);
 }
 

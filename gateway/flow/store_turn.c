@@ -249,9 +249,11 @@ static int state_each(mg_connection *c, struct mg_bytes prefix,
 
 static bool source_stored(const mg_source *source)
 {
-    for (size_t i = 0; source && i < source->entry_count; i++)
-        if (source->connection->entries[source->entries[i]].route->stored)
+    for (size_t i = 0; source && i < source->connection->entry_count; i++) {
+        const struct gw_entry *e = &source->connection->entries[i];
+        if (e->source == source && e->route->stored)
             return true;
+    }
     return false;
 }
 

@@ -10,6 +10,8 @@ import statistics
 import subprocess
 import sys
 
+import pattern_routes
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VECTORS = os.environ.get("MESHGATE_VECTORS", os.path.join(ROOT, "..", "shared", "vectors"))
 COUNTS = {10: 5, 100: 71, 1000: 697, 10000: 7249}  # patterns: hits in 10,000 events of the test data's generator
@@ -89,4 +91,5 @@ def run(options, folder):
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(found, out, indent=1)
+    pattern_routes.run(options, folder, generate)
     return 0

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct probe probe;
 static const struct mg_host *host;
@@ -68,9 +69,11 @@ static int open_sink(void *context, mg_sink *sink, const char *address, const vo
                      void **ret_sink, struct mg_err *err)
 {
     (void)context, (void)settings, (void)err;
-    struct probe_sink *k = &probe.sinks[probe.sink_count++];
+    enum { MOST = sizeof probe.sinks / sizeof probe.sinks[0] };
+    bool more = probe.sink_count == MOST; /* the last stands for those, too */
+    struct probe_sink *k = &probe.sinks[more ? MOST - 1 : probe.sink_count++];
     k->handle = sink;
-    k->sent = calloc(PROBE_MAX, sizeof *k->sent);
+    k->sent = more ? k->sent : calloc(PROBE_MAX, sizeof *k->sent);
     snprintf(k->template, sizeof k->template, "%s", address);
     *ret_sink = k;
     return 0;
@@ -235,6 +238,117 @@ static uint32_t again(void *self, void *context, const struct mg_step_call *call
     return MG_RETRY;
 }
 
+/* Passes payloads that begin with `with`; asked for many at once where the core does so. */
+struct begins_settings {
+    const char *with;
+};
+static const struct mg_option begins_options[] = {
+    {.name = "with",
+     .type = MG_OPT_TEXT,
+     .flags = MG_OPT_REQUIRED,
+     .least = 1,
+     .most = 1,
+     .doc = "The first character.",
+     .offset = offsetof(struct begins_settings, with)},
+    {0}};
+
+static int begins_create(const struct mg_host *h, mg_instance *instance, const void *settings,
+                         void **ret_self, struct mg_err *err)
+{
+    (void)h, (void)instance, (void)err;
+    *ret_self = (void *)(uintptr_t)settings;
+    return 0;
+}
+
+static uint32_t begins(void *self, void *context, const struct mg_step_call *call,
+                       struct mg_step_result *ret)
+{
+    (void)context, (void)ret;
+    const struct begins_settings *s = self;
+    probe.asked++;
+    return first_byte(call->event) == s->with[0] ? MG_PASS : MG_DROP;
+}
+
+struct begins_set {
+    const struct begins_settings *const *settings;
+    size_t count;
+};
+
+static int begins_set_create(const struct mg_host *h, const void *const *settings, size_t count,
+                             void **ret_set, struct mg_err *err)
+{
+    (void)h, (void)err;
+    struct begins_set *set = calloc(1, sizeof *set);
+    const void **copy = set ? calloc(count, sizeof *copy) : NULL;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+    memcpy(copy, settings, count * sizeof *copy);
+    *set = (struct begins_set){(const struct begins_settings *const *)copy, count};
+    *ret_set = set;
+    return 0;
+}
+
+static void begins_set_destroy(void *set)
+{
+    free((void *)(uintptr_t)((struct begins_set *)set)->settings);
+    free(set);
+}
+
+static int begins_set_open(void *set, void **ret_context)
+{
+    *ret_context = set;
+    return 0;
+}
+
+static void begins_set_close(void *set, void *context)
+{
+    CU_ASSERT_PTR_EQUAL(set, context);
+}
+
+static ptrdiff_t begins_set_match(void *set, void *context, const mg_event *event,
+                                  uint32_t *ret_passes, struct mg_err *err)
+{
+    (void)context, (void)err;
+    const struct begins_set *s = set;
+    ptrdiff_t passes = 0;
+    char c = first_byte(event);
+    probe.asked_together++;
+    if (c == '!')
+        return -ENOMEM;
+    if (c == '*')
+        _exit(9);
+    for (size_t i = s->count; i > 0; i--)
+        if (s->settings[i - 1]->with[0] == c)
+            ret_passes[passes++] = (uint32_t)i - 1;
+    return passes;
+}
+
+static void begins_destroy(void *self)
+{
+    (void)self;
+}
+
+static const struct mg_life begins_life = {.create = begins_create, .destroy = begins_destroy};
+static const struct mg_step_ops begins_ops = {
+    .size = sizeof begins_ops,
+    .process = begins,
+    .set_create = begins_set_create,
+    .set_destroy = begins_set_destroy,
+    .set_open = begins_set_open,
+    .set_close = begins_set_close,
+    .set_match = begins_set_match,
+};
+static const struct mg_module begins_module = {
+    .abi = MG_ABI_HERE,
+    .kind = MG_FILTER,
+    .name = "begins",
+    .version = "1",
+    .summary = "Can be a set.",
+    .options = begins_options,
+    .settings_size = sizeof(struct begins_settings),
+    .life = &begins_life,
+    .ops = &begins_ops,
+};
+
 #define STEP(kind_, name_, fn)                                                                     \
     static const struct mg_step_ops fn##_ops = {sizeof(struct mg_step_ops), fn};                   \
     static const struct mg_module fn##_module = {.abi = MG_ABI_HERE,                               \
@@ -265,8 +379,8 @@ static const struct mg_module rewrite_module = {
 void probe_open(const char *yaml)
 {
     static const struct mg_module *const modules[] = {
-        &bridge,       &odd_module,      &split_module,  &wait_step_module,
-        &again_module, &nonsense_module, &rewrite_module};
+        &bridge,       &odd_module,      &split_module,   &wait_step_module,
+        &again_module, &nonsense_module, &rewrite_module, &begins_module};
     struct gw_diags diags = {0};
     struct mg_err err = {{0}, NULL};
     probe = (struct probe){.arena = gw_arena_create(), .registry = gw_registry_create()};

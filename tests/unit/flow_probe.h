@@ -51,12 +51,13 @@ struct probe {
     uint32_t credit;
     mg_token pending[8]; /* of the enricher "wait" */
     size_t pending_count;
+    size_t asked, asked_together; /* the filter "begins", one route or a set of them */
 };
 
 extern struct probe probe;
 
 /* yaml: the bridges and routes; modules are `probe` (a bridge; `lazy: true` in a source cannot
- * defer) and the steps odd, split, wait, rewrite, nonsense, again. */
+ * defer) and the steps odd, split, wait, rewrite, nonsense, again, begins. */
 void probe_open(const char *yaml);
 /* Ends everything and asserts that the ledger balances. */
 void probe_close(void);

@@ -141,7 +141,8 @@ static int diff(const struct request *q)
         !open_side(q, 1, &events, &sides[1]))
         code = compare(q, &events, sides);
     if (code < 2 && events.stepped)
-        fprintf(stderr, "meshgate diff: %zu record%s passed over, made by steps out of other events\n",
+        fprintf(stderr,
+                "meshgate diff: %zu record%s passed over, made by steps out of other events\n",
                 events.stepped, events.stepped == 1 ? "" : "s");
     for (size_t i = 0; i < 2; i++) {
         gw_outcomes_fini(&sides[i].outcomes);

@@ -558,8 +558,7 @@ void gw_replay_told(struct gw_replay *replay, uint32_t outcome);
 /* report.c: the store's ledger, and of `here` what has not gone over to it yet. */
 struct gw_store_ledger gw_route_ledger(const struct gw_route *route, const struct gw_ledger *here);
 
-/* tap.c: only where the shard has taps.  The event has been taken, and its routes are in
- * c->matches. */
+/* tap.c: only where the shard has taps.  The event has been taken. */
 struct gw_tapped;
 void gw_tap_in_shard(struct mg_connection *c, const mg_event *event);
 /* Before a send, whose event may be gone behind it; and behind it.  NULL: nobody looks. */

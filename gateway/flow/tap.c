@@ -69,11 +69,18 @@ static void push(struct gw_tap *tap, struct gw_tapped *t)
         ;
 }
 
-static bool is_matched(const struct mg_connection *c, const struct gw_route *route)
+/* By its sources, not by the matches: a filter that routes share may have dropped it already. */
+static bool takes(const struct gw_route *route, const struct mg_connection *c,
+                  struct mg_str address)
 {
-    for (size_t i = 0; i < c->matches.count; i++)
-        if (c->entries[c->matches.ids[i]].route == route)
+    const struct gw_route_config *config = route->config;
+    struct mg_str values[GW_CAPTURES_MAX];
+    for (size_t i = 0; i < config->source_count; i++) {
+        const struct gw_source_config *s = &config->sources[i];
+        if (&c->gateway->model->bridges[s->bridge] == c->config &&
+            (!s->match || gw_pattern_match(s->match, address, values)))
             return true;
+    }
     return false;
 }
 
@@ -82,7 +89,7 @@ void gw_tap_in_shard(struct mg_connection *c, const mg_event *event)
     for (struct gw_tap_part *part = c->shard->taps; part; part = part->next) {
         struct gw_tap *tap = part->tap;
         if (tap->settings.point != GW_TAP_IN || (tap->bridge && tap->bridge != c->config) ||
-            (tap->route && !is_matched(c, tap->route)) || !may_take(part, c->shard))
+            (tap->route && !takes(tap->route, c, event->head.address)) || !may_take(part, c->shard))
             continue;
         struct gw_record record = {.arrived_us = gw_wall_us(c->shard),
                                    .message = gw_event_message(event)};

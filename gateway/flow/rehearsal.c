@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Real time that a step may take for an answer from outside while the virtual clock waits. */
 enum { OUTSIDE_MS = 5000 };
 enum { STORE_BYTES = 256 << 20 };
 
@@ -28,6 +27,7 @@ static void saw_step(void *arg, const struct gw_passage *p, const char *step, ui
 {
     struct gw_rehearsal *r = arg;
     (void)step;
+    r->gave_up = false;
     if (r->seen.step)
         r->seen.step(r->seen.arg, route_of(r, p), (uint32_t)p->step, verdict, count, reason);
 }
@@ -173,15 +173,16 @@ static void wait_outside(struct gw_rehearsal *r)
     mg_shard *shard = &r->gateway->shards[0];
     uv_timer_t limit;
     bool over = false;
-    if (!step_waits(r) || !gw_virtual_is_watching())
+    if (r->gave_up || !step_waits(r) || !gw_virtual_is_watching())
         return;
     uv_timer_init(&shard->loop, &limit);
     limit.data = &over;
-    uv_timer_start(&limit, enough, OUTSIDE_MS, 0);
+    uv_timer_start(&limit, enough, (uint64_t)r->outside_ms, 0);
     while (!over && step_waits(r) && gw_virtual_is_watching()) {
         turn_shard(r, UV_RUN_ONCE);
         come_to_rest(r);
     }
+    r->gave_up = over;
     uv_close((uv_handle_t *)&limit, NULL);
     turn_shard(r, UV_RUN_NOWAIT);
 }
@@ -356,6 +357,7 @@ int gw_rehearsal_create(const struct gw_rehearsal_settings *settings, struct gw_
     if (!r)
         return -ENOMEM;
     r->seen = *settings->seen;
+    r->outside_ms = settings->outside_ms ? settings->outside_ms : OUTSIDE_MS;
     r->trace = (struct gw_trace){.step = saw_step, .end = saw_end, .arg = r};
     r->store_options = (struct gw_store_options){.manual = true, .wall_us = store_wall_us};
     gw_virtual_time_begin(settings->wall_us);

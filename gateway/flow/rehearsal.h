@@ -35,6 +35,9 @@ struct gw_rehearsal_settings {
     uint32_t route;     /* that one alone, or GW_REHEARSAL_ANY; callbacks count in the model */
     const char *folder; /* an empty one, for the store; it is the caller's to remove */
     int64_t wall_us;    /* what the wall clock shows at the beginning */
+    /* Real time that the clock waits for a step that has asked somebody outside; 0: five seconds.
+     */
+    int64_t outside_ms;
     const struct gw_rehearsal_seen *seen;
 };
 

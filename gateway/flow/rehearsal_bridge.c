@@ -157,8 +157,10 @@ bool gw_rehearsal_hand_over(struct gw_rehearsal *r)
         }
         any = true;
     }
-    if (any)
+    if (any) {
+        r->gave_up = false;
         sweep(r);
+    }
     return any;
 }
 

@@ -47,13 +47,14 @@ struct gw_rehearsal {
     struct gw_trace trace;
     struct gw_store_options store_options;
     uint32_t first_route; /* in the model of the caller */
-    int64_t begin_us;
+    int64_t begin_us, outside_ms;
     struct gw_given *given, *last_given; /* in order of time; those that are done are gone */
     uint64_t next_cookie;
     struct gw_answer *answers, *last_answer;
     struct gw_planned_fault *faults;
     uint64_t *unbalanced; /* of each route */
     bool stopping;
+    bool gave_up; /* of waiting for answers from outside, until a step has moved again */
 };
 
 /* rehearsal_bridge.c: the bridges' part. */

@@ -43,7 +43,7 @@ def no_difference(run, tests):
         recorded = f.read()
     for side in ("old.yaml", "new.yaml"):
         done = run(side, side, "--events", "-", stdin=recorded)
-        tests.expect(done.returncode == 0 and done.stdout == "7 events: 7 as before, 0 differ\n",
+        tests.expect(done.returncode == 0 and done.stdout == "8 events: 8 as before, 0 differ\n",
                      f"{side}: {done.stdout}{done.stderr}")
     many = "".join(f'{{"address":"plant/a/m{i % 7}/telemetry","payload":"{{\\"t\\":{i % 11}}}"}}\n' for i in range(5000))
     done = run("old.yaml", "old.yaml", "--events", "-", stdin=many)

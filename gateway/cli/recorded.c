@@ -8,8 +8,6 @@
 #include <string.h>
 
 enum { NESTED_MOST = 3 };
-/* What a line is: none (of an export), an event, or what steps have made of one. */
-enum { NONE, EVENT, STEPPED };
 
 /* ---- properties of the file bridge's short form --------------------------------------------- */
 
@@ -103,9 +101,10 @@ static json_t *as_record(json_t *line, struct gw_text text, struct gw_text *ret_
     return record;
 }
 
-/* NONE, EVENT, STEPPED or negative errno. */
-static int take(struct gw_text text, struct gw_recorded *ret, struct mg_err *err)
+int gw_recorded_line(const char *line_text, size_t length, struct gw_recorded *ret,
+                     struct mg_err *err)
 {
+    struct gw_text text = {line_text, length};
     json_error_t at;
     json_t *whole = json_loadb(text.at, text.length, JSON_ALLOW_NUL | JSON_DECODE_ANY, &at);
     if (!json_is_object(whole)) {
@@ -120,7 +119,7 @@ static int take(struct gw_text text, struct gw_recorded *ret, struct mg_err *err
         snprintf(err->text, sizeof err->text,
                  "this is no event: neither message nor address is there");
         json_decref(whole);
-        return export ? NONE : -EINVAL;
+        return export ? GW_RECORDED_NONE : -EINVAL;
     }
     struct gw_text payload;
     struct gw_record_parsed parsed = {0};
@@ -142,7 +141,7 @@ static int take(struct gw_text text, struct gw_recorded *ret, struct mg_err *err
     gw_record_parsed_fini(&parsed);
     json_decref(record);
     json_decref(whole);
-    return error ? error : stepped ? STEPPED : EVENT;
+    return error ? error : stepped ? GW_RECORDED_STEPPED : GW_RECORDED_EVENT;
 }
 
 /* ---- the file ------------------------------------------------------------------------------- */
@@ -168,17 +167,18 @@ static int read_all(struct gw_documents *d, struct gw_recorded_list *list)
     while ((more = gw_documents_next(d, &text)) > 0) {
         struct gw_recorded r = {.line = d->line};
         struct mg_err err = {{0}, NULL};
-        int taken = take(text, &r, &err);
+        int taken = gw_recorded_line(text.at, text.length, &r, &err);
         bytes += (int64_t)text.length;
-        list->stepped += taken == STEPPED;
-        if (taken == EVENT && (list->count == GW_RECORDED_MOST || bytes > GW_RECORDED_BYTES_MOST)) {
+        list->stepped += taken == GW_RECORDED_STEPPED;
+        if (taken == GW_RECORDED_EVENT &&
+            (list->count == GW_RECORDED_MOST || bytes > GW_RECORDED_BYTES_MOST)) {
             snprintf(err.text, sizeof err.text,
                      "more than %d events, or than 1 GiB of them: split it", GW_RECORDED_MOST);
             taken = -EFBIG;
         }
-        if (taken == EVENT && add(list, &r))
+        if (taken == GW_RECORDED_EVENT && add(list, &r))
             taken = -ENOMEM;
-        if (taken == EVENT)
+        if (taken == GW_RECORDED_EVENT)
             continue;
         gw_event_unref(r.event);
         free(r.bridge);

@@ -19,6 +19,13 @@ struct gw_recorded_list {
     size_t stepped; /* records that were passed over: they are what steps made of an event */
 };
 
+/* What a line is: none (of an export), an event, or what steps have made of one. */
+enum gw_recorded_kind { GW_RECORDED_NONE, GW_RECORDED_EVENT, GW_RECORDED_STEPPED };
+/* One line.  An enum gw_recorded_kind, with *ret filled for an event; -EINVAL with reterr; -ENOMEM.
+ */
+int gw_recorded_line(const char *text, size_t length, struct gw_recorded *ret,
+                     struct mg_err *reterr);
+
 /* "-" is stdin.  Lines of an export that are no events are passed over.  0 or negative errno, said
  * on stderr with its line. */
 int gw_recorded_read(const char *path, struct gw_recorded_list *ret_list);

@@ -19,7 +19,8 @@ SEEN_BY_SCHEMA = ["bad-choice", "bool-in-quotes", "duration-without-unit", "from
                   "list-for-one-value", "misspelt-delivery", "misspelt-option", "misspelt-top-key",
                   "not-a-number", "number-in-quotes", "options-beside-the-step", "out-of-bounds",
                   "top-is-a-list", "topic-and-address", "unknown-kind-of-step", "a-list-of-bridges", "store-mistakes",
-                  "store-as-a-list", "dedup-mistakes", "backlog-mistakes"]
+                  "store-as-a-list", "dedup-mistakes", "backlog-mistakes",
+                  "tests-mistakes"]
 
 
 class Tests:

@@ -123,20 +123,22 @@ static void free_given(struct gw_given *g)
     free(g);
 }
 
-/* Those that are done leave the list. */
+/* Those that are done leave the list; behind the first that waits there are hardly any. */
 static void sweep(struct gw_rehearsal *r)
 {
-    r->last_given = NULL;
-    for (struct gw_given **at = &r->given; *at;) {
+    struct gw_given **at = &r->given, *last = NULL;
+    while (*at && (*at)->state != GW_GIVEN_WAITS) {
         struct gw_given *g = *at;
         if (g->state == GW_GIVEN_DONE) {
             *at = g->next;
             free_given(g);
         } else {
-            r->last_given = g;
+            last = g;
             at = &g->next;
         }
     }
+    if (!*at)
+        r->last_given = last;
 }
 
 bool gw_rehearsal_hand_over(struct gw_rehearsal *r)

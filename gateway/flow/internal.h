@@ -492,7 +492,7 @@ void gw_passage_store_shard(struct gw_passage *passage);
 bool gw_passage_bury_shard(struct gw_passage *passage, const char *step, const char *reason);
 void gw_staging_free(struct gw_passage *passage);
 
-/* outlet.c: from the store to a lane, and what became of it. */
+/* outlet.c, outlet_settled.c: from the store to a lane, and what became of it. */
 int gw_outlet_create(struct mg_sink *sink, uint32_t place);
 void gw_outlet_destroy(struct mg_sink *sink);
 void gw_outlet_start_shard(struct mg_sink *sink);

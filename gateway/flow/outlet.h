@@ -12,6 +12,12 @@ void gw_outlet_take_shard(struct mg_sink *sink, struct gw_leg *leg, bool again);
 /* Those that were offered during a read. */
 void gw_outlet_take_late_shard(struct mg_sink *sink);
 
+/* outlet_settled.c: the leg is in no list.  It may be gone when these return. */
+void gw_outlet_leave_shard(struct mg_sink *sink, struct gw_leg *leg); /* nothing is owed for it */
+/* It can never be sent: a dead letter, discarded, or the route pauses, as the route says. */
+void gw_outlet_refuse_shard(struct mg_sink *sink, struct gw_leg *leg, const char *step,
+                            const char *reason);
+
 /* outlet_record.c: a passage that begins in the store, with this one leg; NULL: out of memory. ANY.
  */
 struct gw_leg *gw_outlet_leg(struct mg_sink *sink, const struct gw_stored *stored);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filter "changed": report by exception.  Passes an event when its value differs enough from the
  * last one passed of the same key. */
-#include "json_path.h"
-#include "json_text.h"
-#include "last_values.h"
+#include "doc_path.h"
+#include "keyed.h"
 #include "meshgate/plugin.h"
+#include "value.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { KEY_BYTES_MAX = 65535, NUMBER_BYTES_MAX = 63 };
 enum missing { MISSING_PASS, MISSING_DROP, MISSING_REJECT };
 
 struct settings {
@@ -25,15 +23,20 @@ struct changed {
     const struct mg_host *host;
     mg_instance *instance;
     const struct settings *settings;
-    struct json_path *path; /* NULL: the whole payload */
+    struct doc_path *path; /* NULL: the whole payload */
     double deadband;
     bool percent;
 };
 
 struct context {
     mg_shard *shard;
-    struct last_values *last;
-    char *key; /* KEY_BYTES_MAX + 1 */
+    struct keyed *keys; /* of struct last */
+    struct doc *doc;
+};
+
+struct last { /* passed of one key */
+    struct value value;
+    int64_t passed_us;
 };
 
 static const char *const counters[] = {"unchanged", "forgotten_keys", NULL};
@@ -44,8 +47,7 @@ static const char *const missings[] = {"pass", "drop", "reject", NULL};
 static const struct mg_option options[] = {
     {.name = "value",
      .doc = "Path of the value in a JSON payload, as temperature or data.items.0; unset: the whole "
-            "payload, "
-            "which may be a bare number.",
+            "payload, which may be a bare number.",
      .type = MG_OPT_TEXT,
      .least = 1,
      .most = 1024,
@@ -83,7 +85,7 @@ static const struct mg_option options[] = {
             "passes next time.",
      .type = MG_OPT_INT,
      .least = 1,
-     .most = 10000000,
+     .most = KEYED_KEYS_MAX,
      .offset = AT(max_keys)},
     {.name = "on_missing",
      .value = "pass",
@@ -117,11 +119,11 @@ static int check(const void *settings, struct mg_err *reterr)
     const struct settings *s = settings;
     double deadband;
     bool percent;
-    struct json_path *path = NULL;
+    struct doc_path *path = NULL;
     int error = parse_deadband(s->deadband, &deadband, &percent, reterr);
     if (!error && s->value) {
-        error = json_path_compile(s->value, true, &path, reterr);
-        json_path_free(path);
+        error = doc_path_compile(s->value, true, &path, reterr);
+        doc_path_free(path);
         reterr->option = error ? "value" : reterr->option;
     }
     if (!error && s->at_least_every_ms && s->at_least_every_ms < s->at_most_every_ms) {
@@ -138,7 +140,7 @@ static void destroy(void *self)
 {
     struct changed *c = self;
     if (c)
-        json_path_free(c->path);
+        doc_path_free(c->path);
     free(c);
 }
 
@@ -156,7 +158,7 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     c->settings = s;
     int error = parse_deadband(s->deadband, &c->deadband, &c->percent, reterr);
     if (!error && s->value)
-        error = json_path_compile(s->value, true, &c->path, reterr);
+        error = doc_path_compile(s->value, true, &c->path, reterr);
     if (error) {
         destroy(c);
         return error;
@@ -171,8 +173,8 @@ static void shard_close(void *self, void *context)
     struct context *x = context;
     if (!x)
         return;
-    last_values_destroy(x->last);
-    free(x->key);
+    keyed_destroy(x->keys);
+    doc_destroy(x->doc);
     free(x);
 }
 
@@ -181,12 +183,11 @@ static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg
     struct changed *c = self;
     struct context *x = calloc(1, sizeof *x);
     if (x) {
-        uint64_t seed = (uint64_t)c->host->random(UINT32_MAX) << 32 | c->host->random(UINT32_MAX);
         x->shard = shard;
-        x->key = malloc(KEY_BYTES_MAX + 1);
-        x->last = last_values_create((size_t)c->settings->max_keys, seed);
+        x->keys = keyed_create(c->host, (size_t)c->settings->max_keys, sizeof(struct last));
+        x->doc = c->path ? doc_create() : NULL;
     }
-    if (!x || !x->key || !x->last) {
+    if (!x || !x->keys || (c->path && !x->doc)) {
         shard_close(self, x);
         snprintf(reterr->text, sizeof reterr->text, "out of memory");
         return -ENOMEM;
@@ -195,87 +196,40 @@ static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg
     return 0;
 }
 
-/* ---- values --------------------------------------------------------------------------------- */
+/* ---- the filter ----------------------------------------------------------------------------- */
 
-static int hash_part(const char *at, size_t length, void *hash)
+/* MG_PASS: it has a value; anything else is the verdict of one that has none, as reterr says. */
+static uint32_t value_of(const struct changed *c, struct context *x, const mg_event *event,
+                         struct value *ret, struct mg_err *reterr)
 {
-    value_hash(hash, at, length);
-    return 0;
-}
-
-/* A payload that is nothing but a number, as simple sensors send it. */
-static bool bare_number(struct mg_bytes payload, double *ret)
-{
-    char text[NUMBER_BYTES_MAX + 1], *end;
-    if (!payload.len || payload.len > NUMBER_BYTES_MAX)
-        return false;
-    memcpy(text, payload.at, payload.len);
-    text[payload.len] = '\0';
-    if (strspn(text, "0123456789+-.eE \t\r\n") != payload.len)
-        return false;
-    *ret = strtod(text, &end);
-    return end != text && end[strspn(end, " \t\r\n")] == '\0' && isfinite(*ret);
-}
-
-enum { CANNOT_COMPARE = 1000 }; /* short of memory: better once too often than lost */
-
-/* MG_PASS: it has a value; CANNOT_COMPARE; anything else is the verdict. */
-static uint32_t value_of(const struct changed *c, const mg_event *event, struct value *ret,
-                         struct mg_err *err)
-{
-    struct value v = {0};
+    struct doc_value *root, *at;
     if (!c->path) {
-        struct mg_bytes payload = c->host->event_payload(event);
-        v.is_number = bare_number(payload, &v.number);
-        if (!v.is_number)
-            value_hash(v.hash, payload.at, payload.len);
-        *ret = v;
+        *ret = value_of_payload(x->keys, c->host->event_payload(event));
         return MG_PASS;
     }
-    json_t *json = json_of_payload(c->host, event, err);
-    if (!json)
-        return MG_REJECT;
-    json_t *at = json_path_get(c->path, json);
     uint32_t verdict = MG_PASS;
-    if (!at) {
-        snprintf(err->text, sizeof err->text, "the payload has no %.128s", json_path_text(c->path));
+    if (doc_of_payload(x->doc, c->host, event, &root, reterr)) {
+        verdict = MG_REJECT;
+    } else if ((at = doc_path_get(c->path, root))) {
+        *ret = value_of_json(x->keys, at);
+    } else {
+        snprintf(reterr->text, sizeof reterr->text, "the payload has no %.128s",
+                 doc_path_text(c->path));
         verdict = c->settings->on_missing == MISSING_REJECT ? MG_REJECT : MG_DROP;
-    } else if (json_is_number(at)) {
-        v.is_number = true;
-        v.number = json_number_value(at);
-    } else if (json_dump_callback(at, hash_part, v.hash,
-                                  JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY)) {
-        verdict = CANNOT_COMPARE;
     }
-    json_decref(json);
-    *ret = v;
+    doc_reset(x->doc);
     return verdict;
 }
 
-static bool differs(const struct changed *c, const struct value *last, const struct value *now)
-{
-    if (last->is_number != now->is_number)
-        return true;
-    if (!now->is_number)
-        return memcmp(last->hash, now->hash, sizeof now->hash) != 0;
-    double band = c->percent ? fabs(last->number) * c->deadband : c->deadband;
-    /* The last digit of decimal fractions is not exact: 20.5 to 21 is not more than 0.5. */
-    double noise = 4 * 2.220446049250313e-16 * (fabs(last->number) + fabs(now->number));
-    return fabs(now->number - last->number) > band + (band > 0 ? noise : 0);
-}
-
-/* ---- the filter ----------------------------------------------------------------------------- */
-
-static bool passes(const struct changed *c, const struct last_value *last, const struct value *now,
+static bool passes(const struct changed *c, const struct last *last, const struct value *now,
                    int64_t now_us, bool repeated)
 {
     int64_t since_ms = (now_us - last->passed_us) / 1000;
     const struct settings *s = c->settings;
     /* What its source sends once more was perhaps not delivered when it passed here before. */
-    if (repeated && last->value.is_number == now->is_number && last->value.number == now->number &&
-        !memcmp(last->value.hash, now->hash, sizeof now->hash))
+    if (repeated && value_same(&last->value, now))
         return true;
-    if (differs(c, &last->value, now))
+    if (value_differs(&last->value, now, c->deadband, c->percent))
         return !s->at_most_every_ms || since_ms >= s->at_most_every_ms;
     return s->at_least_every_ms && since_ms >= s->at_least_every_ms;
 }
@@ -286,34 +240,32 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
     const struct changed *c = self;
     struct context *x = context;
     struct value now;
-    uint32_t verdict = value_of(c, call->event, &now, &result->err);
-    if (verdict == CANNOT_COMPARE ||
-        (verdict == MG_DROP && c->settings->on_missing == MISSING_PASS))
+    struct hash128 key;
+    struct mg_str text;
+    uint32_t verdict = value_of(c, x, call->event, &now, &result->err);
+    if (verdict == MG_DROP && c->settings->on_missing == MISSING_PASS)
         return MG_PASS;
     if (verdict != MG_PASS)
         return verdict;
-    ptrdiff_t length = c->host->expand(c->settings->key, call->scope, call->event, x->key,
-                                       KEY_BYTES_MAX + 1, &result->err);
-    if (length < 0)
+    if (keyed_key(x->keys, c->settings->key, call, &key, &text, &result->err))
         return MG_REJECT;
     int64_t now_us = c->host->now_us(x->shard);
-    struct last_value *last = last_values_find(x->last, x->key, (size_t)length);
+    struct last *last = keyed_find(x->keys, &key);
     if (last && !passes(c, last, &now, now_us, c->host->event_head(call->event)->duplicate)) {
         c->host->count(c->instance, COUNT_UNCHANGED, 1);
         snprintf(result->err.text, sizeof result->err.text,
-                 "not changed enough since the last one of \"%.128s\"", x->key);
+                 "not changed enough since the last one of \"%.*s\"",
+                 text.len < 128 ? (int)text.len : 128, text.at);
         return MG_DROP;
     }
     if (!last) {
         bool forgotten = false;
-        last = last_values_add(x->last, x->key, (size_t)length, &forgotten);
+        last = keyed_add(x->keys, &key, &forgotten);
         if (forgotten)
             c->host->count(c->instance, COUNT_FORGOTTEN, 1);
     }
-    if (last) { /* without memory nothing is remembered, and the event passes */
-        last->value = now;
-        last->passed_us = now_us;
-    }
+    if (last) /* without memory nothing is remembered, and the event passes */
+        *last = (struct last){now, now_us};
     return MG_PASS;
 }
 

@@ -2,7 +2,6 @@
 /* The filter "changed": what passes, what is dropped, what is refused. */
 #include "bind.h"
 #include "fake_host.h"
-#include "last_values.h"
 #include "unit.h"
 #include <errno.h>
 #include <stdio.h>
@@ -180,35 +179,63 @@ static void the_oldest_keys_are_forgotten(void)
     close_filter();
 }
 
-static void the_table_agrees_with_a_plain_model(void)
+static void numbers_are_compared_as_they_are_written(void)
 {
-    enum { KEYS = 40, MAX = 16 };
-    struct last_values *values = last_values_create(MAX, 7);
-    int used[KEYS] = {0}; /* when; 0: not there */
-    uint32_t state = 1;
-    for (int now = 1; now < 20000; now++) {
-        state = state * 1664525u + 1013904223u;
-        int key = (int)(state >> 16) % KEYS;
-        char name[8];
-        size_t n = (size_t)snprintf(name, sizeof name, "%d", key);
-        struct last_value *found = last_values_find(values, name, n);
-        CU_ASSERT_EQUAL_FATAL(!!found, !!used[key]);
-        if (!found) {
-            int count = 0, oldest = -1;
-            for (int i = 0; i < KEYS; i++) {
-                count += !!used[i];
-                if (used[i] && (oldest < 0 || used[i] < used[oldest]))
-                    oldest = i;
-            }
-            bool forgotten;
-            CU_ASSERT_PTR_NOT_NULL_FATAL(last_values_add(values, name, n, &forgotten));
-            CU_ASSERT_EQUAL_FATAL(forgotten, count == MAX);
-            if (forgotten)
-                used[oldest] = 0;
-        }
-        used[key] = now;
+    open_filter("{value: n}");
+    CU_ASSERT_EQUAL(on("a", "{\"n\":9007199254740993}"), MG_PASS);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":9007199254740992}"), MG_PASS); /* one and the same double */
+    CU_ASSERT_EQUAL(on("a", "{\"n\":9007199254740992.0}"), MG_DROP);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":9007199254740992e0}"), MG_DROP);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":123456789012345678901234567890}"), MG_PASS);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":123456789012345678901234567891}"), MG_PASS);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":0}"), MG_PASS);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":-0.00}"), MG_DROP);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":1e400}"), MG_PASS); /* beyond every double */
+    CU_ASSERT_EQUAL(on("a", "{\"n\":10E+399}"), MG_DROP);
+    CU_ASSERT_EQUAL(on("a", "{\"n\":1e401}"), MG_PASS);
+    close_filter();
+    open_filter("{}");
+    CU_ASSERT_EQUAL(on("a", "+12.50"), MG_PASS);
+    CU_ASSERT_EQUAL(on("a", "1250e-2"), MG_DROP);
+    CU_ASSERT_EQUAL(on("a", "0.0125e3"), MG_DROP);
+    CU_ASSERT_EQUAL(on("a", "0.0125e4"), MG_PASS);
+    CU_ASSERT_EQUAL(on("a", "125\n"), MG_DROP);
+    close_filter();
+}
+
+/* Each differs from the one before it, and is the same as its second spelling. */
+static void documents_are_the_same_in_every_spelling(void)
+{
+    static const char *const each[][2] = {
+        {"null", " null "},
+        {"true", "true"},
+        {"false", "false"},
+        {"0", "0.0"},
+        {"\"\"", "\"\""},
+        {"[]", "[ ]"},
+        {"{}", "{ }"},
+        {"[null]", "[ null ]"},
+        {"[[1],2]", "[[1.0],2e0]"},
+        {"[1,[2]]", "[1,[0.2e1]]"},
+        {"[[1,2]]", "[[1,2]]"},
+        {"{\"a\":1,\"b\":[2]}", "{\"b\":[2],\"\\u0061\":1}"},
+        {"{\"a\":[2],\"b\":1}", "{\"a\":3,\"b\":1,\"a\":[2]}"},
+        {"{\"a\":{\"b\":1}}", "{\"a\":{\"b\":0.1e1}}"},
+        {"{\"b\":{\"a\":1}}", "{\"b\":{\"a\":1}}"},
+        {"\"1\"", "\"\\u0031\""},
+        {"\"12345678901234567890123456789012345678901234567890\"",
+         "\"12345678901234567890123456789012345678901234567890\""},
+        {"[12345678901234567890123456789012345678901234567890]",
+         "[1.2345678901234567890123456789012345678901234567890E49]"},
+        {"[12345678901234567890123456789012345678901234567891]",
+         "[123456789012345678901234567890123456789012345678.91e2]"},
+    };
+    open_filter("{value: .}");
+    for (size_t i = 0; i < sizeof each / sizeof each[0]; i++) {
+        CU_ASSERT_EQUAL(on("a", each[i][0]), MG_PASS);
+        CU_ASSERT_EQUAL(on("a", each[i][1]), MG_DROP);
     }
-    last_values_destroy(values);
+    close_filter();
 }
 
 static void wrong_settings_are_refused(void)
@@ -251,7 +278,8 @@ int main(void)
         {"poison is rejected, a missing value is a choice",
          poison_is_rejected_and_a_missing_value_is_a_choice},
         {"the oldest keys are forgotten", the_oldest_keys_are_forgotten},
-        {"the table agrees with a plain model", the_table_agrees_with_a_plain_model},
+        {"numbers are compared as they are written", numbers_are_compared_as_they_are_written},
+        {"documents are the same in every spelling", documents_are_the_same_in_every_spelling},
         {"wrong settings are refused", wrong_settings_are_refused},
         {0}};
     return kit_main("plugin-changed", tests);

@@ -178,7 +178,7 @@ static void arrived(void *arg, uint32_t route, uint32_t sink, const struct mg_de
 {
     (void)arg, (void)route, (void)sink, (void)lost;
     CU_ASSERT_FATAL(play.count < SEEN_MOST);
-    struct mg_bytes payload = host->event_payload(d->event);
+    struct mg_bytes payload = d->event->payload;
     play.at_us[play.count] = gw_rehearsal_now_us(play.rehearsal);
     snprintf(play.payload[play.count++], sizeof play.payload[0], "%.*s", (int)payload.len,
              (const char *)payload.at);

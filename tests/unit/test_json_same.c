@@ -80,7 +80,8 @@ static void large_differences_are_cut(void)
     size_t used = 1;
     wide[0] = '[';
     for (size_t i = 0; i < WIDTH; i++)
-        used += (size_t)sprintf(wide + used, "%zu%s", i, i + 1 < WIDTH ? "," : "]");
+        used += (size_t)snprintf(wide + used, sizeof wide - used, "%zu%s", i,
+                                 i + 1 < WIDTH ? "," : "]");
     char *said = NULL;
     size_t length;
     FILE *out = open_memstream(&said, &length);

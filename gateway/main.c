@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* argv → command. */
 #include "cli/cli.h"
+#include "plugin/crash.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static const struct {
     {"resume", gw_cli_resume, "let a paused route send again"},
     {"store", gw_cli_store, "verify, compact, export and import the store, or say how it is"},
     {"plugins", gw_cli_plugins, "list the modules, or describe one"},
+    {"new-plugin", gw_cli_new_plugin, "write the project of a new module, ready to build"},
     {"schema", gw_cli_schema, "print the JSON Schema of the configuration, for editors"},
 };
 
@@ -34,7 +36,7 @@ static void usage(FILE *out)
           "usage: meshgate COMMAND [-c FILE|FOLDER] [options]\n\n",
           out);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].what);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
     fputs("\n`meshgate COMMAND --help` says more.  Modules are found in the installed folder\n"
           "(" MESHGATE_MODULE_DIR "), or instead in those of --modules DIR and MESHGATE_MODULES.\n",
           out);
@@ -43,6 +45,7 @@ static void usage(FILE *out)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a peer that hangs up is an error of a write, not our end */
+    gw_crash_watch();
     const char *command = argc > 1 ? argv[1] : "";
     if (!strcmp(command, "-h") || !strcmp(command, "--help") || !strcmp(command, "help")) {
         usage(stdout);

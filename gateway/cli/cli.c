@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Common options, and the way from a path to a checked model. */
 #include "cli/cli.h"
+#include "plugin/crash.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ int gw_cli_open_modules(struct gw_cli *cli, const struct gw_cli_options *options
     /* What was named by hand comes instead of what is installed, not beside it. */
     if (gw_registry_count(cli->registry) == 0 && !stat(MESHGATE_MODULE_DIR, &installed))
         gw_registry_load_folder(cli->registry, MESHGATE_MODULE_DIR, &cli->diags);
+    gw_crash_know(cli->registry);
     return cli->diags.errors ? -EINVAL : 0;
 }
 
@@ -84,6 +86,7 @@ int gw_cli_open(struct gw_cli *cli, const struct gw_cli_options *options)
         const char *const *folders = cli->gateway.modules.items;
         for (size_t i = 0; i < cli->gateway.modules.count; i++)
             gw_registry_load_folder(cli->registry, folders[i], &cli->diags);
+        gw_crash_know(cli->registry);
     }
     gw_model_load(cli->arena, cli->root, cli->registry, &cli->model, &cli->diags);
     return cli->diags.errors ? -EINVAL : 0;

@@ -23,6 +23,7 @@ int gw_cli_pause(int argc, char **argv);
 int gw_cli_resume(int argc, char **argv);
 int gw_cli_plugins(int argc, char **argv);
 int gw_cli_schema(int argc, char **argv);
+int gw_cli_new_plugin(int argc, char **argv);
 
 enum { GW_CLI_FOLDERS_MAX = 64 };
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "flow/flow.h"
+#include "plugin/crash.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,15 +175,18 @@ int gw_cli_run(int argc, char **argv)
     struct gw_cli cli;
     struct run r = {0};
     int code = 1;
+    void *stack = gw_crash_stack_begin();
     if (gw_cli_open(&cli, &options)) {
         gw_diags_print(&cli.diags, stderr);
     } else {
         gw_diags_print(&cli.diags, stderr);
         gw_log_configure(cli.model->gateway.log_format, cli.model->gateway.log_level);
+        gw_crash_folder(cli.model->gateway.store.path);
         uv_loop_init(&r.loop);
         code = serve(&r, cli.model);
         uv_loop_close(&r.loop);
     }
     gw_cli_close(&cli);
+    gw_crash_stack_end(stack);
     return code;
 }

@@ -10,9 +10,11 @@ static const char status_help[] =
     "usage: meshgate status -c FILE|FOLDER [--json] [--stuck-after SECONDS]\n\n"
     "Asks the running gateway.  Exit 0: every connection is up, no event has been in hand for "
     "longer than\n"
-    "SECONDS (default 60), no route is paused, the store is healthy, and the ledger balances; 1: "
-    "something is\n"
-    "wrong, the output says what; 2: no answer.\n";
+    "SECONDS (default 60), no route is paused, no step is left alone because it failed too often, "
+    "the store\n"
+    "is healthy, and the ledger balances; 1: something is wrong, the output says what; 2: no "
+    "answer.\n";
+
 struct request {
     struct gw_cli_options options;
     long stuck_after_s;
@@ -109,6 +111,26 @@ static void print_sinks(const json_t *route)
     }
 }
 
+/* What is wrong with a step; nothing where nothing is. */
+static bool print_steps(const json_t *route, bool quiet)
+{
+    bool all_run = true;
+    json_t *step;
+    size_t i;
+    json_array_foreach(json_object_get(route, "steps"), i, step)
+    {
+        bool left_alone = json_is_true(json_object_get(step, "left_alone"));
+        all_run = all_run && !left_alone;
+        if (quiet || (!number(step, "pauses") && !number(step, "slow_callbacks")))
+            continue;
+        printf("  step %s: %sfailed too often %" JSON_INTEGER_FORMAT
+               " times, slow callbacks %" JSON_INTEGER_FORMAT "\n",
+               text(step, "step"), left_alone ? "LEFT ALONE for a while, " : "",
+               number(step, "pauses"), number(step, "slow_callbacks"));
+    }
+    return all_run;
+}
+
 static bool print_routes(const json_t *reply, long stuck_after_s, bool quiet)
 {
     bool all_move = true;
@@ -120,8 +142,10 @@ static bool print_routes(const json_t *reply, long stuck_after_s, bool quiet)
         bool moves = number(route, "oldest_ms") <= (json_int_t)stuck_after_s * 1000;
         bool paused = json_is_true(json_object_get(route, "paused"));
         all_move = all_move && moves && !paused;
-        if (quiet)
+        if (quiet) {
+            all_move = print_steps(route, true) && all_move;
             continue;
+        }
         printf("route  %-20s %-6s in flight %" JSON_INTEGER_FORMAT ", oldest %" JSON_INTEGER_FORMAT
                " ms",
                text(route, "route"),
@@ -137,6 +161,7 @@ static bool print_routes(const json_t *reply, long stuck_after_s, bool quiet)
             gw_cli_put(stdout, reason);
         }
         putchar('\n');
+        all_move = print_steps(route, false) && all_move;
         print_sinks(route);
     }
     return all_move;

@@ -72,6 +72,7 @@ static void open_shard(mg_shard *shard, void *arg)
     struct opening *o = arg;
     struct mg_connection *c = o->connection;
     const char *what = "open";
+    struct gw_call outer = gw_call_begin(c->instance, "open");
     o->error = c->ops->open(c->instance->self, c, c->number, &c->context, &o->err);
     c->opened = !o->error;
     for (size_t i = 0; i < c->source_count && !o->error; i++) {
@@ -86,6 +87,7 @@ static void open_shard(mg_shard *shard, void *arg)
         o->error =
             c->ops->open_sink(c->context, k, what, k->config->settings, &k->context, &o->err);
     }
+    gw_call_end(outer);
     if (o->error)
         name_error(o, what);
 }
@@ -95,7 +97,9 @@ static void begin_shard(mg_shard *shard, void *arg)
     (void)shard;
     struct opening *o = arg;
     struct mg_connection *c = o->connection;
+    struct gw_call outer = gw_call_begin(c->instance, "begin");
     o->error = c->ops->begin(c->context, &o->err);
+    gw_call_end(outer);
     if (o->error)
         name_error(o, "begin");
     for (size_t i = 0; i < c->source_count; i++)
@@ -139,9 +143,12 @@ void gw_steps_open_shard(mg_shard *shard, struct gw_gateway *g, int *ret_error, 
         struct gw_route *route = &g->routes[r];
         for (size_t i = 0; i < route->config->step_count && !*ret_error; i++) {
             const struct mg_life *life = route->steps[i].config->module->life;
-            if (life->shard_open)
-                *ret_error = life->shard_open(route->steps[i].instance->self, shard,
-                                              &route->parts[shard->index].step_contexts[i], err);
+            if (!life->shard_open)
+                continue;
+            struct gw_call outer = gw_call_begin(route->steps[i].instance, "shard_open");
+            *ret_error = life->shard_open(route->steps[i].instance->self, shard,
+                                          &route->parts[shard->index].step_contexts[i], err);
+            gw_call_end(outer);
         }
     }
 }
@@ -153,8 +160,10 @@ void gw_steps_close_shard(mg_shard *shard, struct gw_gateway *g)
         for (size_t i = 0; i < route->config->step_count; i++) {
             const struct mg_life *life = route->steps[i].config->module->life;
             void **context = &route->parts[shard->index].step_contexts[i];
+            struct gw_call outer = gw_call_begin(route->steps[i].instance, "shard_close");
             if (life->shard_close && *context)
                 life->shard_close(route->steps[i].instance->self, *context);
+            gw_call_end(outer);
             *context = NULL;
         }
     }
@@ -200,6 +209,8 @@ int gw_gateway_start(struct gw_gateway *g, struct mg_err *reterr)
             error = o.error;
         }
     }
+    if (!error && g->shards[0].running) /* not where the caller is the shard */
+        error = gw_watchdog_start(g);
     if (!error)
         error = each_connection(g, open_shard, reterr);
     if (!error)
@@ -221,7 +232,9 @@ static void drain_shard(mg_shard *shard, void *arg)
         if (c->shard != shard || !c->opened || c->draining || !c->ops->drain)
             continue;
         c->draining = true;
+        struct gw_call outer = gw_call_begin(c->instance, "drain");
         c->ops->drain(c->context);
+        gw_call_end(outer);
     }
 }
 
@@ -304,10 +317,12 @@ static void close_shard(mg_shard *shard, void *arg)
         if (c->shard != shard)
             continue;
         atomic_store(&c->closing, true);
+        struct gw_call outer = gw_call_begin(c->instance, "close");
         if (c->opened && c->ops->close)
             c->ops->close(c->context);
         else
             atomic_store(&c->closed, true);
+        gw_call_end(outer);
     }
 }
 
@@ -329,7 +344,9 @@ static void destroy_shard(mg_shard *shard, void *arg)
         if (c->shard != shard)
             continue;
         c->opened = false;
+        struct gw_call outer = gw_call_begin(c->instance, "destroy");
         c->ops->destroy(c->context);
+        gw_call_end(outer);
         c->context = NULL;
     }
     gw_steps_close_shard(shard, g);
@@ -401,6 +418,7 @@ int gw_gateway_stop(struct gw_gateway *g)
         each_shard(g, nothing_shard, NULL); /* what the store has said at its end */
     }
     each_shard(g, destroy_shard, g);
+    gw_watchdog_stop(g);
     for (uint32_t i = 0; i < g->shard_count; i++)
         gw_shard_stop(&g->shards[i]);
     return gw_instances_stop(g->instances, g->instance_count, STOP_MS);

@@ -13,18 +13,21 @@ struct mg_io {
     int wanted; /* UV_READABLE, UV_WRITABLE */
     void (*ready)(void *arg, uint32_t events);
     void *arg;
+    struct mg_instance *owner; /* who asked for it; here and below */
 };
 
 struct mg_timer {
     uv_timer_t timer;
     void (*fired)(void *arg);
     void *arg;
+    struct mg_instance *owner;
 };
 
 struct mg_wake {
     uv_async_t async;
     void (*woken)(void *arg);
     void *arg;
+    struct mg_instance *owner;
 };
 
 struct job {
@@ -32,6 +35,7 @@ struct job {
     void (*job)(void *arg);
     void (*done)(void *arg);
     void *arg;
+    struct mg_instance *owner;
 };
 
 static void free_handle(uv_handle_t *handle)
@@ -65,7 +69,9 @@ static void io_ready(uv_poll_t *poll, int status, int events)
         (events & UV_READABLE ? MG_IO_READ : 0u) | (events & UV_WRITABLE ? MG_IO_WRITE : 0u);
     if (status < 0) /* the module's next read or write tells it what is wrong */
         ready = MG_IO_READ | MG_IO_WRITE;
+    struct gw_call outer = gw_call_begin(io->owner, "ready");
     io->ready(io->arg, ready);
+    gw_call_end(outer);
     if (status < 0 && io->wanted && !uv_is_closing((uv_handle_t *)poll))
         uv_poll_start(poll, io->wanted, io_ready);
 }
@@ -96,6 +102,7 @@ static mg_io *io_watch(mg_shard *shard, int fd, uint32_t events, void (*ready)(v
     io->poll.data = io;
     io->ready = ready;
     io->arg = arg;
+    io->owner = gw_call_owner();
     if (io_events(io, events)) {
         io_stop(io);
         return NULL;
@@ -111,7 +118,9 @@ static void timer_fired(uv_timer_t *timer)
     /* Who has waited for a time finds that it has come: one that asks again with a delay of 0 would
      * otherwise be called for ever in this same turn. */
     gw_shard_forget_time(timer->loop->data);
+    struct gw_call outer = gw_call_begin(t->owner, "fired");
     t->fired(t->arg);
+    gw_call_end(outer);
 }
 
 static void timer_again(mg_timer *timer, uint64_t after_ms, uint64_t every_ms)
@@ -131,6 +140,7 @@ static mg_timer *timer_start(mg_shard *shard, uint64_t after_ms, uint64_t every_
     t->timer.data = t;
     t->fired = fired;
     t->arg = arg;
+    t->owner = gw_call_owner();
     timer_again(t, after_ms, every_ms);
     return t;
 }
@@ -148,7 +158,9 @@ static void timer_stop(mg_timer *timer)
 static void woken(uv_async_t *async)
 {
     struct mg_wake *w = (struct mg_wake *)async;
+    struct gw_call outer = gw_call_begin(w->owner, "woken");
     w->woken(w->arg);
+    gw_call_end(outer);
 }
 
 static mg_wake *wake_new(mg_shard *shard, void (*fn)(void *), void *arg)
@@ -162,6 +174,7 @@ static mg_wake *wake_new(mg_shard *shard, void (*fn)(void *), void *arg)
     w->async.data = w;
     w->woken = fn;
     w->arg = arg;
+    w->owner = gw_call_owner();
     return w;
 }
 
@@ -179,14 +192,18 @@ static void wake_free(mg_wake *w)
 static void run_job(uv_work_t *work)
 {
     struct job *j = (struct job *)work;
+    struct gw_call outer = gw_call_begin(j->owner, "job");
     j->job(j->arg);
+    gw_call_end(outer);
 }
 
 static void job_done(uv_work_t *work, int status)
 {
     (void)status; /* jobs are never cancelled */
     struct job *j = (struct job *)work;
+    struct gw_call outer = gw_call_begin(j->owner, "done");
     j->done(j->arg);
+    gw_call_end(outer);
     free(j);
 }
 
@@ -196,7 +213,7 @@ static int work(mg_shard *shard, void (*job)(void *), void (*done)(void *), void
     struct job *j = calloc(1, sizeof *j);
     if (!j)
         return -ENOMEM;
-    *j = (struct job){.job = job, .done = done, .arg = arg};
+    *j = (struct job){.job = job, .done = done, .arg = arg, .owner = gw_call_owner()};
     int error = uv_queue_work(&shard->loop, &j->work, run_job, job_done);
     if (error)
         free(j);

@@ -55,8 +55,11 @@ void gw_window_grant_shard(struct mg_connection *c)
         if (!w->in_hand || w->owed >= w->limit / 8) {
             uint32_t more = w->owed;
             w->owed = 0;
-            if (more && c->ops->credit)
+            if (more && c->ops->credit) {
+                struct gw_call outer = gw_call_begin(c->instance, "credit");
                 c->ops->credit(c->context, w->source ? w->source->context : NULL, more);
+                gw_call_end(outer);
+            }
         }
         w = next;
     }
@@ -76,7 +79,9 @@ static void settle_source(struct mg_connection *c, struct mg_source *source, uin
 {
     if (!cookie || !c->ops->settled)
         return;
+    struct gw_call outer = gw_call_begin(c->instance, "settled");
     c->ops->settled(c->context, source ? source->context : NULL, cookie, outcome, reason);
+    gw_call_end(outer);
     gw_turn_mark_shard(c);
 }
 

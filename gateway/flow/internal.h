@@ -15,6 +15,7 @@
 #include "event/template.h"
 #include "flow/flow.h"
 #include "flow/shard.h"
+#include "plugin/call.h"
 #include "plugin/instance.h"
 #include "route/index.h"
 #include "route/model.h"
@@ -383,6 +384,7 @@ struct gw_gateway {
     struct gw_store *store;       /* NULL: none */
     struct gw_poison *poison;     /* events that were in a step when the process died; NULL: none */
     size_t poison_count;
+    struct gw_watchdog *watchdog; /* NULL: none */
     uint32_t lane_most; /* legs of one stored lane in memory; the rest stays in the store */
     const struct gw_store_options *store_options; /* NULL: those of a gateway that runs */
 };
@@ -396,6 +398,13 @@ void gw_unbuild(struct gw_gateway *gateway); /* takes what a failed build leaves
 /* connections.c: without their sources and sinks, but with room for them. */
 int gw_connections_create(struct gw_gateway *gateway);
 void gw_connections_destroy(struct gw_gateway *gateway); /* takes what a failed create leaves */
+
+/* watchdog.c: from start on, callbacks that hold a shard up are logged and counted. */
+int gw_watchdog_start(struct gw_gateway *gateway);
+void gw_watchdog_stop(struct gw_gateway *gateway); /* what never started is fine */
+
+/* report_steps.c */
+json_t *gw_steps_report(const struct gw_route *route);
 
 /* shard.c, host_loop.c */
 void gw_shard_close_handles(struct mg_shard *shard);

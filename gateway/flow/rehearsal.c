@@ -344,6 +344,7 @@ static int make_model(struct gw_rehearsal *r, const struct gw_rehearsal_settings
     r->model.bridges = r->bridges;
     r->model.gateway.shards = 1;
     r->model.gateway.control = NULL;
+    r->model.gateway.slow_callback_ms = 0; /* a clock that jumps tells nothing about callbacks */
     /* It lives as long as the rehearsal: nothing has to be forced onto the disk. */
     r->model.gateway.store = (struct gw_store_settings){
         .path = stored ? s->folder : NULL, .sync = GW_SYNC_NEVER, .size_bytes = STORE_BYTES};

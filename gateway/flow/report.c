@@ -145,6 +145,7 @@ static json_t *route_report(struct gw_route *route, const struct gw_ledger *l, i
     set_count(o, "oldest_ms", oldest_us ? (uint64_t)(gw_now_us(NULL) - oldest_us) / 1000 : 0);
     json_object_set_new(o, "balanced", json_boolean(sum == all.received));
     *balanced = *balanced && sum == all.received;
+    json_object_set_new(o, "steps", gw_steps_report(route));
     if (route->stored && route->log) /* the store is closed last of all */
         add_stored(o, route, outlets);
     return o;
@@ -183,6 +184,7 @@ static json_t *bridge_report(const struct gw_bridge *bridge, const struct connec
     set_count(o, "refused", sum.refused);
     set_count(o, "waiting", sum.waiting);
     set_count(o, "unconfirmed", sum.sent);
+    set_count(o, "slow_callbacks", atomic_load(&bridge->instance->slow));
     const char *const *names = bridge->instance->module->counters;
     for (size_t i = 0; names && names[i]; i++)
         set_count(o, names[i], (uint64_t)atomic_load(&bridge->instance->counters[i]));

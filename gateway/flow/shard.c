@@ -2,6 +2,7 @@
 /* The shard's thread, its inbox and calls into it. */
 #include "flow/shard.h"
 #include "flow/internal.h"
+#include "plugin/crash.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -290,25 +291,35 @@ int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gat
 static void *run_shard(void *arg)
 {
     self = arg;
+    atomic_store(&self->place, &gw_call_here);
+    void *stack = gw_crash_stack_begin();
     uv_run(&self->loop, UV_RUN_DEFAULT);
+    gw_crash_stack_end(stack);
     return NULL;
+}
+
+int gw_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *arg), void *arg)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    gw_crash_unblock(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(ret_thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!error)
+        pthread_setname_np(*ret_thread, name);
+    return -error;
 }
 
 int gw_shard_run(struct mg_shard *shard)
 {
-    sigset_t all, before;
     if (self == shard)
         return 0; /* adopted: the caller runs the loop itself */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the control thread's */
     shard->running = true;
-    int error = pthread_create(&shard->thread, NULL, run_shard, shard);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = gw_thread_create(&shard->thread, "mg-shard", run_shard, shard);
     if (error)
         shard->running = false;
-    else
-        pthread_setname_np(shard->thread, "mg-shard");
-    return -error;
+    return error;
 }
 
 static void stop_loop(struct mg_shard *shard, struct gw_task *task)

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+struct gw_call_place;
 struct gw_gateway;
 
 /* Something for a shard to do, embedded in what it is about. */
@@ -39,6 +40,7 @@ struct mg_shard {
     uv_loop_t loop;
     pthread_t thread;
     bool running;
+    _Atomic(struct gw_call_place *) place; /* its thread's; NULL: that has not begun */
 
     pthread_mutex_t inbox_lock; /* protects the two below */
     struct gw_task *inbox_first, **inbox_last;
@@ -66,6 +68,10 @@ struct mg_shard {
     bool store_closed;       /* nothing goes there any more */
     int64_t now_us, wall_us; /* as first asked for in this turn; 0: not asked for yet */
 };
+
+/* A thread that leaves the signals to the control thread, but those of a crash.  0 or a negative
+ * errno. */
+int gw_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *arg), void *arg);
 
 /* 0 or a negative errno. */
 int gw_shard_init(struct mg_shard *shard, uint32_t index, struct gw_gateway *gateway);

@@ -14,6 +14,7 @@ struct member {
 
 struct gw_shared_filter {
     const struct mg_step_ops *ops;
+    struct mg_instance *instance; /* the first of them, to say whose code runs */
     void *set, *context;
     struct member *members; /* in the order of the set */
     size_t count;
@@ -89,10 +90,12 @@ static void destroy(struct gw_shared_filter *f)
 {
     if (!f)
         return;
+    struct gw_call outer = gw_call_begin(f->instance, "set_destroy");
     if (f->context)
         f->ops->set_close(f->set, f->context);
     if (f->set)
         f->ops->set_destroy(f->set);
+    gw_call_end(outer);
     free(f->members);
     free(f->passes);
     free(f);
@@ -105,9 +108,13 @@ static int compile(struct mg_connection *c, struct gw_shared_filter *f, struct m
         return -ENOMEM;
     for (size_t i = 0; i < f->count; i++)
         settings[i] = c->entries[f->members[i].entry].route->steps[0].config->settings;
+    struct gw_call outer = gw_call_begin(f->instance, "set_create");
     int error = f->ops->set_create(&c->gateway->host, settings, f->count, &f->set, reterr);
+    if (!error)
+        error = f->ops->set_open(f->set, &f->context);
+    gw_call_end(outer);
     free(settings);
-    return error ? error : f->ops->set_open(f->set, &f->context);
+    return error;
 }
 
 static int share(struct mg_connection *c, const uint32_t *ids, size_t count, struct mg_err *reterr)
@@ -116,6 +123,7 @@ static int share(struct mg_connection *c, const uint32_t *ids, size_t count, str
     if (!f)
         return -ENOMEM;
     f->ops = set_ops(&c->entries[ids[0]]);
+    f->instance = c->entries[ids[0]].route->steps[0].instance;
     f->count = count;
     f->members = calloc(count, sizeof *f->members);
     f->passes = calloc(count, sizeof *f->passes);
@@ -192,7 +200,9 @@ static ptrdiff_t everybody(const struct gw_shared_filter *f, uint32_t *ids, uint
 
 static ptrdiff_t ask(struct gw_shared_filter *f, const mg_event *event, uint32_t *ids)
 {
+    struct gw_call outer = gw_call_begin(f->instance, "set_match");
     ptrdiff_t count = f->ops->set_match(f->set, f->context, event, f->passes, NULL);
+    gw_call_end(outer);
     f->seen += count >= 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         struct member *m = &f->members[f->passes[i]];

@@ -246,7 +246,9 @@ static int call(struct gw_passage *p)
     bool noted = p->route->stored;
     if (noted)
         gw_store_step(p->route->gateway->store, p->shard->index, p->poison_identity);
+    struct gw_call outer = gw_call_begin(step->instance, "process");
     uint32_t verdict = step->ops->process(step->instance->self, context, &call, &result);
+    gw_call_end(outer);
     if (noted)
         gw_store_step(p->route->gateway->store, p->shard->index, (const uint64_t[2]){0, 0});
     if (may_wait && verdict == MG_PENDING) {

@@ -172,7 +172,9 @@ static void run_put(mg_shard *shard, struct gw_task *task)
     (void)shard;
     struct state_put *put =
         (struct state_put *)(void *)((char *)task - offsetof(struct state_put, task));
+    struct gw_call outer = gw_call_begin(put->connection->instance, "done");
     put->done(put->arg);
+    gw_call_end(outer);
     gw_turn_mark_shard(put->connection);
     free(put);
 }

@@ -19,8 +19,11 @@ bool gw_turn_end_shard(mg_shard *shard)
         struct mg_connection *next = c->next_dirty;
         c->is_dirty = false;
         gw_window_grant_shard(c);
-        if (c->opened && c->ops->flush)
+        if (c->opened && c->ops->flush) {
+            struct gw_call outer = gw_call_begin(c->instance, "flush");
             c->ops->flush(c->context);
+            gw_call_end(outer);
+        }
         c = next;
     }
     return shard->dirty; /* granting credit or flushing may have moved events: another round */

@@ -13,6 +13,7 @@ struct mg_timer {
     mg_shard *shard;
     int64_t due_us; /* INT64_MAX: not armed */
     uint64_t every_ms, order;
+    struct mg_instance *owner;
     void (*fired)(void *arg);
     void *arg;
 };
@@ -110,6 +111,7 @@ static mg_timer *timer_start(mg_shard *shard, uint64_t after_ms, uint64_t every_
     if (!t)
         return NULL;
     *t = (struct mg_timer){.next = time_of.timers, .shard = shard, .fired = fired, .arg = arg};
+    t->owner = gw_call_owner();
     time_of.timers = t;
     timer_again(t, after_ms, every_ms);
     return t;
@@ -161,7 +163,9 @@ bool gw_virtual_time_fire(void)
     if (t->every_ms)
         timer_again(t, t->every_ms, t->every_ms);
     gw_shard_forget_time(t->shard);
+    struct gw_call outer = gw_call_begin(t->owner, "fired");
     t->fired(t->arg);
+    gw_call_end(outer);
     return true;
 }
 

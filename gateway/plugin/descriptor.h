@@ -3,6 +3,7 @@
 #pragma once
 #include "base/diag.h"
 #include "meshgate/plugin.h"
+#include "plugin/registry.h"
 
 /* sizeof(struct mg_module) at MINOR 0 of this MAJOR, and of the two operation tables: what every
  * module of this MAJOR has, whatever was appended since. */
@@ -11,7 +12,7 @@
 #define GW_BRIDGE_OPS_SIZE_MINOR_0 (offsetof(struct mg_bridge_ops, escape) + sizeof(void (*)(void)))
 
 enum {
-    GW_MODULE_NAME_BYTES_MAX = 64,
+    GW_MODULE_NAME_BYTES_MAX = GW_MODULE_NAME_MOST,
     GW_MODULE_VERSION_BYTES_MAX = 64,
     GW_MODULE_OPTIONS_MAX = 256, /* in one table */
     GW_MODULE_OPTIONS_DEPTH_MAX = 8,

@@ -2,6 +2,7 @@
 /* The life of one configured module, and the services of the host that are about it. */
 #include "plugin/instance.h"
 #include "base/log.h"
+#include "plugin/call.h"
 #include "plugin/registry.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -17,10 +18,22 @@ static void name_instance(const char *name, const char *what, struct mg_err *err
     snprintf(err->text, sizeof err->text, "%.80s: %.170s", name, text);
 }
 
+int gw_module_check(const struct mg_module *module, const char *name, const void *settings,
+                    struct mg_err *reterr)
+{
+    struct mg_instance planned = {.module = module, .name = (char *)(uintptr_t)name};
+    if (!module->check)
+        return 0;
+    struct gw_call outer = gw_call_begin(&planned, "check");
+    int result = module->check(settings, reterr);
+    gw_call_end(outer);
+    return result;
+}
+
 int gw_instance_check(const struct gw_instance_plan *plan, struct mg_err *reterr)
 {
     *reterr = (struct mg_err){0};
-    int result = plan->module->check ? plan->module->check(plan->settings, reterr) : 0;
+    int result = gw_module_check(plan->module, plan->name, plan->settings, reterr);
     if (result)
         name_instance(plan->name, "the module refuses these settings and does not say why", reterr);
     return result;
@@ -66,10 +79,14 @@ int gw_instance_create(const struct mg_host *host, const char *gateway,
         return -ENOMEM;
     }
     const struct mg_life *life = plan->module->life;
+    struct gw_call outer = gw_call_begin(instance, "create");
     int result = life->create(host, instance, plan->settings, &instance->self, reterr);
     if (result) {
         name_instance(plan->name, "the module cannot be created and does not say why", reterr);
         life->destroy(instance->self);
+    }
+    gw_call_end(outer);
+    if (result) {
         free_instance(instance);
         return result;
     }
@@ -81,7 +98,9 @@ int gw_instance_start(struct mg_instance *instance, struct mg_err *reterr)
 {
     *reterr = (struct mg_err){0};
     const struct mg_life *life = instance->module->life;
+    struct gw_call outer = gw_call_begin(instance, "start");
     int result = life->start ? life->start(instance->self, reterr) : 0;
+    gw_call_end(outer);
     if (result)
         name_instance(instance->name, "the module cannot be started and does not say why", reterr);
     else
@@ -91,8 +110,11 @@ int gw_instance_start(struct mg_instance *instance, struct mg_err *reterr)
 
 void gw_instance_drain(struct mg_instance *instance)
 {
-    if (instance->state == GW_INSTANCE_STARTED && instance->module->life->drain)
-        instance->module->life->drain(instance->self);
+    if (instance->state != GW_INSTANCE_STARTED || !instance->module->life->drain)
+        return;
+    struct gw_call outer = gw_call_begin(instance, "drain");
+    instance->module->life->drain(instance->self);
+    gw_call_end(outer);
 }
 
 /* ---- stop, with a deadline ------------------------------------------------------------------ */
@@ -101,8 +123,7 @@ void gw_instance_drain(struct mg_instance *instance)
 struct stopping {
     pthread_mutex_t lock;
     pthread_cond_t done_or_not;
-    void (*stop)(void *self);
-    void *self;
+    struct mg_instance *instance; /* outlives this: a hung one is never freed */
     bool done, given_up;
 };
 
@@ -116,7 +137,9 @@ static void free_stopping(struct stopping *stopping)
 static void *run_stop(void *arg)
 {
     struct stopping *stopping = arg;
-    stopping->stop(stopping->self);
+    struct gw_call outer = gw_call_begin(stopping->instance, "stop");
+    stopping->instance->module->life->stop(stopping->instance->self);
+    gw_call_end(outer);
     pthread_mutex_lock(&stopping->lock);
     stopping->done = true;
     bool mine = stopping->given_up;
@@ -138,8 +161,7 @@ static struct stopping *new_stopping(struct mg_instance *instance)
     pthread_cond_init(&stopping->done_or_not, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&stopping->lock, NULL);
-    stopping->stop = instance->module->life->stop;
-    stopping->self = instance->self;
+    stopping->instance = instance;
     return stopping;
 }
 
@@ -198,7 +220,9 @@ void gw_instance_destroy(struct mg_instance *instance)
         (instance->state == GW_INSTANCE_STARTED && gw_instance_stop(instance, LAST_STOP_MS)) ||
         instance->state == GW_INSTANCE_HUNG)
         return;
+    struct gw_call outer = gw_call_begin(instance, "destroy");
     instance->module->life->destroy(instance->self);
+    gw_call_end(outer);
     free_instance(instance);
 }
 

@@ -33,6 +33,7 @@ struct mg_instance {
     atomic_int_least64_t open_until_us; /* the breaker: 0 closed */
     atomic_bool on_probation;           /* the pause is over, nothing has succeeded yet */
     atomic_uint_least64_t pauses;       /* how often the breaker opened */
+    atomic_uint_least64_t slow;         /* callbacks that held a shard up for too long */
     pthread_mutex_t budget_lock;        /* protects the two below */
     uint32_t errors;
     int64_t window_start_us;
@@ -44,6 +45,11 @@ struct gw_instance_plan {
     const char *name;
     const void *settings;
 };
+
+/* The module's own check across its options, if it has one, noted as `name`'s: an instance that may
+ * never be.  0 or negative errno with reterr. */
+int gw_module_check(const struct mg_module *module, const char *name, const void *settings,
+                    struct mg_err *reterr);
 
 /* ---- one instance; all CONTROL -------------------------------------------------------------- */
 

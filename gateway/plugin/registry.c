@@ -3,6 +3,8 @@
  * name. */
 #include "plugin/registry.h"
 #include "plugin/descriptor.h"
+#include "plugin/objects.h"
+#include "plugin/options.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,6 +29,11 @@ const char *gw_kind_name(uint32_t kind)
 {
     static const char *const names[] = {"module", "bridge", "filter", "enricher", "translator"};
     return names[kind <= MG_TRANSLATOR ? kind : 0];
+}
+
+bool gw_module_name_well_formed(const char *name)
+{
+    return gw_name_well_formed(name, '-', GW_MODULE_NAME_MOST);
 }
 
 struct gw_registry *gw_registry_create(void)
@@ -191,6 +198,7 @@ int gw_registry_load_file(struct gw_registry *registry, const char *path, struct
         dlclose(library);
         return 0;
     }
+    gw_objects_read(); /* so that a crash in there can be told */
     void *symbol = dlsym(library, "mg_module");
     if (!symbol) {
         gw_diag_add(

@@ -30,4 +30,7 @@ const struct mg_module *gw_registry_find(const struct gw_registry *registry, uin
                                          const char *name);
 size_t gw_registry_count(const struct gw_registry *registry);
 const struct gw_registry_module *gw_registry_at(const struct gw_registry *registry, size_t index);
+/* Of the form [a-z][a-z0-9-]*, at most GW_MODULE_NAME_MOST bytes. */
+enum { GW_MODULE_NAME_MOST = 64 };
+bool gw_module_name_well_formed(const char *name);
 const char *gw_kind_name(uint32_t kind); /* "bridge", "filter", "enricher", "translator" */

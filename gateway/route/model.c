@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Builds the checked configuration out of the tree: gateway, bridges and routes. */
+#include "plugin/instance.h"
 #include "route/model_internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -215,7 +216,7 @@ static bool load_bridge(struct gw_loading *m, const struct mg_node *map,
     struct mg_err err = {0};
     if (!bridge->settings)
         return false;
-    if (module->check && module->check(bridge->settings, &err)) {
+    if (gw_module_check(module, bridge->name, bridge->settings, &err)) {
         gw_model_refused(m, map, NULL, module, &err);
         return false;
     }

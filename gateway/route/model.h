@@ -17,6 +17,7 @@ struct gw_gateway_settings {
     uint32_t log_level;     /* MG_DEBUG … */
     const char *control;    /* path of the control socket; NULL: none */
     int64_t drain_timeout_ms;
+    int64_t slow_callback_ms;       /* 0: nobody watches */
     int64_t report_every_ms;        /* ledger lines in the log; 0: only at the end */
     struct gw_store_settings store; /* path NULL: none */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sources, steps and sinks of one route: each bound to its module and asked what it can do. */
+#include "plugin/call.h"
 #include "route/model_internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -75,7 +76,12 @@ static bool ask_end(struct gw_loading *m, const struct mg_node *map,
         *ret_end = (struct mg_end){ops->abilities, UINT32_MAX};
         return true;
     }
-    if (!ops->end(bridge->settings, direction, address, settings, ret_end, &err))
+    struct mg_instance planned = {.module = bridge->module,
+                                  .name = (char *)(uintptr_t)bridge->name};
+    struct gw_call outer = gw_call_begin(&planned, "end");
+    int error = ops->end(bridge->settings, direction, address, settings, ret_end, &err);
+    gw_call_end(outer);
+    if (!error)
         return true;
     /* Whichever of the two words the module knows, the other may be what was written. */
     if (err.option && (!strcmp(err.option, "topic") || !strcmp(err.option, "address")))
@@ -346,7 +352,8 @@ bool gw_model_read_step(struct gw_loading *m, const struct mg_node *node,
     ret->settings =
         gw_model_bind_module(m, ret->module->options, ret->module->settings_size, keys, map);
     struct mg_err err = {0};
-    if (ret->settings && ret->module->check && ret->module->check(ret->settings, &err)) {
+    if (ret->settings &&
+        gw_module_check(ret->module, ret->name ? ret->name : key, ret->settings, &err)) {
         gw_model_refused(m, map, NULL, ret->module, &err);
         return false;
     }

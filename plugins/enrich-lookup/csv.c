@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CSV by RFC 4180: quoted cells with doubled quotes and line breaks, CRLF or LF, blank lines
  * skipped. */
-#include "table.h"
+#include "build.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

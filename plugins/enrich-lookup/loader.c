@@ -11,10 +11,11 @@ struct load {
     struct context *context; /* NULL: nobody waits for it any more */
     const struct mg_host *host;
     struct table_options options;
-    char *path, *key_column, *column;
+    char *path, *key_column, *column, *query, *from_table;
     char **columns;
+    atomic_bool given_up;
     struct table_stamp stamp;
-    bool tried, changed;
+    bool tried, changed, settled;
     struct table *table;
     int error;
     struct mg_err err;
@@ -30,6 +31,8 @@ static void load_free(struct load *l)
     free(l->path);
     free(l->key_column);
     free(l->column);
+    free(l->query);
+    free(l->from_table);
     table_unref(l->table);
     free(l);
 }
@@ -48,9 +51,11 @@ static struct load *load_new(struct context *c)
         return NULL;
     l->context = c;
     l->host = c->lookup->host;
+    atomic_init(&l->given_up, false);
     l->columns = calloc(s->columns.count + 1, sizeof *l->columns);
     bool copied = l->columns && copy_text(&l->path, s->table) &&
-                  copy_text(&l->key_column, s->key_column) && copy_text(&l->column, s->column);
+                  copy_text(&l->key_column, s->key_column) && copy_text(&l->column, s->column) &&
+                  copy_text(&l->query, s->query) && copy_text(&l->from_table, s->from_table);
     l->options.column_count = l->columns ? s->columns.count : 0;
     for (size_t i = 0; copied && i < s->columns.count; i++)
         copied = copy_text(&l->columns[i], ((const char *const *)s->columns.items)[i]);
@@ -60,8 +65,12 @@ static struct load *load_new(struct context *c)
     }
     l->options.path = l->path;
     l->options.format = s->format;
+    l->options.multiple = s->multiple;
     l->options.key_column = l->key_column;
     l->options.column = l->column;
+    l->options.query = l->query;
+    l->options.from_table = l->from_table;
+    l->options.given_up = &l->given_up;
     l->options.columns = (const char *const *)l->columns;
     l->options.delimiter = *s->delimiter;
     l->options.typed = s->typed;
@@ -76,7 +85,8 @@ static void look(void *arg)
 {
     struct load *l = arg;
     struct table_stamp now = {0};
-    int error = table_stamp_of(l->path, &now);
+    l->settled = true;
+    int error = table_stamp_of(l->path, l->options.format, &now, &l->settled);
     if (l->tried && !memcmp(&now, &l->stamp, sizeof now))
         return;
     l->changed = true;
@@ -89,8 +99,29 @@ static void look(void *arg)
     }
 }
 
-static void publish(struct lookup *p, struct table *table)
+static void unref_table(void *table)
 {
+    table_unref(table);
+}
+
+static void unreffed(void *table)
+{
+    (void)table;
+}
+
+/* To free a large table takes milliseconds, which a shard has not. */
+static void let_go_shard(struct context *c, struct table *table)
+{
+    enum { LARGE_ROWS = 10000 };
+    if (table && table_count(table) >= LARGE_ROWS &&
+        !c->lookup->host->work(c->shard, unref_table, unreffed, table))
+        return;
+    table_unref(table);
+}
+
+static void publish(struct context *by, struct table *table)
+{
+    struct lookup *p = by->lookup;
     pthread_mutex_lock(&p->lock);
     struct table *old = p->table;
     p->table = table;
@@ -99,7 +130,7 @@ static void publish(struct lookup *p, struct table *table)
     for (struct context *c = p->contexts; c; c = c->next)
         p->host->wake(c->wake);
     pthread_mutex_unlock(&p->lock);
-    table_unref(old);
+    let_go_shard(by, old);
 }
 
 static void take_result(struct context *c, struct load *l)
@@ -108,7 +139,8 @@ static void take_result(struct context *c, struct load *l)
     if (!l->changed)
         return;
     c->stamp = l->stamp;
-    c->tried = l->error != -ENOMEM; /* that one says nothing about the file */
+    /* Some errors say nothing about the file, and a change that may follow would not show. */
+    c->tried = l->error != -ENOMEM && l->error != -EAGAIN && l->settled;
     if (l->error) {
         bool has_old = atomic_load(&p->generation) != 0;
         p->host->count(p->instance, COUNT_LOADS_FAILED, 1);
@@ -118,8 +150,12 @@ static void take_result(struct context *c, struct load *l)
         return;
     }
     p->host->count(p->instance, COUNT_LOADS, 1);
-    p->host->log(p->instance, MG_INFO, "%s: %zu rows", l->path, table_count(l->table));
-    publish(p, l->table);
+    /* A database may change at every look. */
+    bool often = table_format_of(l->path, l->options.format) == TABLE_SQLITE &&
+                 atomic_load(&p->generation) != 0;
+    p->host->log(p->instance, often ? MG_DEBUG : MG_INFO, "%s: %zu rows", l->path,
+                 table_count(l->table));
+    publish(c, l->table);
     l->table = NULL;
 }
 
@@ -178,8 +214,10 @@ void lookup_load_end_shard(struct context *c)
         return;
     if (c->timer)
         p->host->timer_stop(c->timer);
-    if (c->load)
+    if (c->load) {
         c->load->context = NULL;
+        atomic_store(&c->load->given_up, true);
+    }
     c->timer = NULL;
     c->load = NULL;
     pthread_mutex_lock(&p->lock);
@@ -196,7 +234,7 @@ bool lookup_refresh_shard(struct context *c)
     struct table *newer = table_ref(p->table);
     c->generation = atomic_load(&p->generation);
     pthread_mutex_unlock(&p->lock);
-    table_unref(c->table);
+    let_go_shard(c, c->table);
     c->table = newer;
     return true;
 }

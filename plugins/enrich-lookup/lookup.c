@@ -7,138 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const formats[] = {"auto", "csv", "json", NULL};
-static const char *const missings[] = {"pass", "drop", "reject", NULL};
 static const char *const counters[] = {"missing", "loads", "loads_failed", NULL};
 
-#define AT(field) offsetof(struct settings, field)
-static const struct mg_option options[] = {
-    {.name = "table",
-     .doc = "The file: CSV with a line of column names, or JSON (an object of rows, or a list of "
-            "them).",
-     .type = MG_OPT_FILE,
-     .flags = MG_OPT_REQUIRED,
-     .offset = AT(table)},
-    {.name = "key",
-     .doc = "What is looked up, as \"{machine}\" or \"{property.device}\".",
-     .type = MG_OPT_TEMPLATE,
-     .flags = MG_OPT_REQUIRED,
-     .offset = AT(key)},
-    {.name = "into",
-     .doc = "Where the row goes: a path in the JSON payload (machine, data.machine), or "
-            "property:NAME.",
-     .type = MG_OPT_TEXT,
-     .flags = MG_OPT_REQUIRED,
-     .least = 1,
-     .most = 1024,
-     .offset = AT(into)},
-    {.name = "column",
-     .doc = "Only this column; its value itself goes there.",
-     .type = MG_OPT_TEXT,
-     .least = 1,
-     .most = 1024,
-     .offset = AT(column)},
-    {.name = "columns",
-     .doc = "Only these columns; unset: all but the key's.",
-     .type = MG_OPT_TEXT,
-     .flags = MG_OPT_LIST,
-     .least = 1,
-     .most = 1024,
-     .offset = AT(columns)},
-    {.name = "key_column",
-     .doc = "The column of the keys; unset: the first of a CSV table.",
-     .type = MG_OPT_TEXT,
-     .least = 1,
-     .most = 1024,
-     .offset = AT(key_column)},
-    {.name = "on_missing",
-     .value = "pass",
-     .doc = "What happens to an event whose key the table has not: it passes unchanged, is dropped "
-            "or rejected.",
-     .type = MG_OPT_ENUM,
-     .choices = missings,
-     .offset = AT(on_missing)},
-    {.name = "format",
-     .value = "auto",
-     .doc = "auto: JSON where the file's name ends in .json, else CSV.",
-     .type = MG_OPT_ENUM,
-     .choices = formats,
-     .offset = AT(format)},
-    {.name = "delimiter",
-     .value = "\",\"",
-     .doc = "What stands between the cells of a CSV table, one character.",
-     .type = MG_OPT_TEXT,
-     .least = 1,
-     .most = 1,
-     .offset = AT(delimiter)},
-    {.name = "typed",
-     .value = "false",
-     .doc = "CSV cells that are not quoted and are a number, true, false or null become such "
-            "instead of text.",
-     .type = MG_OPT_BOOL,
-     .offset = AT(typed)},
-    {.name = "reload",
-     .value = "2s",
-     .doc = "How often to see whether the file has changed; 0s: never.",
-     .type = MG_OPT_DURATION_MS,
-     .least = 0,
-     .most = 86400000,
-     .offset = AT(reload_ms)},
-    {.name = "max_size",
-     .value = "64MiB",
-     .doc = "A larger file is refused.",
-     .type = MG_OPT_SIZE,
-     .least = 1,
-     .most = 1 << 30,
-     .offset = AT(most_bytes)},
-    {.name = "waiting",
-     .value = "1000",
-     .doc = "Events that may wait on each shard until the table is there.",
-     .type = MG_OPT_INT,
-     .least = 1,
-     .most = 1000000,
-     .offset = AT(waiting)},
-    {0}};
-
-static const char property_prefix[] = "property:";
-#define PREFIX_LENGTH (sizeof property_prefix - 1)
-
-/* ---- settings ------------------------------------------------------------------------------- */
-
-static int refuse(struct mg_err *err, const char *option, const char *why)
-{
-    snprintf(err->text, sizeof err->text, "%s", why);
-    err->option = option;
-    return -EINVAL;
-}
-
-static int check(const void *settings, struct mg_err *reterr)
-{
-    const struct settings *s = settings;
-    struct json_path *path = NULL;
-    if (s->column && s->columns.count)
-        return refuse(
-            reterr, "columns",
-            "column takes one value, columns makes an object of several: use one of them");
-    if (strchr("\"\r\n", *s->delimiter))
-        return refuse(reterr, "delimiter",
-                      "neither a quote nor a line break can stand between cells");
-    if (!strncmp(s->into, property_prefix, PREFIX_LENGTH))
-        return s->into[PREFIX_LENGTH]
-                   ? 0
-                   : refuse(reterr, "into", "property: needs the property's name behind it");
-    int error = json_path_compile(s->into, true, &path, reterr);
-    json_path_free(path);
-    if (error)
-        reterr->option = "into";
-    else if (!strcmp(s->into, ".") || !strcmp(s->into, "data"))
-        error =
-            refuse(reterr, "into",
-                   "the row needs a place in the payload, as machine; it cannot replace all of it");
-    return error;
-}
-
 /* ---- life ----------------------------------------------------------------------------------- */
+
+static int out_of_memory(struct mg_err *err)
+{
+    snprintf(err->text, sizeof err->text, "out of memory");
+    return -ENOMEM;
+}
 
 static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
                   void **ret_self, struct mg_err *reterr)
@@ -146,15 +23,11 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     const struct settings *s = settings;
     struct lookup *p = calloc(1, sizeof *p);
     if (!p)
-        return refuse(reterr, NULL, "out of memory"), -ENOMEM;
+        return out_of_memory(reterr);
     p->host = host;
     p->instance = instance;
     p->settings = s;
-    int error = 0;
-    if (!strncmp(s->into, property_prefix, PREFIX_LENGTH))
-        p->property = s->into + PREFIX_LENGTH;
-    else
-        error = json_path_compile(s->into, true, &p->path, reterr);
+    int error = place_init(&p->into, s->into, "into", reterr);
     if (error) {
         free(p);
         return error;
@@ -192,7 +65,7 @@ static void destroy(void *self)
     if (!p)
         return;
     pthread_mutex_destroy(&p->lock);
-    json_path_free(p->path);
+    place_fini(&p->into);
     table_unref(p->table);
     free(p);
 }
@@ -208,23 +81,53 @@ static uint32_t missing(struct context *c)
                                                      : MG_REJECT;
 }
 
-/* With a table: the verdict, the event of MG_REPLACE in c->out. */
+/* One event with that value; it is counted in out_count. */
+static uint32_t add_event(struct context *c, const mg_event *event, struct doc_value **payload,
+                          struct doc_value *value, struct mg_err *err)
+{
+    const struct lookup *p = c->lookup;
+    mg_event **out = &c->out[c->out_count];
+    uint32_t verdict = place_put(&p->into, p->host, c->doc, event, payload, value, out, err);
+    c->out_count += verdict == MG_REPLACE;
+    return verdict;
+}
+
+static uint32_t put_rows(struct context *c, const mg_event *event, const struct table_row *row,
+                         struct mg_err *err)
+{
+    bool as_list = c->lookup->settings->multiple == MULTIPLE_LIST;
+    struct doc_value *list = as_list ? doc_list(c->doc) : NULL, *value, *payload = NULL;
+    uint32_t verdict = as_list && !list ? place_no_memory(err) : MG_REPLACE;
+    for (; row && verdict == MG_REPLACE; row = row->next) {
+        if (doc_parse(c->doc, row->json, &value, err) ||
+            (as_list && doc_append(c->doc, list, value)))
+            verdict = place_no_memory(err);
+        else if (!as_list)
+            verdict = add_event(c, event, &payload, value, err);
+    }
+    return verdict == MG_REPLACE && as_list ? add_event(c, event, &payload, list, err) : verdict;
+}
+
+/* With a table: the verdict, the events of MG_REPLACE in c->out. */
 static uint32_t enrich(struct context *c, const mg_event *event, const mg_scope *scope,
                        struct mg_err *err)
 {
     const struct lookup *p = c->lookup;
-    ptrdiff_t length =
-        p->host->expand(p->settings->key, scope, event, c->key, sizeof c->key - 1, err);
+    ptrdiff_t length = p->host->expand(p->settings->key, scope, event, c->key, sizeof c->key, err);
     if (length < 0) /* err says which field is missing */
         return missing(c);
-    c->key[length] = '\0';
-    json_t *value = memchr(c->key, 0, (size_t)length) ? NULL : table_find(c->table, c->key);
-    if (!value) {
-        snprintf(err->text, sizeof err->text, "the table has no \"%.160s\"", c->key);
+    const struct table_row *row = table_find(c->table, (struct mg_str){c->key, (size_t)length});
+    if (!row) {
+        snprintf(err->text, sizeof err->text, "the table has no \"%.*s\"",
+                 (int)(length < 160 ? length : 160), c->key);
         return missing(c);
     }
-    return p->path ? lookup_into_payload(c, event, value, err)
-                   : lookup_into_properties(c, event, value, err);
+    c->out_count = 0;
+    uint32_t verdict = put_rows(c, event, row, err);
+    doc_reset(c->doc);
+    while (verdict != MG_REPLACE && c->out_count)
+        p->host->event_unref(c->out[--c->out_count]);
+    return verdict;
 }
 
 /* ---- waiting for the first table ------------------------------------------------------------ */
@@ -245,7 +148,7 @@ static uint32_t wait_for_table(struct context *c, const struct mg_step_call *cal
     mg_event *event = w ? p->host->event_ref(call->event) : NULL;
     if (!event) {
         free(w);
-        return lookup_no_memory(err);
+        return place_no_memory(err);
     }
     *w = (struct waiting){.token = call->pending, .event = event, .scope = call->scope};
     *c->last = w;
@@ -267,8 +170,7 @@ static void end_waiting(struct context *c, bool has_table)
         struct mg_err err = {.text = ""};
         uint32_t verdict = has_table ? enrich(c, w->event, w->scope, &err) : not_loaded(&err);
         bool replaced = verdict == MG_REPLACE;
-        mg_event *out[1] = {c->out[0]};
-        host->resume(w->token, verdict, replaced ? out : NULL, replaced,
+        host->resume(w->token, verdict, replaced ? c->out : NULL, replaced ? c->out_count : 0,
                      err.text[0] ? err.text : NULL);
         host->event_unref(w->event);
         free(w);
@@ -295,26 +197,40 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
     uint32_t verdict = enrich(c, call->event, call->scope, &result->err);
     if (verdict == MG_REPLACE) {
         result->events = c->out;
-        result->count = 1;
+        result->count = c->out_count;
     }
     return verdict;
 }
 
 /* ---- shards --------------------------------------------------------------------------------- */
 
+static void free_context(struct lookup *p, struct context *c)
+{
+    if (!c)
+        return;
+    p->host->wake_free(c->wake);
+    doc_destroy(c->doc);
+    table_unref(c->table);
+    free(c->out);
+    free(c);
+}
+
 static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg_err *reterr)
 {
     struct lookup *p = self;
     struct context *c = calloc(1, sizeof *c);
     if (c) {
+        bool many = p->settings->multiple == MULTIPLE_EVENTS;
         c->lookup = p;
         c->shard = shard;
         c->last = &c->first;
+        c->doc = doc_create();
+        c->out = calloc(many ? TABLE_ROWS_OF_KEY_MAX : 1, sizeof(mg_event *));
         c->wake = p->host->wake_new(shard, woken, c);
     }
-    if (!c || !c->wake) {
-        free(c);
-        return refuse(reterr, NULL, "out of memory"), -ENOMEM;
+    if (!c || !c->doc || !c->out || !c->wake) {
+        free_context(p, c);
+        return out_of_memory(reterr);
     }
     pthread_mutex_lock(&p->lock);
     c->next = p->contexts;
@@ -341,9 +257,7 @@ static void shard_close(void *self, void *context)
     pthread_mutex_unlock(&p->lock);
     atomic_store(&p->draining, true); /* shards close when all ends: nothing begins to wait again */
     end_waiting(c, false);
-    p->host->wake_free(c->wake);
-    table_unref(c->table);
-    free(c);
+    free_context(p, c);
 }
 
 /* ---- descriptor ----------------------------------------------------------------------------- */
@@ -363,12 +277,13 @@ static const struct mg_module module = {
     .kind = MG_ENRICHER,
     .name = "lookup",
     .version = "1.0.0",
-    .summary = "Looks a key up in a CSV or JSON table and puts the row into the payload or the "
-               "properties.",
-    .options = options,
+    .summary =
+        "Looks a key up in a CSV, JSON or SQLite table and puts the row into the payload or the "
+        "properties.",
+    .options = lookup_options,
     .settings_size = sizeof(struct settings),
     .counters = counters,
-    .check = check,
+    .check = lookup_check,
     .life = &life,
     .ops = &ops,
 };

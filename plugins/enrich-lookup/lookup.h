@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of the lookup share: the instance, and what each shard has of it. */
 #pragma once
-#include "json_path.h"
+#include "place.h"
 #include "table.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,10 +11,10 @@ enum missing { MISSING_PASS, MISSING_DROP, MISSING_REJECT };
 enum { COUNT_MISSING, COUNT_LOADS, COUNT_LOADS_FAILED };
 
 struct settings {
-    const char *table, *into, *key_column, *column, *delimiter;
+    const char *table, *into, *key_column, *column, *delimiter, *query, *from_table;
     const mg_template *key;
     struct mg_list columns; /* of const char * */
-    uint32_t format, on_missing;
+    uint32_t format, on_missing, multiple;
     bool typed;
     int64_t reload_ms, most_bytes, waiting;
 };
@@ -40,7 +40,9 @@ struct context {
     struct waiting *first, **last;
     int64_t waiting_count;
     char key[KEY_BYTES_MAX];
-    mg_event *out[1];
+    struct doc *doc;
+    mg_event **out; /* one, or with multiple: events TABLE_ROWS_OF_KEY_MAX */
+    size_t out_count;
 
     /* Of the one context that loads for all. */
     bool loads;
@@ -54,8 +56,7 @@ struct lookup {
     const struct mg_host *host;
     mg_instance *instance;
     const struct settings *settings;
-    struct json_path *path; /* NULL: into properties */
-    const char *property;
+    struct place into;
 
     pthread_mutex_t lock; /* protects the three below; held for a few instructions */
     struct table *table;
@@ -72,9 +73,6 @@ void lookup_load_end_shard(struct context *context);
 /* The newest table in context->table; false: there is none yet. */
 bool lookup_refresh_shard(struct context *context);
 
-/* place.c: verdicts; with MG_REPLACE the new event is in context->out. */
-uint32_t lookup_into_payload(struct context *context, const mg_event *event, json_t *value,
-                             struct mg_err *reterr);
-uint32_t lookup_into_properties(struct context *context, const mg_event *event, json_t *value,
-                                struct mg_err *reterr);
-uint32_t lookup_no_memory(struct mg_err *reterr); /* MG_RETRY, and says why */
+/* settings.c */
+extern const struct mg_option lookup_options[];
+int lookup_check(const void *settings, struct mg_err *reterr);

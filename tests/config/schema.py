@@ -58,7 +58,8 @@ def main(build, *words):
     printed = subprocess.run([meshgate, "schema"], env=env, capture_output=True, check=True).stdout.decode()
     whole = {"local.so", "file.so", "mqtt.so", "amqp.so", "filter-changed.so", "filter-pattern.so",
              "filter-rate.so", "filter-rules.so", "filter-sample.so", "filter-window.so",
-             "enrich-lookup.so", "translate-cloudevents.so", "translate-map.so"} <= have
+             "enrich-last-value.so", "enrich-lookup.so", "enrich-stamp.so",
+             "translate-cloudevents.so", "translate-map.so", "translate-schema.so"} <= have
     if "--write" in words:
         with open(FILE, "w", encoding="utf-8") as f:
             f.write(printed)

@@ -13,6 +13,10 @@
 #pragma once
 #include "meshgate/plugin.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct kit_host;
 
 /* ---- the host ------------------------------------------------------------------------------- */
@@ -60,6 +64,9 @@ const mg_template *kit_template(struct kit_host *host, const char *text);
 /* The descriptor of a shared object; NULL: reterr says why.  It stays loaded until the process
  * ends, so that leak checkers can name its functions. */
 const struct mg_module *kit_module_load(const char *path, struct mg_err *reterr);
+
+/* Would a gateway take this descriptor?  0, or -EINVAL: reterr says what is wrong, and the cure. */
+int kit_module_check(const struct mg_module *module, struct mg_err *reterr);
 
 /* The module's cross-field check, if any, then create.  settings: the module's struct, filled by
  * hand or by kit_settings (bind.h); it must outlive the instance. */
@@ -186,3 +193,7 @@ size_t kit_store_waiting(struct kit_host *host); /* of what is on its way */
 
 /* KIT_VERBOSE=1 in the environment prints the module's log lines on stderr, too. */
 bool kit_logged(struct kit_host *host, uint32_t level, const char *part); /* level or above */
+
+#ifdef __cplusplus
+}
+#endif

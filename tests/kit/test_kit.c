@@ -373,10 +373,28 @@ static void what_breaks_the_contract_is_counted(void)
     CU_ASSERT_EQUAL(kit_host_destroy(host), 3);
 }
 
+static void a_descriptor_is_judged_as_a_gateway_would(void)
+{
+    struct mg_err err = {0};
+    struct mg_step_ops ops = late_ops;
+    const struct mg_module module = {.abi = MG_ABI_HERE,
+                                     .kind = MG_ENRICHER,
+                                     .name = "late",
+                                     .version = "1",
+                                     .life = &echo_life,
+                                     .ops = &ops};
+    CU_ASSERT_EQUAL(kit_module_check(&module, &err), 0);
+    CU_ASSERT_STRING_EQUAL(err.text, "");
+    ops.process = NULL;
+    CU_ASSERT_EQUAL(kit_module_check(&module, &err), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "lacks ops->process"));
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {
         {"a bridge is driven through its whole life", a_bridge_is_driven_through_its_whole_life},
+        {KIT_TEST(a_descriptor_is_judged_as_a_gateway_would)},
         {"the clock moves by hand and fires what is due in order",
          the_clock_moves_by_hand_and_fires_what_is_due_in_order},
         {"a watched descriptor calls back until it is stopped",

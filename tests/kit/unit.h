@@ -4,6 +4,10 @@
 #include <CUnit/CUnit.h>
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct kit_test {
     const char *name; /* the behaviour that it proves */
     void (*run)(void);
@@ -17,3 +21,7 @@ struct kit_test {
  * KIT_ONLY=text in the environment runs the tests whose name contains it.
  * Returns the exit status: 0, or 1 where anything failed or nothing ran. */
 int kit_main(const char *suite, const struct kit_test *tests);
+
+#ifdef __cplusplus
+}
+#endif

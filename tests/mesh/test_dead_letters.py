@@ -184,6 +184,23 @@ def a_letter_of_a_step_goes_through_the_steps_again(rig):
     require(json.loads(w.bodies()[-1]) == {"t": 21}, f"{w.bodies()}")
 
 
+@test
+def what_breaks_a_schema_is_kept_with_the_place_and_set_right(rig):
+    w = World(rig, steps="steps: [ translate: { type: schema, on_invalid: dead-letter, schema: "
+                         "{ properties: { t: { type: number, maximum: 400 } } } } ]")
+    w.offer(b'{"t": 20.50}', b'{"t": "warm"}', b'{"t": 401}')
+    w.rest(delivered=1, dead_lettered=2)
+    require(w.bodies() == [b'{"t": 20.50}'], "what fits keeps its bytes")
+    reasons = [letter["reason"] for letter in w.dead("--step", "translate:schema")]
+    require(any("data.t: must be of type number, is \"warm\"" in r for r in reasons), f"{reasons}")
+    require(any("data.t: must be at most 400, is 401" in r for r in reasons), f"{reasons}")
+    record = json.loads(w.run("dlq", "show", 2, "--json").stdout)
+    record["record"]["message"]["payload"] = '{"t": 400}'
+    w.run("dlq", "edit", 2, "--from", "-", stdin=json.dumps(record))
+    w.run("dlq", "retry", "--all")
+    w.rest(delivered=2, dead_lettered=1)
+
+
 @cases(as_it_was=((),), as_of_now=(("--as-of-now",),))
 def replayed(rig, how):
     w = World(rig, refuses=lambda body: False)

@@ -66,7 +66,7 @@ class Stage:
     def __init__(self, work, base, name):
         self.name = name
         self.root = os.path.join(work, f"stage-{name}")
-        run("cp", "-a", base, self.root)
+        run("cp", "-a", "-x", base, self.root)  # without what is mounted in a former stage
         copy_in(self.root)
         for mount in MOUNTS:
             run("mount", "--bind", f"/{mount}", f"{self.root}/{mount}")
@@ -147,11 +147,14 @@ def build(work, base, dockerfile):
     for word, rest in instructions(dockerfile):
         print(f"  {word} {rest[:90]}{'…' if len(rest) > 90 else ''}", flush=True)
         if word == "FROM":
-            match = re.fullmatch(r"debian:bookworm-slim(?:\s+AS\s+(\w+))?", rest, re.I)
-            if not match:
-                raise ValueError(f"FROM {rest}: only debian:bookworm-slim is known here")
-            name = match.group(1) or str(len(stages))
-            stage = stages[name] = Stage(work, base, name)
+            match = re.fullmatch(r"(\S+)(?:\s+AS\s+(\w+))?", rest, re.I)
+            former = stages.get(match.group(1)) if match else None
+            if not former and (not match or match.group(1) != "debian:bookworm-slim"):
+                raise ValueError(f"FROM {rest}: only debian:bookworm-slim and former stages are known here")
+            name = match.group(2) or str(len(stages))
+            stage = stages[name] = Stage(work, former.root if former else base, name)
+            if former:
+                stage.env, stage.workdir = dict(former.env), former.workdir
         elif word == "RUN":
             done = stage.run(["sh", "-c", rest], capture_output=True, text=True)
             if done.returncode != 0:
@@ -213,6 +216,15 @@ def check_image(image):
     yield "no compiler is left in it", not has_compiler, ""
 
 
+def check_sdk(sdk):
+    """A module of one's own is built in the stage for that."""
+    script = ("meshgate new-plugin filter mine && meson setup /mine-build mine --prefix=/usr --libdir=lib"
+              " && ninja -C /mine-build && meson install -C /mine-build && meshgate plugins ls")
+    done = sdk.run(["sh", "-ec", script], capture_output=True, text=True)
+    yield "the stage sdk builds a module", done.returncode == 0 and "/usr/lib/meshgate/mine.so" in done.stdout, \
+        done.stdout + done.stderr
+
+
 SERVICE_KEYS = {"image", "build", "environment", "volumes", "ports", "healthcheck", "restart", "read_only",
                 "tmpfs", "cap_drop", "security_opt", "stop_grace_period", "depends_on", "command", "user"}
 
@@ -264,6 +276,7 @@ def main():
             judge([("the Dockerfile's steps", False, str(error))])
         else:
             judge([("the Dockerfile's steps", True, "")])
+            judge(check_sdk(stages["sdk"]))
             judge(check_image(image))
             print(f"the image's files: {image.size_mib()} MiB")
     finally:

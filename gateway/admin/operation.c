@@ -11,10 +11,19 @@
 #include <uv.h>
 
 const struct gw_operation *const gw_operations[] = {
-    &gw_operation_report,    &gw_operation_ledger,   &gw_operation_store_info,
-    &gw_operation_dlq_ls,    &gw_operation_dlq_show, &gw_operation_dlq_edit,
-    &gw_operation_dlq_retry, &gw_operation_dlq_drop, &gw_operation_replay,
-    &gw_operation_pause,     &gw_operation_resume,   NULL,
+    &gw_operation_report,
+    &gw_operation_ledger,
+    &gw_operation_store_info,
+    &gw_operation_dlq_ls,
+    &gw_operation_dlq_show,
+    &gw_operation_dlq_edit,
+    &gw_operation_dlq_retry,
+    &gw_operation_dlq_drop,
+    &gw_operation_replay,
+    &gw_operation_pause,
+    &gw_operation_resume,
+    &gw_operation_tap,
+    NULL,
 };
 
 /* ---- emitting ------------------------------------------------------------------------------- */

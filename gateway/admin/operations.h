@@ -11,5 +11,7 @@ extern const struct gw_operation gw_operation_dlq_ls, gw_operation_dlq_show, gw_
 extern const struct gw_operation gw_operation_dlq_retry, gw_operation_dlq_drop;
 /* operation_replay.c */
 extern const struct gw_operation gw_operation_replay;
+/* operation_tap.c */
+extern const struct gw_operation gw_operation_tap;
 /* operation_route.c */
 extern const struct gw_operation gw_operation_pause, gw_operation_resume;

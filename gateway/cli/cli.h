@@ -10,6 +10,9 @@
 int gw_cli_run(int argc, char **argv);
 int gw_cli_check(int argc, char **argv);
 int gw_cli_explain(int argc, char **argv);
+int gw_cli_test(int argc, char **argv);
+int gw_cli_diff(int argc, char **argv);
+int gw_cli_tap(int argc, char **argv);
 int gw_cli_match(int argc, char **argv);
 int gw_cli_status(int argc, char **argv);
 int gw_cli_ledger(int argc, char **argv);

@@ -46,9 +46,10 @@ static int dry_send(void *context, void *sink, const struct mg_delivery *deliver
 
 /* ---- what happens on the way ---------------------------------------------------------------- */
 
-static void saw_step(void *arg, const char *step, uint32_t verdict, size_t count,
-                     const char *reason)
+static void saw_step(void *arg, const struct gw_passage *passage, const char *step,
+                     uint32_t verdict, size_t count, const char *reason)
 {
+    (void)passage;
     static const char *const names[] = {"passes", "replaced", "drops it", "rejects it",
                                         "wants to try again later"};
     struct explaining *x = arg;
@@ -60,8 +61,10 @@ static void saw_step(void *arg, const char *step, uint32_t verdict, size_t count
         x->over = true; /* nothing is gained by waiting for it */
 }
 
-static void saw_end(void *arg, enum gw_end_kind kind, const char *step, const char *reason)
+static void saw_end(void *arg, const struct gw_passage *passage, enum gw_end_kind kind,
+                    const char *step, const char *reason)
 {
+    (void)passage;
     static const char *const names[] = {
         "it would be delivered",    "it is dropped, the source hears accepted", "it has expired",
         "it would be discarded",    "it would go back to its source",           "it is a duplicate",

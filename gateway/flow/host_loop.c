@@ -2,6 +2,7 @@
 /* Host services on the shard's loop: descriptors, timers, wake-ups, jobs, clocks.  Every wrapper
  * has its libuv handle first, so that one close callback frees them all. */
 #include "flow/internal.h"
+#include "flow/virtual_time.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 /* Also ends what a module left open; nothing of the module may run any more. */
 void gw_shard_close_handles(struct mg_shard *shard)
 {
+    gw_virtual_timers_close(shard);
     uv_walk(&shard->loop, close_handle, shard);
 }
 
@@ -223,6 +225,8 @@ static int work(mg_shard *shard, void (*job)(void *), void (*done)(void *), void
 static int64_t clock_us(clockid_t id)
 {
     struct timespec t;
+    if (gw_virtual_time_is_on())
+        return id == CLOCK_REALTIME ? gw_virtual_wall_us() : gw_virtual_now_us();
     clock_gettime(id, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
@@ -252,6 +256,8 @@ int64_t gw_wall_us(mg_shard *shard)
 uint32_t gw_random(uint32_t bound)
 {
     static _Thread_local uint64_t state;
+    if (gw_virtual_time_is_on())
+        return gw_virtual_random(bound);
     if (!state)
         state = ((uint64_t)clock_us(CLOCK_REALTIME) << 20 ^ (uint64_t)(uintptr_t)&state) | 1;
     state ^= state >> 12;
@@ -275,4 +281,6 @@ void gw_shard_host_fill(struct mg_host *host)
     host->now_us = gw_now_us;
     host->wall_us = gw_wall_us;
     host->random = gw_random;
+    if (gw_virtual_time_is_on())
+        gw_virtual_host_fill(host);
 }

@@ -270,6 +270,8 @@ static int take(struct mg_connection *c, struct mg_source *source, const mg_even
         return -EAGAIN;
     c->received++;
     w->in_hand++;
+    if (c->shard->taps)
+        gw_tap_in_shard(c, event);
     if (count == 0) {
         c->unmatched += !c->in_company;
         settle_source(c, source, cookie, MG_ACCEPTED, NULL);

@@ -360,10 +360,12 @@ struct gw_bridge {
     uint32_t connection_count;
 };
 
-/* Who wants to see an event's way while it goes it: explain. */
+/* Who wants to see an event's way while it goes it: explain and rehearsals. */
 struct gw_trace {
-    void (*step)(void *arg, const char *step, uint32_t verdict, size_t count, const char *reason);
-    void (*end)(void *arg, enum gw_end_kind kind, const char *step, const char *reason);
+    void (*step)(void *arg, const struct gw_passage *passage, const char *step, uint32_t verdict,
+                 size_t count, const char *reason);
+    void (*end)(void *arg, const struct gw_passage *passage, enum gw_end_kind kind,
+                const char *step, const char *reason);
     void *arg;
 };
 
@@ -384,6 +386,7 @@ struct gw_gateway {
     size_t poison_count;
     struct gw_watchdog *watchdog; /* NULL: none */
     uint32_t lane_most; /* legs of one stored lane in memory; the rest stays in the store */
+    const struct gw_store_options *store_options; /* NULL: those of a gateway that runs */
 };
 
 enum { GW_LANE_MOST = 4096 };
@@ -560,6 +563,16 @@ void gw_shared_filters_count_shard(mg_shard *shard);
 
 /* replay.c: the outcome of what came by the control thread's hand. */
 void gw_replay_told(struct gw_replay *replay, uint32_t outcome);
+
+/* report.c: the store's ledger, and of `here` what has not gone over to it yet. */
+struct gw_store_ledger gw_route_ledger(const struct gw_route *route, const struct gw_ledger *here);
+
+/* tap.c: only where the shard has taps.  The event has been taken. */
+struct gw_tapped;
+void gw_tap_in_shard(struct mg_connection *c, const mg_event *event);
+/* Before a send, whose event may be gone behind it; and behind it.  NULL: nobody looks. */
+struct gw_tapped *gw_tap_out_shard(struct mg_sink *sink, const struct mg_delivery *delivery);
+void gw_tap_sent_shard(struct gw_tapped *tapped, bool taken);
 
 /* turn.c */
 bool gw_turn_end_shard(mg_shard *shard); /* true: call again soon */

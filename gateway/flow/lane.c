@@ -227,9 +227,12 @@ static int send_leg(struct mg_sink *k, struct gw_leg *leg)
     }
     err.text[0] = '\0'; /* no need to clear the rest of it for every event */
     gw_turn_mark_shard(c);
+    struct gw_tapped *tapped = c->shard->taps ? gw_tap_out_shard(k, &delivery) : NULL;
     struct gw_call outer = gw_call_begin(c->instance, "send");
     int error = c->ops->send(c->context, k->context, &delivery, &err);
     gw_call_end(outer);
+    if (tapped)
+        gw_tap_sent_shard(tapped, !error);
     if (!error && confirms)
         return 0; /* settled later, or already */
     if (confirms && gw_token_object_shard(c->shard, token) != leg)

@@ -120,7 +120,10 @@ void gw_outlet_refuse_shard(struct mg_sink *k, struct gw_leg *leg, const char *s
     } else if (d->on_error == GW_ON_ERROR_RETRY && d->dead_letter) {
         bury(k, leg, step, why);
     } else {
+        const struct gw_trace *trace = k->route->gateway->trace;
         log_leg(k, leg, MG_WARN, "discarded", step, why);
+        if (trace)
+            trace->end(trace->arg, leg->passage, GW_DISCARDED, step, why);
         done_with(k, leg, GW_TERM_DISCARDED);
     }
 }

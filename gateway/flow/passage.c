@@ -169,7 +169,7 @@ void gw_passage_end_shard(struct gw_passage *p, enum gw_end_kind kind, uint32_t 
     gw_passage_log_shard(p, level, messages[kind], step, reason);
     const struct gw_trace *trace = p->route->gateway->trace;
     if (trace)
-        trace->end(trace->arg, kind, step, reason);
+        trace->end(trace->arg, p, kind, step, reason);
     leave_shard(p, outcome, reason);
 }
 

@@ -78,8 +78,7 @@ static void set_count(json_t *object, const char *name, uint64_t value)
     json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
-/* The store's ledger and what has not gone over to it yet. */
-static struct gw_store_ledger whole(const struct gw_route *route, const struct gw_ledger *l)
+struct gw_store_ledger gw_route_ledger(const struct gw_route *route, const struct gw_ledger *l)
 {
     struct gw_store_ledger sum = {0};
     if (route->log)
@@ -131,7 +130,7 @@ static json_t *route_report(struct gw_route *route, const struct gw_ledger *l, i
                             const struct outlet_state *outlets, bool *balanced)
 {
     json_t *o = json_object();
-    struct gw_store_ledger all = whole(route, l);
+    struct gw_store_ledger all = gw_route_ledger(route, l);
     uint64_t sum = l->in_flight + all.stored;
     json_object_set_new(o, "route", json_string(route->config->name));
     set_count(o, "received", all.received);

@@ -58,6 +58,8 @@ struct mg_shard {
     uint32_t slot_count, slot_capacity, free_slot;
     uint64_t late_settlements;
 
+    struct gw_tap_part *taps; /* who looks at its events (tap.c) */
+
     struct mg_connection *dirty; /* connections with something to flush or credit to give */
     uint64_t next_event_id, next_arrival;
     struct gw_pool arrivals, passages;

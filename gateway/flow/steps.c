@@ -156,7 +156,7 @@ static int apply(struct gw_passage *p, uint32_t verdict, mg_event *const *events
     const struct gw_trace *trace = p->route->gateway->trace;
     int error = 0;
     if (trace)
-        trace->step(trace->arg, name, verdict, count, fault ? fault : reason);
+        trace->step(trace->arg, p, name, verdict, count, fault ? fault : reason);
     if (fault) {
         char text[200];
         snprintf(text, sizeof text, "module %s %s", step->config->module->name, fault);

@@ -189,7 +189,11 @@ int gw_gateway_store_open(struct gw_gateway *g, struct mg_err *err)
     const struct gw_store_settings *settings = &g->model->gateway.store;
     if (!settings->path)
         return 0;
-    const struct gw_store_options options = {.telling = telling, .telling_arg = g};
+    struct gw_store_options options = {0};
+    if (g->store_options)
+        options = *g->store_options;
+    options.telling = telling;
+    options.telling_arg = g;
     int error = gw_store_open(settings, &options, found, NULL, &g->store, err);
     for (size_t r = 0; r < g->model->route_count && !error; r++)
         error = open_route(&g->routes[r], err);

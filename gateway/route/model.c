@@ -316,7 +316,8 @@ static int load_route(struct gw_loading *m, const struct mg_node *map,
         gw_model_check_delivery(m, route);
         gw_model_check_consumers(m, route);
     }
-    return 0;
+    /* They name the route's ends, so those must be known. */
+    return extra->whole ? gw_model_read_tests(m, &settings.tests, route) : 0;
 }
 
 static int load_routes(struct gw_loading *m, const struct mg_node *map)

@@ -3,6 +3,7 @@
 #pragma once
 #include "config/tree.h"
 #include "plugin/registry.h"
+#include "route/model_tests.h"
 #include "route/pattern.h"
 #include "store/store.h"
 
@@ -100,6 +101,8 @@ struct gw_route_config {
     struct gw_sink_config *sinks;
     size_t sink_count;
     struct gw_delivery_settings delivery;
+    struct gw_test_config *tests;
+    size_t test_count;
     const struct mg_node *node;
 };
 

@@ -24,7 +24,7 @@ struct gw_step_settings {
     const char *type;
 };
 struct gw_route_settings {
-    struct mg_list from, steps, to; /* of const struct mg_node * */
+    struct mg_list from, steps, to, tests; /* of const struct mg_node * */
     struct gw_delivery_settings delivery;
     uint32_t loops; /* enum gw_loops */
 };
@@ -68,6 +68,10 @@ const void *gw_model_bind_module(struct gw_loading *m, const struct mg_option *o
 /* "bridge", with the nearest name and all names there are, for a name that is none. */
 void gw_model_unknown(struct gw_loading *m, const struct mg_node *at, const char *what,
                       const char *name, const char *const *names, size_t count, const char *cure);
+
+/* model_tests.c: behind the route's ends and steps.  -ENOMEM. */
+int gw_model_read_tests(struct gw_loading *m, const struct mg_list *nodes,
+                        struct gw_route_config *route);
 
 /* model_check.c: the rules across a route, and across routes. */
 void gw_model_check_captures(struct gw_loading *m, const struct gw_route_config *route,

@@ -3,7 +3,7 @@
  */
 #include "route/model_schema.h"
 #include "config/schema.h"
-#include "route/model_internal.h"
+#include "route/model_tests_internal.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,8 @@ static const struct {
 } sections[] = {
     {"gateway", gw_gateway_options},   {"bridge", gw_bridge_options}, {"route", gw_route_options},
     {"from", gw_source_options},       {"to", gw_sink_options},       {"step", gw_step_options},
-    {"delivery", gw_delivery_options},
+    {"delivery", gw_delivery_options}, {"test", gw_test_options},     {"given", gw_given_options},
+    {"when", gw_when_options},         {"expect", gw_expect_options},
 };
 
 const struct mg_option *gw_model_section(const char *name)
@@ -134,6 +135,18 @@ static json_t *step_schema(void)
                      "#/$defs/enrich", "translate", "$ref", "#/$defs/translate");
 }
 
+static void add_tests(json_t *defs)
+{
+    json_t *test = gw_schema_of_options(gw_test_options);
+    describe(test, "given", one_or_list("#/$defs/given", "The events given.", true));
+    describe(test, "when", one_or_list("#/$defs/when", "What goes wrong meanwhile.", false));
+    describe(test, "expect", one_or_list("#/$defs/expect", "The events that sinks take.", false));
+    json_object_set_new(defs, "test", test);
+    json_object_set_new(defs, "given", gw_schema_of_options(gw_given_options));
+    json_object_set_new(defs, "when", gw_schema_of_options(gw_when_options));
+    json_object_set_new(defs, "expect", gw_schema_of_options(gw_expect_options));
+}
+
 json_t *gw_model_schema(const struct gw_registry *registry)
 {
     json_t *defs = json_object(), *route = gw_schema_of_options(gw_route_options);
@@ -143,6 +156,9 @@ json_t *gw_model_schema(const struct gw_registry *registry)
              one_or_list("#/$defs/step",
                          "What happens to each event, in order: filter, enrich, translate.",
                          false));
+    describe(route, "tests",
+             one_or_list("#/$defs/test", "What `meshgate test` tries on the route.", false));
+    add_tests(defs);
     json_object_set_new(defs, "gateway", gw_schema_of_options(gw_gateway_options));
     json_object_set_new(defs, "bridge", by_type(registry, MG_BRIDGE, gw_bridge_options, defs));
     json_object_set_new(defs, "route", route);

@@ -19,12 +19,13 @@ SEEN_BY_SCHEMA = ["bad-choice", "bool-in-quotes", "duration-without-unit", "from
                   "list-for-one-value", "misspelt-delivery", "misspelt-option", "misspelt-top-key",
                   "not-a-number", "number-in-quotes", "options-beside-the-step", "out-of-bounds",
                   "top-is-a-list", "topic-and-address", "unknown-kind-of-step", "a-list-of-bridges", "store-mistakes",
-                  "store-as-a-list", "dedup-mistakes", "backlog-mistakes"]
+                  "store-as-a-list", "dedup-mistakes", "backlog-mistakes",
+                  "tests-mistakes"]
 
 
 class Tests:
-    def __init__(self):
-        self.passed = self.failed = 0
+    def __init__(self, name="config-schema"):
+        self.name, self.passed, self.failed = name, 0, 0
 
     def expect(self, right, what):
         self.passed += bool(right)
@@ -33,7 +34,7 @@ class Tests:
             print(f"failed: {what}")
 
     def end(self):
-        print(f"config-schema: {self.passed} passed, {self.failed} failed")
+        print(f"{self.name}: {self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0
 
 

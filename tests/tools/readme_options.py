@@ -4,7 +4,7 @@
 
 A module's README.md has the blocks that `meshgate plugins describe NAME --markdown` prints, between
 <!-- options --> and <!-- /options -->, <!-- source-options --> and its end, <!-- sink-options --> and its end.
-docs/configuration.md has what `meshgate schema --markdown SECTION` prints between
+docs/configuration.md and docs/testing-routes.md have what `meshgate schema --markdown SECTION` prints between
 <!-- options: SECTION --> and <!-- /options -->."""
 import glob
 import os
@@ -53,8 +53,8 @@ def main(build, *words):
     os.environ.pop("MESHGATE_MODULES", None)
     meshgate = f"{build}/gateway/meshgate"
     passed = failed = 0
-    core = os.path.join(ROOT, "docs", "configuration.md")
-    for path, blocks in [*readmes(build, meshgate), (core, None)]:
+    core = [(os.path.join(ROOT, "docs", name), None) for name in ("configuration.md", "testing-routes.md")]
+    for path, blocks in [*readmes(build, meshgate), *core]:
         shown, old = os.path.relpath(path, ROOT), ""
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:

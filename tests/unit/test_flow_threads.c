@@ -2,6 +2,7 @@
 /* Events across threads: ingested from a thread of the source's own, routed on one shard, sent on
  * another, settled from a thread of the sink's own.  Worth running under ThreadSanitizer. */
 #include "flow/internal.h"
+#include "flow/tap.h"
 #include "unit.h"
 #include <CUnit/CUnit.h>
 #include <errno.h>
@@ -275,6 +276,28 @@ static json_int_t ledger(json_t *report, size_t route, const char *entry)
         json_object_get(json_array_get(json_object_get(report, "routes"), route), entry));
 }
 
+/* ---- taps ----------------------------------------------------------------------------------- */
+
+/* What a tap has shown or counted as missed. */
+static uint64_t take(struct gw_tap *tap)
+{
+    uint64_t count = gw_tap_missed(tap);
+    for (struct gw_tapped *t = gw_tap_take(tap), *next; t; t = next, count++) {
+        next = t->next;
+        gw_tapped_free(t);
+    }
+    return count;
+}
+
+static struct gw_tap *tap_at(struct gw_gateway *g, uint32_t point, const char *route)
+{
+    struct gw_tap *tap = NULL;
+    struct mg_err err = {{0}, NULL};
+    CU_ASSERT_EQUAL(
+        gw_tap_open(g, &(struct gw_tap_settings){.point = point, .route = route}, &tap, &err), 0);
+    return tap;
+}
+
 static void every_event_crosses_once_in_order_and_is_settled(void)
 {
     static const char yaml[] =
@@ -300,6 +323,8 @@ static void every_event_crosses_once_in_order_and_is_settled(void)
     const struct mg_node *root = gw_tree_parse(arena, "t.yaml", yaml, strlen(yaml), &diags);
     CU_ASSERT_EQUAL_FATAL(gw_model_load(arena, root, registry, &model, &diags), 0);
     CU_ASSERT_EQUAL_FATAL(gw_gateway_create(model, &g, &err), 0);
+    struct gw_tap *taps[] = {tap_at(g, GW_TAP_IN, NULL), tap_at(g, GW_TAP_OUT, "far")};
+    uint64_t tapped[2] = {0};
     CU_ASSERT_EQUAL_FATAL(gw_gateway_start(g, &err), 0);
 
     uint32_t accepted, rejected;
@@ -311,6 +336,10 @@ static void every_event_crosses_once_in_order_and_is_settled(void)
             rejected += atomic_load(&pumps[i].settled[MG_REJECTED]);
         }
         json_decref(gw_gateway_report(g)); /* reading it meanwhile must be safe, too */
+        struct gw_tap *brief = tap_at(g, GW_TAP_IN, "near");
+        for (size_t i = 0; i < 2; i++)
+            tapped[i] += take(taps[i]);
+        gw_tap_close(brief);
     } while (accepted + rejected < SOURCES * EVENTS && gw_now_us(NULL) < limit);
 
     CU_ASSERT_EQUAL(gw_gateway_drain(g, 5000), 0);
@@ -324,6 +353,12 @@ static void every_event_crosses_once_in_order_and_is_settled(void)
     }
     CU_ASSERT_EQUAL(json_integer_value(json_object_get(report, "late_settlements")), 0);
     json_decref(report);
+    for (size_t i = 0; i < 2; i++) {
+        tapped[i] += take(taps[i]);
+        gw_tap_close(taps[i]);
+    }
+    CU_ASSERT_EQUAL(tapped[0], SOURCES * EVENTS);
+    CU_ASSERT_EQUAL(tapped[1], EVENTS);
     CU_ASSERT_EQUAL(gw_gateway_stop(g), 0);
     CU_ASSERT_FALSE(pit.disorder);
     CU_ASSERT_EQUAL(pit.sends, SOURCES * EVENTS);

@@ -56,7 +56,7 @@ def main(build, *words):
     meshgate = f"{build}/gateway/meshgate"
     printed = subprocess.run([meshgate, "schema"], env=env, capture_output=True, check=True).stdout.decode()
     whole = {"local.so", "file.so", "mqtt.so", "amqp.so", "filter-changed.so", "filter-pattern.so",
-             "enrich-lookup.so", "translate-cloudevents.so", "translate-map.so"} <= have
+             "enrich-http.so", "enrich-claim-check.so", "enrich-lookup.so", "translate-cloudevents.so", "translate-map.so"} <= have
     if "--write" in words:
         with open(FILE, "w", encoding="utf-8") as f:
             f.write(printed)

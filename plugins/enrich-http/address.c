@@ -9,6 +9,7 @@
 #include <strings.h>
 
 enum { PIECES_MAX = 64 };
+#define SERVER_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]"
 
 struct piece {
     struct text_template *field; /* NULL: a literal */
@@ -44,6 +45,8 @@ static const char *behind_server(const char *text, struct mg_err *err)
                    "query");
     else if (memchr(text + scheme, '@', length))
         wrong(err, "user and password have options of their own");
+    else if (strspn(text + scheme, SERVER_CHARACTERS) < length)
+        wrong(err, "the server's name or address has another character in it");
     else
         return text + scheme + length;
     return NULL;

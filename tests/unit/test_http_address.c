@@ -59,6 +59,8 @@ static void the_server_is_fixed(void)
     refuses("http://{m}/x", "fields");
     refuses("http://h{m}", "fields");
     refuses("http://u:p@h/", "options of their own");
+    refuses("http://h}}x/", "another character");
+    refuses("http://h\\x/", "another character");
     refuses("http://h/a b", "percent-encoded");
     refuses("http://h/\xc3\xa4", "percent-encoded");
     refuses("http://h/#x", "percent-encoded");
@@ -71,8 +73,8 @@ static void the_server_is_fixed(void)
 static void values_are_encoded(void)
 {
     becomes("http://h/m/{m}?x={m}", "a-b_c.d~9", "http://h/m/a-b_c.d~9?x=a-b_c.d~9");
-    becomes("HTTPS://h:1/{m}", "a/b?c#d&e=f%g h\r\n",
-            "HTTPS://h:1/a%2Fb%3Fc%23d%26e%3Df%25g%20h%0D%0A");
+    becomes("HTTPS://[::1]:1/{m}", "a/b?c#d&e=f%g h\r\n",
+            "HTTPS://[::1]:1/a%2Fb%3Fc%23d%26e%3Df%25g%20h%0D%0A");
     becomes("http://h?q={m}", "ä\x01", "http://h?q=%C3%A4%01");
     becomes("http://h/{{x}}/{event.address}", "-", "http://h/{x}/plant%2Fa");
     becomes("http://h/{m}", "", "http://h/");

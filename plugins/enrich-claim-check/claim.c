@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static const char *const counters[] = {"stored",   "known",   "restored",  "missing", "damaged",
                                        "failures", "removed", "in_flight", NULL};
@@ -52,6 +54,11 @@ static int start(void *self, struct mg_err *reterr)
         p->store->folder ? folder_open(p->store, p->settings->mode == MODE_STORE, reterr) : 0;
     if (error)
         reterr->option = "folder";
+    if (p->store->ca && access(p->store->ca, R_OK)) {
+        error = -errno;
+        snprintf(reterr->text, sizeof reterr->text, "%.180s: %s", p->store->ca, strerror(-error));
+        reterr->option = "s3";
+    }
     return error;
 }
 

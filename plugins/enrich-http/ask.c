@@ -253,10 +253,11 @@ static void note(struct context *c, enum outcome outcome, const char *why)
         return;
     c->failing = !c->failing;
     if (c->failing)
-        p->host->log(p->instance, MG_WARN, "asking %s: %s; further failures are only counted",
-                     p->settings->url, why);
+        p->host->log(p->instance, MG_WARN, "asking %.*s: %s; further failures are only counted",
+                     p->server_length, p->settings->url, why);
     else
-        p->host->log(p->instance, MG_INFO, "asking %s: it answers again", p->settings->url);
+        p->host->log(p->instance, MG_INFO, "asking %.*s: it answers again", p->server_length,
+                     p->settings->url);
 }
 
 void http_ended_shard(void *arg, CURLcode result)

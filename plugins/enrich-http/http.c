@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const counters[] = {"requests",  "cache_hits", "negative_hits",
                                        "coalesced", "not_found",  "failures",
@@ -44,6 +45,7 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     p->host = host;
     p->instance = instance;
     p->settings = s;
+    p->server_length = (int)(8 + strcspn(s->url + 8, "/?"));
     int error = address_compile(s->url, &p->address, reterr);
     if (!strncmp(s->into, "property:", 9))
         p->property = s->into + 9;
@@ -59,6 +61,26 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     }
     *ret_self = p;
     return 0;
+}
+
+/* A wrong path is said now, and not with the first event. */
+static int readable(const char *path, struct mg_err *err)
+{
+    if (!path || !access(path, R_OK))
+        return 0;
+    int error = -errno;
+    snprintf(err->text, sizeof err->text, "%.180s: %s", path, strerror(-error));
+    err->option = "tls";
+    return error;
+}
+
+static int start(void *self, struct mg_err *reterr)
+{
+    const struct curl_tls *tls = &((struct http *)self)->settings->tls;
+    int error = readable(tls->ca, reterr);
+    if (!error)
+        error = readable(tls->cert, reterr);
+    return error ? error : readable(tls->key, reterr);
 }
 
 /* ---- shards --------------------------------------------------------------------------------- */
@@ -143,6 +165,7 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
 
 static const struct mg_life life = {
     .create = create,
+    .start = start,
     .destroy = destroy,
     .shard_open = shard_open,
     .shard_close = shard_close,

@@ -47,6 +47,7 @@ struct http {
     mg_instance *instance;
     const struct settings *settings;
     struct address *address;
+    int server_length;     /* of the url: what stands behind it is nobody's business in a log */
     struct doc_path *path; /* NULL: into properties */
     const char *property;
     struct doc_path *select; /* NULL: all of the answer */

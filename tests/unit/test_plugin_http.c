@@ -232,6 +232,33 @@ static void bad_settings_are_refused(void)
     }
 }
 
+static void a_missing_file_is_said_at_start(void)
+{
+    host = kit_host_create();
+    CU_ASSERT_EQUAL_FATAL(
+        kit_instance_create(host, mg_module(NULL), "http",
+                            bind_settings("https://h/", "into: x, tls: {ca: /none/ca.pem}"),
+                            &instance, &err),
+        0);
+    CU_ASSERT_EQUAL(kit_instance_start(instance, &err), -ENOENT);
+    CU_ASSERT_TRUE(err_says("/none/ca.pem"));
+    kit_instance_destroy(instance);
+    CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
+}
+
+static void logs_name_the_server_alone(void)
+{
+    open_http("/x?key=secret", "into: x");
+    expect("m", "{}", MG_PASS, NULL); /* nothing is there */
+    http_peer_says(peer, "/x?key=secret", "500 Oops", "", "");
+    kit_clock_by_hand(host);
+    kit_clock_advance_ms(host, 20000);
+    expect("m", "{}", MG_RETRY, NULL);
+    CU_ASSERT_TRUE(kit_logged(host, MG_WARN, "status 500"));
+    CU_ASSERT_FALSE(kit_logged(host, MG_DEBUG, "secret"));
+    close_http();
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {
@@ -246,6 +273,8 @@ int main(void)
         {KIT_TEST(answers_age)},
         {KIT_TEST(there_are_limits_to_what_waits)},
         {KIT_TEST(bad_settings_are_refused)},
+        {KIT_TEST(a_missing_file_is_said_at_start)},
+        {KIT_TEST(logs_name_the_server_alone)},
         {NULL, NULL},
     };
     return kit_main("plugin-http", tests);

@@ -77,6 +77,8 @@ struct context {
     mg_timer *sweep_timer;
     struct sweep_job *sweep;
     bool sweep_failing;
+    int64_t clock_gap_us; /* from the monotonic clock to the wall's */
+    int64_t rest_until_us;
 };
 
 /* task.c */

@@ -15,7 +15,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { DIR_MODE = 0750, FILE_MODE = 0640, READ_BYTES = 65536 };
+enum { DIR_MODE = 0700, FILE_MODE = 0600, READ_BYTES = 65536 };
 
 static int system_said(struct mg_err *err, const char *what, const char *name)
 {

@@ -60,7 +60,7 @@ static uint32_t sweep_dir(int parent, const char *path, int64_t age_ms, uint64_t
 static int take_turn(const struct store *s, int dir, struct sweep *w, int *ret_lock)
 {
     struct stat st;
-    int fd = *ret_lock = openat(dir, "sweep", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+    int fd = *ret_lock = openat(dir, "sweep", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &st))

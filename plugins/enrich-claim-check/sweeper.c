@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { FIRST_MS = 1000, PAUSE_MS = 100 };
+enum { FIRST_MS = 1000, PAUSE_MS = 100, CLOCK_STEP_S = 60 };
 
 /* It owns all that it uses, since it may outlive the instance. */
 struct sweep_job {
@@ -55,9 +55,37 @@ static void part_swept(void *arg)
     again(c, more ? PAUSE_MS : c->claim->settings->sweep_ms);
 }
 
+static int64_t clock_gap_us(const struct context *c)
+{
+    const struct mg_host *host = c->claim->host;
+    return host->wall_us(c->shard) - host->now_us(c->shard);
+}
+
+/* A clock that is set (a machine that had no time when it started) makes everything old at once.
+ * So then nothing is removed until all that is on its way has had its time. */
+static bool rests(struct context *c)
+{
+    const struct claim *p = c->claim;
+    int64_t gap_us = clock_gap_us(c), now_us = p->host->now_us(c->shard);
+    int64_t step_s = (gap_us - c->clock_gap_us) / 1000000;
+    if (step_s > CLOCK_STEP_S || step_s < -CLOCK_STEP_S) {
+        p->host->log(p->instance, MG_WARN,
+                     "the clock was set by %lld s: nothing is removed for the time of keep",
+                     (long long)step_s);
+        c->clock_gap_us = gap_us;
+        c->rest_until_us = now_us + p->settings->keep_ms * 1000;
+    }
+    return now_us < c->rest_until_us;
+}
+
 static void due(void *arg)
 {
     struct context *c = arg;
+    if (rests(c)) {
+        c->sweep->sweep = (struct sweep){0};
+        again(c, c->claim->settings->sweep_ms);
+        return;
+    }
     c->sweep->err.text[0] = '\0';
     c->sweep->context = c;
     if (c->claim->host->work(c->shard, sweep_part, part_swept, c->sweep)) {
@@ -88,6 +116,7 @@ void sweeper_begin_shard(struct context *c)
         return;
     }
     c->sweep->store = store_ref(p->store);
+    c->clock_gap_us = clock_gap_us(c);
 }
 
 void sweeper_end_shard(struct context *c)

@@ -57,7 +57,18 @@ static bool has_removed(void *unused)
     return kit_counter(instance, COUNT_REMOVED) == 1;
 }
 
-static void the_module_sweeps_by_itself(void)
+/* Moves the clock until something was removed, or so many sweeps were due. */
+static bool removes_within(int parts)
+{
+    for (int i = 0; i < parts && !has_removed(NULL); i++) {
+        /* A part at a time: the job, then the pause. */
+        kit_run_until(host, has_removed, NULL, 20);
+        kit_clock_advance_ms(host, 100);
+    }
+    return has_removed(NULL);
+}
+
+static void begin_old_and_young(void)
 {
     static const char *const payloads[] = {"payload one", "payload two"};
     char path[128];
@@ -65,18 +76,40 @@ static void the_module_sweeps_by_itself(void)
     make_older("payload one", 90000);
     snprintf(path, sizeof path, "%s/sweep", folder);
     unlink(path);
-    open_with("store", "keep: 1d, threshold: 3");
+    open_with("store", "keep: 1d, threshold: 3, sweep: 1s");
     free(after("any", MG_PASS));
     kit_clock_by_hand(host);
+}
+
+static void the_module_sweeps_by_itself(void)
+{
+    begin_old_and_young();
     kit_clock_advance_ms(host, 1000);
-    for (int i = 0; i < 100 && !has_removed(NULL); i++) {
-        /* A part at a time: the job, then the pause. */
-        CU_ASSERT_TRUE(kit_run_until(host, has_removed, NULL, 20) || i < 99);
-        kit_clock_advance_ms(host, 100);
-    }
-    CU_ASSERT_TRUE(has_removed(NULL));
+    CU_ASSERT_TRUE(removes_within(100));
     CU_ASSERT_FALSE(is_kept("payload one"));
     CU_ASSERT_TRUE(is_kept("payload two"));
+    close_claim();
+}
+
+static int64_t (*kit_wall_us)(mg_shard *);
+
+static int64_t wall_an_hour_later(mg_shard *shard)
+{
+    return kit_wall_us(shard) + (int64_t)3600 * 1000000;
+}
+
+static void a_clock_that_was_set_makes_nothing_old(void)
+{
+    begin_old_and_young();
+    kit_wall_us = table->wall_us;
+    ((struct mg_host *)(uintptr_t)table)->wall_us = wall_an_hour_later;
+    kit_clock_advance_ms(host, 5000);
+    CU_ASSERT_EQUAL(kit_live_handles(host), 1); /* the timer, and no job */
+    CU_ASSERT_FALSE(has_removed(NULL));
+    CU_ASSERT_TRUE(kit_logged(host, MG_WARN, "the clock was set by 3600 s"));
+    CU_ASSERT_TRUE(is_kept("payload one"));
+    kit_clock_advance_ms(host, 86400000);
+    CU_ASSERT_TRUE(removes_within(100));
     close_claim();
 }
 
@@ -118,6 +151,7 @@ static void a_sweep_never_takes_what_is_being_stored(void)
 
 IN_FOLDER(what_is_old_is_removed_and_what_is_used_again_is_not)
 IN_FOLDER(the_module_sweeps_by_itself)
+IN_FOLDER(a_clock_that_was_set_makes_nothing_old)
 IN_FOLDER(a_sweep_never_takes_what_is_being_stored)
 
 int main(void)
@@ -125,6 +159,7 @@ int main(void)
     static const struct kit_test tests[] = {
         {KIT_TEST(in_folder_what_is_old_is_removed_and_what_is_used_again_is_not)},
         {KIT_TEST(in_folder_the_module_sweeps_by_itself)},
+        {KIT_TEST(in_folder_a_clock_that_was_set_makes_nothing_old)},
         {KIT_TEST(in_folder_a_sweep_never_takes_what_is_being_stored)},
         {NULL, NULL},
     };

@@ -88,10 +88,8 @@ static void due(void *arg)
     }
     c->sweep->err.text[0] = '\0';
     c->sweep->context = c;
-    if (c->claim->host->work(c->shard, sweep_part, part_swept, c->sweep)) {
-        c->sweep->context = NULL;
+    if (c->claim->host->work(c->shard, sweep_part, part_swept, c->sweep))
         again(c, c->claim->settings->sweep_ms);
-    }
 }
 
 static void again(struct context *c, int64_t after_ms)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static size_t received(char *data, size_t one, size_t count, void *arg)
 {
@@ -69,11 +70,19 @@ static void set_post(struct ask *a)
     curl_easy_setopt(a->easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
 }
 
+static bool says_what_it_accepts(const struct question *q)
+{
+    for (size_t i = 0; i < q->header_count; i++)
+        if (!strncasecmp(q->headers[i], "Accept:", 7))
+            return true;
+    return false;
+}
+
 int http_prepare(struct ask *a, const struct question *q)
 {
     const struct settings *s = a->context->http->settings;
     bool whole = add_header(a, "Expect:"); /* no 100-continue, which costs a turn */
-    if (s->method == METHOD_GET && s->answer == ANSWER_JSON)
+    if (s->answer == ANSWER_JSON && !says_what_it_accepts(q))
         whole = whole && add_header(a, "Accept: application/json");
     for (size_t i = 0; i < q->header_count && whole; i++)
         whole = add_header(a, q->headers[i]);

@@ -111,10 +111,13 @@ static void post_sends_the_payload_or_a_body(void)
     expect("m1", "{\"a\":2}", MG_REPLACE, "{\"a\":2,\"x\":1}");
     CU_ASSERT_TRUE(peer_got(1, "\r\n\r\n{\"a\":2}"));
     close_http();
-    open_http("/q", "into: x, method: post, body: 'q={m}', headers: {content-type: text/plain}");
+    open_http("/q", "into: x, method: post, body: 'q={m}', headers: {content-type: text/plain, "
+                    "accept: text/x-json}");
     http_peer_says(peer, "/q", "200 OK", "", "1");
     expect("m1", "{}", MG_REPLACE, "{\"x\":1}");
     CU_ASSERT_TRUE(peer_got(0, "\r\ncontent-type: text/plain\r\n"));
+    CU_ASSERT_TRUE(peer_got(0, "\r\naccept: text/x-json\r\n"));
+    CU_ASSERT_FALSE(peer_got(0, "application/json"));
     CU_ASSERT_TRUE(peer_got(0, "\r\n\r\nq=m1"));
     expect("m1", "{\"other\":1}", MG_REPLACE, "{\"other\":1,\"x\":1}");
     CU_ASSERT_EQUAL(kit_counter(instance, CACHE_HITS), 1);

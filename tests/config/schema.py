@@ -59,7 +59,7 @@ def main(build, *words):
     whole = {"local.so", "file.so", "mqtt.so", "amqp.so", "filter-changed.so", "filter-pattern.so",
              "filter-rate.so", "filter-rules.so", "filter-sample.so", "filter-window.so",
              "enrich-last-value.so", "enrich-lookup.so", "enrich-stamp.so",
-             "translate-cloudevents.so", "translate-map.so", "translate-schema.so"} <= have
+             "translate-cloudevents.so", "translate-map.so", "enrich-claim-check.so", "enrich-http.so", "translate-schema.so"} <= have
     if "--write" in words:
         with open(FILE, "w", encoding="utf-8") as f:
             f.write(printed)

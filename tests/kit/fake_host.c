@@ -406,38 +406,60 @@ static struct kit_verdict take_result(struct kit_host *host, uint32_t verdict,
     return taken;
 }
 
-struct kit_verdict kit_process(mg_instance *instance, const mg_event *event, const mg_scope *scope)
+bool kit_is_answered(void *pending)
+{
+    return has_resumed(pending);
+}
+
+struct kit_pending *kit_process_begin(mg_instance *instance, const mg_event *event,
+                                      const mg_scope *scope)
 {
     struct kit_host *host = instance->host;
     const struct mg_module *module = instance->module;
     const struct mg_step_ops *ops = module->ops;
-    struct kit_verdict verdict = {.verdict = MG_REJECT};
+    struct kit_pending *pending = pending_new(host);
+    pending->kind = module->kind;
     if (!instance->context_open && module->life->shard_open &&
         module->life->shard_open(instance->self, &host->shards[0], &instance->context,
-                                 &verdict.err)) {
-        kit_fault(host, "shard_open: %s", verdict.err.text);
-        return verdict;
+                                 &pending->verdict.err)) {
+        kit_fault(host, "shard_open: %s", pending->verdict.err.text);
+        pending->verdict.verdict = MG_REJECT;
+        pending->resumed = true;
+        return pending;
     }
     instance->context_open = true;
-    struct kit_pending *pending = pending_new(host);
     const struct mg_step_call call = {.event = event, .scope = scope, .pending = pending->token};
     struct mg_step_result result = {0};
     uint32_t answer = ops->process(instance->self, instance->context, &call, &result);
     if (!verdict_allowed(module->kind, answer))
         kit_fault(host, "%s: verdict %u is not for this kind of module", module->name, answer);
-    if (answer != MG_PENDING) {
-        verdict = take_result(host, answer, &result);
-    } else if (kit_run_until(host, has_resumed, pending, 10000)) {
-        verdict = pending->verdict;
-        verdict.pended = true;
-        if (!verdict_allowed(module->kind, verdict.verdict) || verdict.verdict == MG_PENDING)
-            kit_fault(host, "%s: resumed with verdict %u", module->name, verdict.verdict);
-    } else {
-        kit_fault(host, "%s: MG_PENDING, and no resume within 10 s", module->name);
-        verdict.verdict = MG_PENDING;
+    pending->pended = answer == MG_PENDING;
+    if (!pending->pended) {
+        pending->verdict = take_result(host, answer, &result);
+        pending->resumed = true;
     }
+    return pending;
+}
+
+struct kit_verdict kit_process_end(struct kit_host *host, struct kit_pending *pending)
+{
+    struct kit_verdict verdict = {.verdict = MG_PENDING};
+    if (kit_run_until(host, has_resumed, pending, 10000)) {
+        verdict = pending->verdict;
+        if (pending->pended &&
+            (!verdict_allowed(pending->kind, verdict.verdict) || verdict.verdict == MG_PENDING))
+            kit_fault(host, "a step resumed with verdict %u", verdict.verdict);
+    } else {
+        kit_fault(host, "MG_PENDING, and no resume within 10 s");
+    }
+    verdict.pended = pending->pended;
     pending_remove(host, pending);
     return verdict;
+}
+
+struct kit_verdict kit_process(mg_instance *instance, const mg_event *event, const mg_scope *scope)
+{
+    return kit_process_end(instance->host, kit_process_begin(instance, event, scope));
 }
 
 void kit_verdict_fini(struct kit_verdict *verdict)

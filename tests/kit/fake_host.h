@@ -93,6 +93,12 @@ struct kit_verdict {
  * module may not give is a fault, and so is one that never comes (verdict: MG_PENDING). */
 struct kit_verdict kit_process(mg_instance *instance, const mg_event *event, const mg_scope *scope);
 void kit_verdict_fini(struct kit_verdict *verdict);
+/* The two halves of it, for several events at a time: the call, and what kit_process answers.  An
+ * instance may be stopped in between. */
+struct kit_pending *kit_process_begin(mg_instance *instance, const mg_event *event,
+                                      const mg_scope *scope);
+bool kit_is_answered(void *kit_pending); /* kit_run_until's done */
+struct kit_verdict kit_process_end(struct kit_host *host, struct kit_pending *pending);
 
 /* ---- bridges -------------------------------------------------------------------------------- */
 

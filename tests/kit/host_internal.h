@@ -142,7 +142,9 @@ struct kit_store {
 struct kit_pending {
     struct kit_pending *next;
     mg_token token;
-    bool resumed;
+    uint32_t kind;
+    bool pended;
+    bool resumed; /* or answered at once */
     struct kit_verdict verdict;
 };
 

@@ -19,7 +19,8 @@ from kit.waiting import PATIENCE, Failure  # noqa: E402
 # No test may hold the run: every wait has its own deadline, this one is for what nobody thought of.
 TEST_LIMIT_S = 400
 SUITES = ["paths", "fidelity", "faults", "delivery", "stored", "dead_letters", "limits", "security", "foreign", "commands", "tap",
-          "consumers", "cloudevents", "enrichers", "kit", "mqtt_client", "mqtt_sessions", "mqtt_stored", "mqtt_brokers"]
+          "consumers", "cloudevents", "enrichers", "http", "claims", "kit", "mqtt_client", "mqtt_sessions", "mqtt_stored",
+          "mqtt_brokers"]
 
 
 def chosen(test, words):

@@ -98,7 +98,7 @@ void sandbox_charge(lua_State *L, size_t steps)
 /* Whatever catches errors is ours.  A stack that is nearly full has no room for the hook, so that a
  * script could go on there by catching; and the handler of the library's xpcall runs inside the
  * hook that stops a script, where no hook runs. */
-static bool catch (lua_State *L, int arguments)
+static bool run_caught(lua_State *L, int arguments)
 {
     struct sandbox *s = sandbox_of(L);
     sandbox_charge(L, CATCH_STEPS);
@@ -111,7 +111,7 @@ static bool catch (lua_State *L, int arguments)
 static int call_protected(lua_State *L)
 {
     luaL_checkany(L, 1);
-    bool good = catch (L, lua_gettop(L) - 1);
+    bool good = run_caught(L, lua_gettop(L) - 1);
     lua_pushboolean(L, good);
     lua_insert(L, 1);
     return lua_gettop(L);
@@ -123,7 +123,7 @@ static int call_handled(lua_State *L)
     lua_pushvalue(L, 2);
     lua_insert(L, 1); /* the handler, the function, the handler, arguments */
     lua_remove(L, 3);
-    bool good = catch (L, lua_gettop(L) - 2);
+    bool good = run_caught(L, lua_gettop(L) - 2);
     if (good) {
         lua_pushboolean(L, true);
         lua_replace(L, 1);

@@ -48,6 +48,9 @@ struct sandbox *sandbox_of(lua_State *L);
 /* Counts work that is no instruction; raises the error where it is too much. */
 void sandbox_charge(lua_State *L, size_t steps);
 
+/* Raises the error where a limit was reached. */
+void sandbox_check(lua_State *L);
+
 int sandbox_init(struct sandbox *s, const struct script *script, struct mg_err *reterr);
 void sandbox_fini(struct sandbox *s); /* half-built is fine */
 /* Runs body(L) protected, within the limits, with the script's translate function at index 1.
@@ -59,6 +62,9 @@ int sandbox_run(struct sandbox *s, void (*body)(lua_State *L, struct sandbox *s)
 /* ---- what the state is furnished with; each runs protected, once for a state ------------------
  */
 
+/* All of it, and in the registry under sandbox_globals a metatable for environments. */
+void globals_open(lua_State *L);
+extern const char sandbox_globals[];
 void strings_open(lua_State *L); /* leaves the table `string` */
 void tables_open(lua_State *L);  /* leaves the table `table` */
 void json_open(lua_State *L);    /* leaves the table `json` */

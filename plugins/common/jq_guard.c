@@ -3,7 +3,6 @@
 #include "jq_guard.h"
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { LOOKS_PER_LIMIT = 4, IDLE_LOOKS = 40 };
 
@@ -17,11 +16,24 @@ struct jq_guard {
     int64_t limit_ns;
 };
 
-static int64_t now_ns(void)
+static int64_t now_ns(clockid_t clock)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    struct timespec now = {0};
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The time begins when a look first sees the call, so that calls need not ask for it. */
+static void look_at(struct jq_guard *g, struct jq_watch *w)
+{
+    int64_t used_ns = now_ns(w->clock);
+    if (w->seen_call != w->calls) {
+        w->seen_call = w->calls;
+        w->seen_ns = used_ns;
+    } else if (used_ns - w->seen_ns > g->limit_ns && !w->halted) {
+        w->halted = true;
+        jq_halt(w->jq, jv_invalid(), jv_invalid());
+    }
 }
 
 /* The number of calls so far, and whether one is in progress. */
@@ -32,12 +44,9 @@ static uint64_t look(struct jq_guard *g, bool *ret_busy)
     for (struct jq_watch *w = g->watches; w; w = w->next) {
         pthread_mutex_lock(&w->lock);
         calls += w->calls;
-        *ret_busy |= w->deadline_ns != 0;
-        if (w->deadline_ns && now_ns() > w->deadline_ns) {
-            w->deadline_ns = 0;
-            w->halted = true;
-            jq_halt(w->jq, jv_invalid(), jv_invalid());
-        }
+        *ret_busy |= w->running;
+        if (w->running)
+            look_at(g, w);
         pthread_mutex_unlock(&w->lock);
     }
     return calls;
@@ -45,7 +54,7 @@ static uint64_t look(struct jq_guard *g, bool *ret_busy)
 
 static void wait_for(struct jq_guard *g, int64_t ns)
 {
-    int64_t until = now_ns() + ns;
+    int64_t until = now_ns(CLOCK_MONOTONIC) + ns;
     struct timespec at = {until / 1000000000, until % 1000000000};
     pthread_cond_timedwait(&g->wake, &g->lock, &at);
 }
@@ -113,6 +122,8 @@ void jq_watch_init(struct jq_watch *w, struct jq_guard *guard, jq_state *jq)
 {
     *w = (struct jq_watch){.guard = guard, .jq = jq};
     pthread_mutex_init(&w->lock, NULL);
+    if (pthread_getcpuclockid(pthread_self(), &w->clock))
+        w->clock = CLOCK_MONOTONIC;
     pthread_mutex_lock(&guard->lock);
     w->next = guard->watches;
     guard->watches = w;
@@ -136,7 +147,7 @@ void jq_watch_begin(struct jq_watch *w)
 {
     struct jq_guard *g = w->guard;
     pthread_mutex_lock(&w->lock);
-    w->deadline_ns = now_ns() + g->limit_ns;
+    w->running = true;
     w->halted = false;
     w->calls++;
     pthread_mutex_unlock(&w->lock);
@@ -150,7 +161,7 @@ void jq_watch_begin(struct jq_watch *w)
 bool jq_watch_end(struct jq_watch *w)
 {
     pthread_mutex_lock(&w->lock);
-    w->deadline_ns = 0;
+    w->running = false;
     bool halted = w->halted;
     pthread_mutex_unlock(&w->lock);
     return halted;

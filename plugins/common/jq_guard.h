@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A time limit for jq programs.  libjq has none, but looks before each instruction whether it shall
- * halt; a thread of the guard says so. */
+/* A limit of processor time for jq programs.  libjq has none, but looks before each instruction
+ * whether it shall halt; a thread of the guard says so. */
 #pragma once
 #include "meshgate/plugin.h"
 #include <jq.h>
 #include <pthread.h>
+#include <time.h>
 
 struct jq_guard;
 struct jq_watch {
@@ -12,14 +13,16 @@ struct jq_watch {
     struct jq_watch *next;
     struct jq_guard *guard;
     jq_state *jq;
-    int64_t deadline_ns; /* 0: nothing runs */
-    uint64_t calls;
-    bool halted;
+    clockid_t clock; /* the processor time of the thread that runs the program */
+    bool running, halted;
+    uint64_t calls, seen_call; /* the one whose beginning the guard saw */
+    int64_t seen_ns;
 };
 
 struct jq_guard *jq_guard_create(
     int64_t limit_ms);                         /* NULL: out of memory, or no thread to be had */
 void jq_guard_destroy(struct jq_guard *guard); /* no watch is left; NULL is fine */
+/* On the thread that will run the program. */
 void jq_watch_init(struct jq_watch *watch, struct jq_guard *guard, jq_state *jq);
 void jq_watch_fini(struct jq_watch *watch);
 /* Around all that runs the program. */

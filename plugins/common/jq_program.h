@@ -29,7 +29,7 @@ extern const char *const jq_numbers[];
          .offset = (at) + offsetof(struct jq_settings, file)},                                     \
         {.name = "time_limit",                                                                     \
          .value = "50ms",                                                                          \
-         .doc = "A program that takes longer for one event is stopped.",                           \
+         .doc = "A program that takes more processor time for one event is stopped.",              \
          .type = MG_OPT_DURATION_MS,                                                               \
          .least = 5,                                                                               \
          .most = 100,                                                                              \

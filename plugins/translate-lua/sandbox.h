@@ -27,7 +27,7 @@ struct sandbox {
     lua_State *lua; /* NULL: must be made anew */
     struct doc *doc;
     size_t used_bytes;
-    int64_t steps_left, deadline_ns;
+    int64_t steps_left, deadline_ns, cpu_deadline_ns;
     bool stopped;      /* a limit was reached: everything fails until the call is over */
     bool may_allocate; /* beyond the limit: while the state is made */
     char stopped_text[200];

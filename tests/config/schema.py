@@ -56,7 +56,8 @@ def main(build, *words):
     meshgate = f"{build}/gateway/meshgate"
     printed = subprocess.run([meshgate, "schema"], env=env, capture_output=True, check=True).stdout.decode()
     whole = {"local.so", "file.so", "mqtt.so", "amqp.so", "filter-changed.so", "filter-pattern.so",
-             "enrich-lookup.so", "translate-cloudevents.so", "translate-map.so"} <= have
+             "enrich-lookup.so", "translate-cloudevents.so", "translate-map.so", "filter-jq.so",
+             "translate-jq.so", "translate-lua.so"} <= have
     if "--write" in words:
         with open(FILE, "w", encoding="utf-8") as f:
             f.write(printed)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Patterns and JSON of the translator "lua".  The input is a pattern, a NUL and a text, which is also
- * read as JSON; what is read is written and must be JSON again. */
+/* Patterns and JSON of the translator "lua".  The input is a pattern, a NUL and a text, which is
+ * also read as JSON; what is read is written and must be JSON again. */
 #include "json_scan.h"
 #include "sandbox.h"
 #include <stdlib.h>

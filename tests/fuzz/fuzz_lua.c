@@ -14,7 +14,7 @@ static const char text[] = "function translate(p, t)\n"
 static const struct script script = {.name = "fuzz",
                                      .text = text,
                                      .length = sizeof text - 1,
-                                     .steps_limit = 100000,
+                                     .steps_limit = 5000,
                                      .memory_limit_bytes = 2 << 20,
                                      .time_limit_ms = 1000};
 static struct sandbox sandbox;

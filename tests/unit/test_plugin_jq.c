@@ -152,6 +152,29 @@ static void none_or_several(void)
     refuse("1, 2, error(\"late\")", "0", "late");
 }
 
+/* The example of the README. */
+static void one_event_for_each_reading(void)
+{
+    begin(".readings[]\n| { payload: .value,\n    address: \"\\($event.address)/\\(.name)\",\n"
+          "    properties: { unit, batch: null } }",
+          "envelope: true");
+    mg_event *event = kit_event("plant/a", "{\"readings\":[{\"name\":\"t\",\"value\":21.5,"
+                                           "\"unit\":\"C\"},{\"name\":\"p\",\"value\":3,"
+                                           "\"unit\":\"bar\"}]}");
+    struct kit_verdict v = step(event);
+    const struct mg_host *table = kit_host_table(host);
+    CU_ASSERT_EQUAL_FATAL(v.count, 2);
+    CU_ASSERT_TRUE(kit_payload_is(v.events[0], "21.5") && kit_payload_is(v.events[1], "3"));
+    CU_ASSERT_TRUE(kit_str_is(table->event_head(v.events[0])->address, "plant/a/t"));
+    CU_ASSERT_TRUE(kit_str_is(table->event_head(v.events[1])->address, "plant/a/p"));
+    struct mg_value unit;
+    CU_ASSERT_TRUE(table->event_find(v.events[1], kit_str("unit"), &unit));
+    CU_ASSERT_TRUE(kit_str_is(unit.as.text, "bar"));
+    kit_verdict_fini(&v);
+    end();
+    table->event_unref(event);
+}
+
 static void nothing_changes_in_silence(void)
 {
     refuse(".", "12345678901234567890", "jq would change the number 12345678901234567890");
@@ -347,6 +370,7 @@ static void nothing_leads_out(void)
     }
 TEST(payloads)
 TEST(none_or_several)
+TEST(one_event_for_each_reading)
 TEST(nothing_changes_in_silence)
 TEST(envelopes)
 TEST(runaways_are_stopped)
@@ -359,6 +383,7 @@ int main(void)
     static const struct kit_test tests[] = {
         {"payloads are what programs put out", run_payloads},
         {"one event becomes none or several", run_none_or_several},
+        {"an envelope makes one event for each reading", run_one_event_for_each_reading},
         {"nothing changes in silence", run_nothing_changes_in_silence},
         {"envelopes say what changes", run_envelopes},
         {"runaways are stopped, and the next event is fine", run_runaways_are_stopped},

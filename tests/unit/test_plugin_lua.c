@@ -22,6 +22,9 @@ static void payloads(void)
     expect("return { payload = { q = e.qos, s = tostring(e.subject), d = e.duplicate } }",
            "{\"d\":false,\"q\":0,\"s\":\"nil\"}");
     expect("return { payload = '' }", "");
+    expect_with("local out = {} for name, value in e.payload:gmatch('(%a+)=([^;]+)') do "
+                "out[name:lower()] = tonumber(value) or value end return { payload = out }",
+                "T=21.5;P=3;State=on", "{\"p\":3,\"state\":\"on\",\"t\":21.5}");
 }
 
 static void verdicts(void)

@@ -47,25 +47,46 @@ static int no_memory(struct mg_err *reterr)
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
-/* The names after "$captures." and in $captures["…"]: scopes tell a value by its name only. */
-static void find_captures(struct jq_program *p, const char *text)
+static bool is_of_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '-';
+}
+
+/* The names after "$captures." and in $captures["…"]: a scope tells a value by its name only, so
+ * that the object cannot be had as a whole. */
+static int find_captures(struct jq_program *p, const char *text, struct mg_err *reterr)
 {
     static const char variable[] = "$captures";
-    while ((text = strstr(text, variable)) && p->capture_count < JQ_CAPTURES_MAX) {
+    while ((text = strstr(text, variable))) {
         text += sizeof variable - 1;
-        bool quoted = !strncmp(text, "[\"", 2) || !strncmp(text, ".[\"", 3);
-        if (!quoted && *text != '.')
-            continue;
-        text += quoted ? strcspn(text, "\"") + 1 : 1;
-        text += !quoted && *text == '"' ? 1 : 0;
+        bool dotted = *text == '.', quoted = !strncmp(text + dotted, "[\"", 2);
+        text += quoted ? dotted + 2 : dotted;
         size_t length = 0;
-        while (isalnum((unsigned char)text[length]) || text[length] == '_' || text[length] == '-')
+        while (is_of_name(text[length]) && (quoted || text[length] != '-'))
             length++;
-        if (length && length < NAME_BYTES_MAX) {
-            memcpy(p->captures[p->capture_count], text, length);
-            p->captures[p->capture_count++][length] = '\0';
+        if ((!dotted && !quoted) || !length || length >= NAME_BYTES_MAX) {
+            snprintf(reterr->text, sizeof reterr->text,
+                     "write $captures.NAME, or $captures[\"NAME\"], as it stands in the route");
+            return -EINVAL;
         }
+        if (p->capture_count == JQ_CAPTURES_MAX) {
+            snprintf(reterr->text, sizeof reterr->text, "$captures more than %d times",
+                     JQ_CAPTURES_MAX);
+            return -EINVAL;
+        }
+        memcpy(p->captures[p->capture_count], text, length);
+        p->captures[p->capture_count++][length] = '\0';
     }
+    return 0;
+}
+
+static int refuse_environment(const char *text, struct mg_err *reterr)
+{
+    if (!strstr(text, "$ENV"))
+        return 0;
+    snprintf(reterr->text, sizeof reterr->text,
+             "$ENV is not available in a gateway: write ${env:NAME} in the configuration");
+    return -EINVAL;
 }
 
 static int wrap(struct jq_program *p, const char *text)
@@ -74,7 +95,6 @@ static int wrap(struct jq_program *p, const char *text)
     for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
         p->wants_more |= strstr(text, asks[i]) != NULL;
     p->wants_event = strstr(text, "$event") != NULL;
-    find_captures(p, text);
     int length = asprintf(&p->text, "%s%s%s%s{} as $ENV | %s(\n%s\n)", jq_prelude_absent,
                           jq_prelude_numbers, jq_prelude_paths, jq_prelude_patterns,
                           p->wants_more ? ".[1] as $event | .[2] as $captures | .[3] as $route | "
@@ -142,37 +162,41 @@ static int compile(const struct jq_program *p, jq_state **ret_jq, struct mg_err 
     return -EINVAL;
 }
 
+static int prepare(struct jq_program *p, const char *text, struct mg_err *reterr)
+{
+    jq_state *jq = NULL;
+    int error = refuse_environment(text, reterr);
+    if (!error)
+        error = find_captures(p, text, reterr);
+    if (!error && (error = wrap(p, text)))
+        no_memory(reterr);
+    if (!error)
+        error = compile(p, &jq, reterr);
+    jq_teardown(&jq);
+    return error;
+}
+
 int jq_program_create(const struct jq_settings *s, struct jq_program **ret_program,
                       struct mg_err *reterr)
 {
     char *text = NULL;
-    size_t length = 0;
-    jq_state *jq = NULL;
+    size_t length;
     reterr->option = s->file ? "file" : "program";
     if (!s->program == !s->file) {
         snprintf(reterr->text, sizeof reterr->text, "one of program and file is needed");
         return -EINVAL;
     }
-    if (s->file) {
-        int error = text_file_read(s->file, JQ_PROGRAM_BYTES_MAX, &text, &length, reterr);
-        if (error)
-            return error;
-    }
-    struct jq_program *p = calloc(1, sizeof *p);
-    int error = p ? wrap(p, text ? text : s->program) : -ENOMEM;
-    if (error)
-        no_memory(reterr);
-    else if (strlen(text ? text : s->program) != length && text)
-        error = -EINVAL, snprintf(reterr->text, sizeof reterr->text, "there is a NUL in it");
-    else
-        error = compile(p, &jq, reterr);
-    if (!error && strstr(p->text + strlen(jq_prelude_absent), "$ENV.")) {
-        snprintf(reterr->text, sizeof reterr->text,
-                 "$ENV is not available in a gateway: write ${env:NAME} in the configuration");
+    int error = 0;
+    if (s->file)
+        error = text_file_read(s->file, JQ_PROGRAM_BYTES_MAX, &text, &length, reterr);
+    if (!error && text && strlen(text) != length) {
+        snprintf(reterr->text, sizeof reterr->text, "there is a NUL in it");
         error = -EINVAL;
     }
+    struct jq_program *p = error ? NULL : calloc(1, sizeof *p);
+    if (!error)
+        error = p ? prepare(p, text ? text : s->program, reterr) : no_memory(reterr);
     free(text);
-    jq_teardown(&jq);
     if (error) {
         jq_program_destroy(p);
         return error;

@@ -7,6 +7,7 @@
     bench.py --build FOLDER profile NAME [--seconds N] [--callgrind]
     bench.py --build FOLDER core
     bench.py --build FOLDER patterns
+    bench.py --build FOLDER steps
 
 --build       a meson build folder with the gateway, its modules and the target bench-tools
 --yardsticks  a folder with rawfwd.c, mqload.c and amqpload.c, which share no code with this tree;
@@ -30,6 +31,7 @@ import amqp
 import configs
 import growth
 import patterns
+import steps
 import profiling
 import report
 import rigs
@@ -259,6 +261,7 @@ def parse():
                           help="count instructions with valgrind instead of asking perf")
     commands.add_parser("core", help="the core alone, without sockets")
     commands.add_parser("patterns", help="events against event patterns, one thread")
+    commands.add_parser("steps", help="what one step costs for one event, one thread")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
     if options.command == "core":
@@ -275,6 +278,8 @@ def main():
             return soak.run(options, folder)
         if options.command == "patterns":
             return patterns.run(options, folder)
+        if options.command == "steps":
+            return steps.run(options)
         if options.command == "profile":
             return profile_one(options, folder)
         return measure_all(options, folder)

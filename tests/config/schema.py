@@ -56,10 +56,11 @@ def main(build, *words):
     env = dict(os.environ, MESHGATE_MODULES=":".join(sorted({os.path.dirname(f) for f in found})))
     meshgate = f"{build}/gateway/meshgate"
     printed = subprocess.run([meshgate, "schema"], env=env, capture_output=True, check=True).stdout.decode()
-    whole = {"local.so", "file.so", "mqtt.so", "amqp.so", "filter-changed.so", "filter-pattern.so",
-             "filter-rate.so", "filter-rules.so", "filter-sample.so", "filter-window.so",
-             "enrich-last-value.so", "enrich-lookup.so", "enrich-stamp.so",
-             "translate-cloudevents.so", "translate-map.so", "enrich-claim-check.so", "enrich-http.so", "translate-schema.so"} <= have
+    whole = {"local.so", "file.so", "mqtt.so", "amqp.so", "enrich-claim-check.so", "enrich-http.so",
+             "enrich-last-value.so", "enrich-lookup.so", "enrich-stamp.so", "filter-changed.so",
+             "filter-jq.so", "filter-pattern.so", "filter-rate.so", "filter-rules.so", "filter-sample.so",
+             "filter-window.so", "translate-cloudevents.so", "translate-jq.so", "translate-lua.so",
+             "translate-map.so", "translate-schema.so"} <= have
     if "--write" in words:
         with open(FILE, "w", encoding="utf-8") as f:
             f.write(printed)

@@ -102,18 +102,26 @@ class Maker:
         return schema
 
 
+def verdict(draft, schema, value):
+    """None where the library fails: it sorts lists and objects when it words an error about unevaluatedItems."""
+    try:
+        return json.dumps(VALIDATORS[draft](schema).is_valid(value))
+    except TypeError:
+        return None
+
+
 def differences(program, draft, seed, count):
     maker = Maker(seed, draft)
     cases = [(maker.whole(), maker.value()) for _ in range(count)]
     lines = "".join(f"{json.dumps(s)}\t{json.dumps(v)}\n" for s, v in cases)
     said = subprocess.run([program, draft], input=lines, capture_output=True, text=True, check=True,
                           timeout=300).stdout.splitlines()
-    expected = [json.dumps(VALIDATORS[draft](s).is_valid(v)) for s, v in cases]
-    different = [(s, v, e, o) for (s, v), e, o in zip(cases, expected, said) if e != o]
+    expected = [verdict(draft, s, v) for s, v in cases]
+    different = [(s, v, e, o) for (s, v), e, o in zip(cases, expected, said) if e not in (o, None)]
     for schema, value, wanted, got in different[:5]:
         print(f"schema-random: {draft}: {json.dumps(schema)} over {json.dumps(value)}: {got}, expected {wanted}",
               file=sys.stderr)
-    if len(said) != len(cases) or len(set(expected)) != 2:
+    if len(said) != len(cases) or not {"true", "false"} <= set(expected) or expected.count(None) > 10:
         print(f"schema-random: {draft}: {len(said)} verdicts for {len(cases)} cases", file=sys.stderr)
         return len(cases), max(1, len(different))
     return len(cases), len(different)

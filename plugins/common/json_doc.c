@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The values of a document: made, found, put, taken away.  A large object has an index of its
- * members sorted by name, since a hash table can be made slow by whoever writes the names. */
+ * members sorted by name, since a hash table can be made slow by whoever writes the names.  Members
+ * that are put stand behind it first, and come into it many at a time. */
 #include "json_doc_internal.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 8, INDEX_FROM = 16, VALUES_TOGETHER = 32 };
+enum { FIRST_ROOM = 8, INDEX_FROM = 16, TAIL_MAX = 256, VALUES_TOGETHER = 32 };
 
 struct doc *doc_create(void)
 {
-    return calloc(1, sizeof(struct doc));
+    struct doc *doc = calloc(1, sizeof *doc);
+    if (doc)
+        doc->arena.most = DOC_MEMORY_MAX;
+    return doc;
 }
 
 void doc_destroy(struct doc *doc)
@@ -28,15 +32,10 @@ void doc_reset(struct doc *doc)
     doc->spare_count = 0;
 }
 
-void *doc_take(struct doc *doc, size_t size)
-{
-    return arena_take(&doc->arena, (size + 15) & ~(size_t)15);
-}
-
 struct doc_value *doc_new(struct doc *doc, enum doc_kind kind)
 {
     if (!doc->spare_count) {
-        doc->spare = doc_take(doc, VALUES_TOGETHER * sizeof *doc->spare);
+        doc->spare = arena_take(&doc->arena, VALUES_TOGETHER * sizeof *doc->spare);
         if (!doc->spare)
             return NULL;
         doc->spare_count = VALUES_TOGETHER;
@@ -64,7 +63,7 @@ struct doc_value *doc_bool(struct doc *doc, bool truth)
 static struct doc_value *with_text(struct doc *doc, enum doc_kind kind, struct mg_str text)
 {
     struct doc_value *value = doc_new(doc, kind);
-    char *copy = value && text.len ? doc_take(doc, text.len) : NULL;
+    char *copy = value && text.len ? arena_take(&doc->arena, text.len) : NULL;
     if (!value || (text.len && !copy))
         return NULL;
     if (text.len)
@@ -120,7 +119,7 @@ struct doc_value *doc_object(struct doc *doc)
 static void *grow(struct doc *doc, struct doc_value *value, const void *old, size_t size)
 {
     size_t room = value->room ? value->room * 2 : FIRST_ROOM;
-    void *at = doc_take(doc, room * size);
+    void *at = arena_take(&doc->arena, room * size);
     if (!at)
         return NULL;
     if (value->count)
@@ -179,7 +178,7 @@ int doc_index(struct doc *doc, struct doc_value *object)
     if (object->count <= INDEX_FROM || object->count > UINT32_MAX / 2)
         return 0;
     uint32_t room = (uint32_t)(object->room > object->count ? object->room : object->count);
-    uint32_t *index = doc_take(doc, room * sizeof *index);
+    uint32_t *index = arena_take(&doc->arena, room * sizeof *index);
     if (!index)
         return -ENOMEM;
     for (uint32_t i = 0; i < object->count; i++)
@@ -187,13 +186,14 @@ int doc_index(struct doc *doc, struct doc_value *object)
     qsort_r(index, object->count, sizeof *index, compare_members, object->members);
     object->index = index;
     object->index_room = room;
+    object->indexed = (uint32_t)object->count;
     return 0;
 }
 
-/* The place in the index behind all members whose names are not greater. */
-static size_t place_behind(const struct doc_value *object, struct mg_str name)
+/* The place among the first `to` of the index behind all members whose names are not greater. */
+static size_t place_behind(const struct doc_value *object, struct mg_str name, size_t to)
 {
-    size_t from = 0, to = object->count;
+    size_t from = 0;
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (compare_names(object->members[object->index[middle]].name, name) <= 0)
@@ -204,21 +204,19 @@ static size_t place_behind(const struct doc_value *object, struct mg_str name)
     return from;
 }
 
-/* The last member of that name; an object of few members is looked through. */
+/* The last member of that name; those that are in no index are looked through. */
 static struct doc_member *find(const struct doc_value *object, struct mg_str name)
 {
-    if (object->index) {
-        size_t place = place_behind(object, name);
-        struct doc_member *m = place ? &object->members[object->index[place - 1]] : NULL;
-        return m && !compare_names(m->name, name) ? m : NULL;
-    }
-    for (size_t i = object->count; i > 0; i--) {
+    size_t indexed = object->index ? object->indexed : 0;
+    for (size_t i = object->count; i > indexed; i--) {
         struct doc_member *m = &object->members[i - 1];
         if (m->name.len == name.len &&
             (!name.len || (m->name.at[0] == name.at[0] && !memcmp(m->name.at, name.at, name.len))))
             return m;
     }
-    return NULL;
+    size_t place = indexed ? place_behind(object, name, indexed) : 0;
+    struct doc_member *m = place ? &object->members[object->index[place - 1]] : NULL;
+    return m && !compare_names(m->name, name) ? m : NULL;
 }
 
 struct doc_value *doc_get(const struct doc_value *object, struct mg_str name)
@@ -238,23 +236,31 @@ struct doc_member *doc_add(struct doc *doc, struct doc_value *object)
     return &object->members[object->count];
 }
 
-/* The member at the end, which count does not count yet, comes into the index. */
-static int index_last(struct doc *doc, struct doc_value *object)
+/* The TAIL_MAX members behind the index come into it, the greatest name first: so each entry moves
+ * once. */
+static int index_tail(struct doc *doc, struct doc_value *object)
 {
-    if (!object->index)
-        return 0;
-    if (object->index_room == object->count) {
-        uint32_t *index = doc_take(doc, object->room * sizeof *index);
+    uint32_t tail[TAIL_MAX];
+    if (object->index_room < object->indexed + TAIL_MAX) {
+        uint32_t *index = arena_take(&doc->arena, object->room * sizeof *index);
         if (!index)
             return -ENOMEM;
-        memcpy(index, object->index, object->count * sizeof *index);
+        memcpy(index, object->index, object->indexed * sizeof *index);
         object->index = index;
         object->index_room = (uint32_t)object->room;
     }
-    size_t place = place_behind(object, object->members[object->count].name);
-    memmove(object->index + place + 1, object->index + place,
-            (object->count - place) * sizeof *object->index);
-    object->index[place] = (uint32_t)object->count;
+    for (uint32_t i = 0; i < TAIL_MAX; i++)
+        tail[i] = object->indexed + i;
+    qsort_r(tail, TAIL_MAX, sizeof *tail, compare_members, object->members);
+    size_t end = object->indexed;
+    for (size_t i = TAIL_MAX; i-- > 0;) {
+        size_t place = place_behind(object, object->members[tail[i]].name, end);
+        memmove(object->index + place + i + 1, object->index + place,
+                (end - place) * sizeof *object->index);
+        object->index[place + i] = tail[i];
+        end = place;
+    }
+    object->indexed += TAIL_MAX;
     return 0;
 }
 
@@ -267,17 +273,17 @@ int doc_set(struct doc *doc, struct doc_value *object, struct mg_str name, struc
         m->value = value;
         return 0;
     }
-    char *copy = name.len ? doc_take(doc, name.len) : NULL;
+    char *copy = name.len ? arena_take(&doc->arena, name.len) : NULL;
     m = doc_add(doc, object);
     if (!m || (name.len && !copy))
         return -ENOMEM;
     if (name.len)
         memcpy(copy, name.at, name.len);
     *m = (struct doc_member){.name = {name.len ? copy : "", name.len}, .value = value};
-    if (index_last(doc, object))
-        return -ENOMEM;
     object->count++;
-    return object->index ? 0 : doc_index(doc, object);
+    if (!object->index)
+        return doc_index(doc, object);
+    return object->count - object->indexed < TAIL_MAX ? 0 : index_tail(doc, object);
 }
 
 size_t doc_remove(struct doc_value *object, struct mg_str name)
@@ -327,8 +333,8 @@ struct doc_value *doc_copy(struct doc *doc, const struct doc_value *from)
     value->room = from->count;
     value->index = NULL;
     value->index_room = 0;
-    void *room =
-        doc_take(doc, from->count * (list ? sizeof *value->items : sizeof *value->members));
+    void *room = arena_take(&doc->arena,
+                            from->count * (list ? sizeof *value->items : sizeof *value->members));
     if (!room)
         return NULL;
     if (list)

@@ -3,11 +3,13 @@
  * them: the order of members, members of one name, the spelling of numbers and of texts.
  *
  * Everything of a document dies with it, and at once; doc_reset makes it empty for the next event
- * and keeps its memory.  A document is used by one thread at a time. */
+ * and keeps a little of its memory: it belongs behind an event, so that a large one's goes at once.
+ * A document is used by one thread at a time. */
 #pragma once
 #include "meshgate/plugin.h"
 
-enum { DOC_DEPTH_MAX = 512, DOC_WRITE_MAX = 256 * 1024 * 1024 };
+/* A value takes up to some 60 times the bytes of its text, which is why memory has a limit. */
+enum { DOC_DEPTH_MAX = 512, DOC_WRITE_MAX = 256 * 1024 * 1024, DOC_MEMORY_MAX = 1 << 30 };
 
 enum doc_kind { DOC_NULL, DOC_BOOL, DOC_NUMBER, DOC_TEXT, DOC_LIST, DOC_OBJECT };
 
@@ -15,7 +17,8 @@ struct doc_member;
 struct doc_value {
     enum doc_kind kind;
     bool truth;          /* BOOL */
-    uint32_t index_room; /* LIST, OBJECT: with index, the document's own affair */
+    uint32_t index_room; /* these two, with index: the document's own affair */
+    uint32_t indexed;
     union {
         struct {
             struct mg_str text; /* TEXT: its characters; NUMBER: its spelling */
@@ -78,9 +81,10 @@ size_t doc_rename(struct doc_value *object, struct mg_str name, struct mg_str to
 int doc_append(struct doc *doc, struct doc_value *list, struct doc_value *value); /* -ENOMEM */
 void doc_remove_at(struct doc_value *list, size_t index);
 
-/* Numbers.  false: it is no number, or not a whole one (1.0 and 1e2 are), or beyond 64 bits. */
+/* Numbers.  false: it is NULL or no number, or not a whole one (1.0 and 1e2 are), or beyond 64
+ * bits. */
 bool doc_as_int(const struct doc_value *value, int64_t *ret_number);
-/* The nearest double; false: it is no number, or beyond the largest. */
+/* The nearest double; false: it is NULL or no number, or beyond the largest. */
 bool doc_as_double(const struct doc_value *value, double *ret_number);
 /* Compares two numbers as they are spelled, without rounding: negative, 0, positive. */
 int doc_number_compare(struct mg_str a, struct mg_str b);

@@ -6,14 +6,12 @@
 #include <string.h>
 
 struct doc {
-    struct arena arena;
+    struct arena arena;      /* of at most DOC_MEMORY_MAX */
     struct doc_value *spare; /* values that were taken together */
     size_t spare_count;
     struct doc_value *open[DOC_DEPTH_MAX]; /* while it is parsed */
 };
 
-/* Aligned for any type, not cleared.  NULL: out of memory. */
-void *doc_take(struct doc *doc, size_t size);
 struct doc_value *doc_new(struct doc *doc, enum doc_kind kind);
 /* The place behind the last member, which the caller fills and counts. */
 struct doc_member *doc_add(struct doc *doc, struct doc_value *object);

@@ -76,7 +76,7 @@ int doc_number_compare(struct mg_str a, struct mg_str b)
 bool doc_as_int(const struct doc_value *value, int64_t *ret_number)
 {
     struct decimal d;
-    if (value->kind != DOC_NUMBER)
+    if (!value || value->kind != DOC_NUMBER)
         return false;
     if (!read_decimal(value->text, &d)) {
         *ret_number = 0;
@@ -126,9 +126,9 @@ static bool short_double(struct mg_str s, double *ret)
 bool doc_as_double(const struct doc_value *value, double *ret_number)
 {
     char few[64], *text = few;
-    struct mg_str s = value->text;
-    if (value->kind != DOC_NUMBER)
+    if (!value || value->kind != DOC_NUMBER)
         return false;
+    struct mg_str s = value->text;
     if (short_double(s, ret_number))
         return true;
     if (s.len >= sizeof few && !(text = malloc(s.len + 1)))

@@ -70,7 +70,7 @@ static int take_text(struct parse *p, struct mg_str *ret_raw, struct mg_str *ret
     *ret_text = (struct mg_str){raw.at + 1, raw.len - 2};
     if (quick || !memchr(raw.at, '\\', raw.len))
         return 0;
-    char *out = doc_take(p->doc, raw.len);
+    char *out = arena_take(&p->doc->arena, raw.len);
     if (!out)
         return -ENOMEM;
     ptrdiff_t length = scan_unescape(raw, out);
@@ -215,7 +215,8 @@ static int parse(struct doc *doc, struct mg_bytes text, const char *what,
     if (!error && !scan_end(&p.scan))
         error = -EINVAL;
     if (error == -ENOMEM)
-        snprintf(reterr->text, sizeof reterr->text, "out of memory");
+        snprintf(reterr->text, sizeof reterr->text, "%s: no memory for its values (at most 1 GiB)",
+                 what);
     if (error == -EINVAL)
         scan_refuse(&p.scan, what, reterr);
     if (!error)

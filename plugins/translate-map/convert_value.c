@@ -155,6 +155,8 @@ static int convert_time(const struct convert *c, const char *name, struct run *r
         snprintf(what, sizeof what, "is no time as %s has it", instant_forms[c->time_from]);
         return cannot(name, in, what, err);
     }
+    if (!instant_fits(instant, c->time_to, c->zone))
+        return cannot(name, in, "is not within the years 1 to 9999 of that zone", err);
     *ret = instant_write(instant, c->time_to, c->zone, run->doc);
     return *ret ? 0 : out_of_memory(err);
 }
@@ -287,16 +289,16 @@ int convert_value(const struct convert *c, const char *name, struct run *run,
     if (value->kind != DOC_LIST)
         return cannot(name, value, "is not a list to join", reterr);
     struct doc_value *list = doc_list(run->doc);
+    if (!list)
+        return out_of_memory(reterr);
     for (size_t i = 0; i < value->count; i++) {
         struct doc_value *part = NULL;
         error = convert_one(c, name, run, value->items[i], &part, reterr);
         if (error)
             return error;
-        if (!list || doc_append(run->doc, list, part))
+        if (doc_append(run->doc, list, part))
             return out_of_memory(reterr);
     }
     *ret_value = list;
-    return c->join.at ? join(c, name, run, list, ret_value, reterr)
-           : list     ? 0
-                      : out_of_memory(reterr);
+    return c->join.at ? join(c, name, run, list, ret_value, reterr) : 0;
 }

@@ -305,6 +305,18 @@ static char *put_http(char *out, int64_t days, uint32_t second)
     return mempcpy(put_time(out, second, true), " GMT", 4);
 }
 
+/* HTTP's and the compact form are always of UTC. */
+static int64_t local_time(struct instant i, enum instant_form form, int zone)
+{
+    return i.s + (form == INSTANT_COMPACT || form == INSTANT_HTTP ? 0 : zone * 60);
+}
+
+bool instant_fits(struct instant i, enum instant_form form, int zone)
+{
+    int64_t local = local_time(i, form, zone);
+    return form <= INSTANT_EPOCH_NS || (local >= least_s && local <= most_s);
+}
+
 struct doc_value *instant_write(struct instant i, enum instant_form form, int zone, struct doc *doc)
 {
     char out[64], *end = out;
@@ -314,7 +326,7 @@ struct doc_value *instant_write(struct instant i, enum instant_form form, int zo
     }
     if (form == INSTANT_COMPACT || form == INSTANT_HTTP)
         zone = 0;
-    int64_t local = i.s + zone * 60, days = local / DAY - (local % DAY < 0);
+    int64_t local = local_time(i, form, zone), days = local / DAY - (local % DAY < 0);
     uint32_t second = (uint32_t)(local - days * DAY);
     if (form == INSTANT_HTTP) {
         end = put_http(out, days, second);

@@ -28,7 +28,9 @@ bool instant_zone(struct mg_str text, int *ret_minutes);
  * time. */
 bool instant_read(const struct doc_value *value, enum instant_form form, int zone,
                   struct instant *ret_instant);
-/* The clock of zone; numbers are cut to whole ones, RFC 3339 and PLAIN have as many digits behind
- * the second as there are.  NULL: out of memory. */
+/* Has the clock of zone a year of four digits then? */
+bool instant_fits(struct instant instant, enum instant_form form, int zone);
+/* What fits.  The clock of zone; numbers are cut to whole ones, RFC 3339 and PLAIN have as many
+ * digits behind the second as there are.  NULL: out of memory. */
 struct doc_value *instant_write(struct instant instant, enum instant_form form, int zone,
                                 struct doc *doc);

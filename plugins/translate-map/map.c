@@ -274,8 +274,10 @@ static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg
 {
     struct context *x = calloc(1, sizeof *x);
     (void)shard;
-    if (x)
+    if (x) {
         x->doc = doc_create();
+        x->arena.most = DOC_MEMORY_MAX;
+    }
     if (!x || !x->doc) {
         shard_close(self, x);
         return out_of_memory(reterr);
@@ -362,9 +364,9 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
     struct run run = {
         .host = m->host, .instance = m->instance, .step = call, .doc = x->doc, .arena = &x->arena};
     size_t count = 0;
+    int error = translate(m, &run, x, &count, &result->err);
     doc_reset(x->doc);
     arena_reset(&x->arena);
-    int error = translate(m, &run, x, &count, &result->err);
     if (run.unknown)
         m->host->count(m->instance, COUNT_UNKNOWN, run.unknown);
     if (error) {

@@ -149,6 +149,39 @@ static int compile_rename(struct compile *c, const struct mg_node *node, struct 
     return error;
 }
 
+/* Of a list's places the last first, and what is inside of something before that: then each path
+ * leads to what it did in the payload as it came. */
+static int last_first(const void *a, const void *b)
+{
+    const struct doc_path *x = *(const struct doc_path *const *)a;
+    const struct doc_path *y = *(const struct doc_path *const *)b;
+    size_t m = doc_path_count(x), n = doc_path_count(y);
+    for (size_t i = 0; i < m && i < n; i++) {
+        struct mg_str p = doc_path_part(x, i), q = doc_path_part(y, i);
+        int order = p.len != q.len ? (p.len < q.len ? -1 : 1) : memcmp(p.at, q.at, p.len);
+        if (order)
+            return -order;
+    }
+    return (m < n) - (m > n);
+}
+
+static int collect_taken(struct compile *c)
+{
+    struct mapping *m = c->m;
+    size_t count = 0;
+    if (!m->move_count && !m->remove_count)
+        return 0;
+    m->taken = calloc(m->move_count + m->remove_count, sizeof *m->taken);
+    if (!m->taken)
+        return out_of_memory(c->err);
+    for (size_t i = 0; i < m->move_count; i++)
+        m->taken[count++] = m->moves[i].from;
+    for (size_t i = 0; i < m->remove_count; i++)
+        m->taken[count++] = m->removes[i];
+    qsort(m->taken, count, sizeof *m->taken, last_first);
+    return 0;
+}
+
 static int deeper_first(const void *a, const void *b)
 {
     size_t x = doc_path_count(((const struct renaming *)a)->path);
@@ -240,6 +273,8 @@ int mapping_compile(const struct rules *rules, const struct scope *scope,
     if (!error)
         error = compile_removes(&c);
     if (!error)
+        error = collect_taken(&c);
+    if (!error)
         error = compile_renames(&c);
     if (!error)
         error = compile_fields(&c);
@@ -309,6 +344,7 @@ void mapping_free(struct mapping *m)
     free(m->renames);
     free(m->moves);
     free(m->removes);
+    free(m->taken);
     free(m);
 }
 

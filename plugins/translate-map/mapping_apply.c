@@ -58,12 +58,10 @@ static int evaluate(struct apply *a)
 static void take_away(struct apply *a)
 {
     const struct mapping *m = a->m;
-    for (size_t i = 0; i < m->move_count; i++) {
+    for (size_t i = 0; i < m->move_count; i++)
         a->moved[i] = doc_path_get(m->moves[i].from, a->out);
-        doc_path_remove(m->moves[i].from, a->out);
-    }
-    for (size_t i = 0; i < m->remove_count; i++)
-        doc_path_remove(m->removes[i], a->out);
+    for (size_t i = 0; i < m->move_count + m->remove_count; i++)
+        doc_path_remove(m->taken[i], a->out);
 }
 
 static int taken(struct apply *a, const char *rule, const struct doc_path *from,

@@ -20,6 +20,7 @@ struct mapping {
     struct renaming *renames; /* the innermost first, so that no path changes under the next */
     struct movement *moves;
     struct doc_path **removes;
+    const struct doc_path **taken; /* from of all moves, and removes: so that no place shifts */
 };
 
 /* Do the rules go together?  -EINVAL: reterr says file:line:column and why, and its option which.

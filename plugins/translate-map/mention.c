@@ -147,7 +147,7 @@ static void walk(struct walk *w, size_t length, const struct doc_value *value,
     for (size_t i = 0; i < places->count; i++)
         inside = inside || places->at[i]->count || places->at[i]->each;
     if (!inside || (value->kind != DOC_OBJECT && value->kind != DOC_LIST)) {
-        w->each(w->arg, (struct mg_str){w->path, length});
+        w->each(w->arg, length ? (struct mg_str){w->path, length} : (struct mg_str){".", 1});
         return;
     }
     for (size_t i = 0; i < value->count; i++) {
@@ -175,6 +175,7 @@ void mention_missing(const struct mention *root, const struct doc_value *payload
     add_place(&places, root);
     if (!doc_get(payload, data))
         add_place(&places, child_of(root, data));
-    if (!places.whole && payload->kind == DOC_OBJECT)
+    bool empty = (payload->kind == DOC_OBJECT || payload->kind == DOC_LIST) && !payload->count;
+    if (!places.whole && !empty)
         walk(&w, 0, payload, &places);
 }

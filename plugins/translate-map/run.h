@@ -13,8 +13,8 @@ struct run {
     int64_t unknown;     /* values that an enum did not know */
 };
 
-/* Aligned for any type, not cleared, good until the event is done.  NULL: out of memory. */
+/* Not cleared, good until the event is done.  NULL: out of memory. */
 static inline void *run_take(struct run *run, size_t size)
 {
-    return arena_take(run->arena, (size + 15) & ~(size_t)15);
+    return arena_take(run->arena, size);
 }

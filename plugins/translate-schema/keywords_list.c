@@ -175,23 +175,27 @@ static uint64_t hash_text(struct mg_str text)
     return hash;
 }
 
-/* The same for values that doc_equal finds equal; no deeper than a document is nested. */
-static uint64_t hash_value(const struct doc_value *v)
+/* The same for values that doc_equal finds equal; no deeper than a document is nested.  *size grows
+ * by what it took, which a comparison takes again. */
+static uint64_t hash_value(const struct doc_value *v, size_t *size)
 {
     uint64_t hash = mix(0, v->kind == DOC_BOOL ? 8u + v->truth : (uint64_t)v->kind);
+    ++*size;
     switch (v->kind) {
     case DOC_NUMBER:
+        *size += v->text.len / 32;
         return mix(hash, number_hash(v->text));
     case DOC_TEXT:
+        *size += v->text.len / 32;
         return mix(hash, hash_text(v->text));
     case DOC_LIST:
         for (size_t i = 0; i < v->count; i++)
-            hash = mix(hash, hash_value(v->items[i]));
+            hash = mix(hash, hash_value(v->items[i], size));
         return hash;
     case DOC_OBJECT:
         for (size_t i = 0; i < v->count; i++)
             if (doc_get(v, v->members[i].name) == v->members[i].value)
-                hash += mix(hash_text(v->members[i].name), hash_value(v->members[i].value));
+                hash += mix(hash_text(v->members[i].name), hash_value(v->members[i].value, size));
         return hash;
     default:
         return hash;
@@ -215,7 +219,7 @@ static bool few_are_unique(struct run *run, const struct check *check, const str
 }
 
 struct hashed {
-    uint64_t hash, index;
+    uint64_t hash, index, size;
 };
 
 static int compare_hashed(const void *a, const void *b)
@@ -231,17 +235,21 @@ static bool apply_unique_items(struct run *run, const struct check *check, const
     size_t count = at->value->count, base;
     if (count <= FEW_ITEMS)
         return few_are_unique(run, check, at);
-    size_t used = run->used;
-    if (!spend(run, count) || !take_words(run, count * 2, &base))
+    size_t used = run->used, words = sizeof(struct hashed) / sizeof *run->words;
+    if (!take_words(run, count * words, &base))
         return false;
     struct hashed *all = (struct hashed *)(run->words + base);
-    for (size_t i = 0; i < count; i++)
-        all[i] = (struct hashed){hash_value(at->value->items[i]), i};
+    for (size_t i = 0; i < count; i++) {
+        all[i] = (struct hashed){.index = i};
+        all[i].hash = hash_value(at->value->items[i], &all[i].size);
+        if (!spend(run, all[i].size))
+            return false;
+    }
     qsort(all, count, sizeof *all, compare_hashed);
     bool unique = true;
     for (size_t i = 1; unique && i < count; i++)
         for (size_t j = i; unique && j-- > 0 && all[j].hash == all[i].hash;)
-            if (!spend(run, 1))
+            if (!spend(run, all[i].size))
                 unique = false;
             else if (doc_equal(at->value->items[all[i].index], at->value->items[all[j].index]))
                 unique = fail_unique(run, check, at, all[i].index, all[j].index);

@@ -89,11 +89,22 @@ int compile_required(struct compiler *c, const struct keyword_place *p)
 
 /* ---- their members -------------------------------------------------------------------------- */
 
+/* PCRE2 does not tell how many steps a search took.  So it gets few at first, and where those do
+ * not suffice more and more of them, which are paid for. */
 bool search(struct run *run, const struct regex *regex, struct mg_str text)
 {
+    uint32_t steps = REGEX_STEPS_MAX / 256;
     if (!spend(run, 1 + text.len / 32))
         return false;
-    enum regex_found found = regex_search(regex, run->regex, text);
+    enum regex_found found = regex_search(regex, run->regex, text, steps);
+    while (found == REGEX_TOO_MUCH && steps < REGEX_STEPS_MAX) {
+        steps *= 4;
+        if (steps > REGEX_STEPS_MAX)
+            steps = REGEX_STEPS_MAX;
+        if (!spend(run, steps / 16))
+            return false;
+        found = regex_search(regex, run->regex, text, steps);
+    }
     if (found == REGEX_TOO_MUCH)
         return give_up(run, "a pattern takes too long on one of its texts");
     return found == REGEX_YES;

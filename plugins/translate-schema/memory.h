@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What lives as long as the compiled schemas: taken from one arena, aligned for any type. */
+/* What lives as long as the compiled schemas: taken from one arena. */
 #pragma once
 #include "arena.h"
 #include <string.h>
@@ -7,6 +7,6 @@
 /* Cleared.  NULL: out of memory. */
 static inline void *take(struct arena *arena, size_t size)
 {
-    void *at = arena_take(arena, (size + 15) & ~(size_t)15);
+    void *at = arena_take(arena, size);
     return at ? memset(at, 0, size) : NULL;
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MATCH_STEPS_MAX = 1000000, MATCH_DEPTH_MAX = 100000, MATCH_HEAP_KIB_MAX = 4096 };
+enum { MATCH_DEPTH_MAX = 100000, MATCH_HEAP_KIB_MAX = 4096 };
 enum { JIT_STACK_FIRST = 32 * 1024, JIT_STACK_MAX = 512 * 1024 };
 
 struct regex {
@@ -101,7 +101,6 @@ struct regex_room *regex_room_create(void)
         regex_room_destroy(room);
         return NULL;
     }
-    pcre2_set_match_limit(room->limits, MATCH_STEPS_MAX);
     pcre2_set_depth_limit(room->limits, MATCH_DEPTH_MAX);
     pcre2_set_heap_limit(room->limits, MATCH_HEAP_KIB_MAX);
     if (room->stack)
@@ -109,8 +108,10 @@ struct regex_room *regex_room_create(void)
     return room;
 }
 
-enum regex_found regex_search(const struct regex *r, struct regex_room *room, struct mg_str text)
+enum regex_found regex_search(const struct regex *r, struct regex_room *room, struct mg_str text,
+                              uint32_t steps)
 {
+    pcre2_set_match_limit(room->limits, steps);
     int found = pcre2_match(r->code, (PCRE2_SPTR)text.at, text.len, 0, PCRE2_NO_UTF_CHECK,
                             room->data, room->limits);
     return found >= 0 ? REGEX_YES : found == PCRE2_ERROR_NOMATCH ? REGEX_NO : REGEX_TOO_MUCH;

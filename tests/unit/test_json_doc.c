@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON documents: what is read, kept as it was, changed, compared and written; and paths. */
+#include "arena.h"
 #include "doc_path.h"
 #include "fake_host.h"
 #include "unit.h"
@@ -184,9 +185,64 @@ static void large(void)
     free(text);
 }
 
+/* Names come in any order, and more than the index takes at a time. */
+static void put_one_by_one(void)
+{
+    enum { NAMES = 5000, STEP = 1777 }; /* without a common divisor */
+    struct doc_value *object = doc_object(doc);
+    char name[16];
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n%d", (int)((long)i * STEP % NAMES));
+        CU_ASSERT_EQUAL_FATAL(doc_set(doc, object, kit_str(name), doc_int(doc, i)), 0);
+        snprintf(name, sizeof name, "n%d", (int)((long)(i / 2) * STEP % NAMES));
+        int64_t number = -1;
+        CU_ASSERT_TRUE(doc_as_int(doc_get(object, kit_str(name)), &number));
+        CU_ASSERT_EQUAL(number, i / 2);
+    }
+    CU_ASSERT_EQUAL(object->count, NAMES);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        CU_ASSERT_EQUAL(doc_set(doc, object, kit_str(name), doc_int(doc, -i)), 0);
+        snprintf(name, sizeof name, "m%d", i);
+        CU_ASSERT_PTR_NULL(doc_get(object, kit_str(name)));
+    }
+    CU_ASSERT_EQUAL(object->count, NAMES);
+    for (int i = 0; i < NAMES; i++) {
+        int64_t number = 1;
+        snprintf(name, sizeof name, "n%d", i);
+        CU_ASSERT_TRUE(doc_as_int(doc_get(object, kit_str(name)), &number));
+        CU_ASSERT_EQUAL(number, -i);
+    }
+}
+
 static void large_objects(void)
 {
     with_doc(large);
+    with_doc(put_one_by_one);
+}
+
+static void memory(void)
+{
+    struct arena arena = {.most = 4 << 20};
+    static const size_t sizes[] = {1, 3, 17, 4000, 0, 40000, 5, 1 << 20, 7};
+    for (int turn = 0; turn < 3; turn++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            char *at = arena_take(&arena, sizes[i]);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+            CU_ASSERT_EQUAL((uintptr_t)at % 16, 0);
+            memset(at, 0xff, sizes[i]);
+        }
+        CU_ASSERT_PTR_NULL(arena_take(&arena, SIZE_MAX));
+        CU_ASSERT_PTR_NULL(arena_take(&arena, 3 << 20));
+        size_t taken = 0;
+        while (arena_take(&arena, 1000))
+            CU_ASSERT_TRUE_FATAL(++taken < (4 << 20) / 1000);
+        CU_ASSERT_TRUE(arena.bytes > 3 << 20 && arena.bytes <= 4 << 20);
+        arena_reset(&arena);
+        CU_ASSERT_TRUE(arena.bytes <= 16384); /* the rest has been given back */
+        CU_ASSERT_EQUAL(arena.most, 4 << 20);
+    }
+    arena_fini(&arena);
 }
 
 static void compared(void)
@@ -291,6 +347,9 @@ static void numbers_read(void)
     double number;
     CU_ASSERT_FALSE(doc_as_double(parse("1e999"), &number));
     CU_ASSERT_FALSE(doc_as_double(parse("\"1\""), &number));
+    CU_ASSERT_FALSE(doc_as_double(doc_get(NULL, kit_str("a")), &number));
+    int64_t whole;
+    CU_ASSERT_FALSE(doc_as_int(NULL, &whole));
     expect_text(doc_double(doc, 1e300), "1e+300");
     expect_text(doc_double(doc, 1.0 / 0.0), "null");
 }
@@ -455,6 +514,7 @@ int main(void)
         {"what is no JSON is refused with its place", refusals},
         {"members and items are put and taken away", changes},
         {"a large object finds its names", large_objects},
+        {"memory is aligned, limited and given back", memory},
         {"numbers and documents are compared without rounding", comparing},
         {"numbers are read where they fit", numbers},
         {"paths lead to values", paths},

@@ -19,6 +19,11 @@ static void renaming(void)
 
 static void moving(void)
 {
+    /* Places of a list are those of the payload as it came. */
+    map_expect("{move: {l.0: a, l.1: b, l.3.x: c}, remove: [l.2, l.10]}",
+               "{\"l\":[0,1,2,{\"x\":3,\"y\":4},4,5,6,7,8,9,10,11]}",
+               "{\"l\":[{\"y\":4},4,5,6,7,8,9,11],\"a\":0,\"b\":1,\"c\":3}");
+    map_expect("{move: {a.b: x, a: y}}", "{\"a\":{\"b\":1,\"c\":2}}", "{\"x\":1,\"y\":{\"c\":2}}");
     map_expect("{move: {a: x.y, b.c: c}}", "{\"a\":1,\"b\":{\"c\":2,\"d\":3}}",
                "{\"b\":{\"d\":3},\"x\":{\"y\":1},\"c\":2}");
     map_expect("{move: {a: b, b: a}}", "{\"a\":1,\"b\":2}", "{\"b\":1,\"a\":2}");
@@ -99,6 +104,13 @@ static void payload_in_texts(void)
 
 static void strictness(void)
 {
+    map_rejects("{strict: true, split: ., fields: {a: a}}", "[{\"a\":1},{\"a\":2,\"b\":3}]",
+                "no rule mentions *.b");
+    map_expect("{strict: true, split: ., fields: {a: a}}", "[{\"a\":1},{\"a\":2}]",
+               "{\"a\":1}\n{\"a\":2}");
+    map_rejects("{strict: true, fields: {a: a}}", "[7]", "no rule mentions *");
+    map_rejects("{strict: true, fields: {a: {value: 1}}}", "7", "no rule mentions .");
+    map_expect("{strict: true, fields: {a: {value: 1}}}", "{}", "{\"a\":1}");
     map_expect("{strict: true, fields: {a: a, b: data.b.c}, ignore: [x, y.z]}",
                "{\"a\":{\"q\":1},\"b\":{\"c\":1},\"x\":1,\"y\":{\"z\":1}}",
                "{\"a\":{\"q\":1},\"b\":1}");

@@ -135,6 +135,11 @@ static void no_times(void)
         value(keys, rows[i][1], NULL);
         CU_ASSERT_PTR_NOT_NULL(strstr(map_err.text, "is no time as "));
     }
+    /* A zone may lead out of the years of four digits. */
+    map_rejects("{fields: {v: {from: v, time: {from: rfc3339, to: rfc3339, zone: '+01:00'}}}}",
+                "{\"v\":\"9999-12-31T23:59:59Z\"}", "years 1 to 9999");
+    map_expect("{fields: {v: {from: v, time: {from: rfc3339, to: http, zone: '+01:00'}}}}",
+               "{\"v\":\"9999-12-31T23:59:59Z\"}", "{\"v\":\"Fri, 31 Dec 9999 23:59:59 GMT\"}");
 }
 
 static void choices(void)

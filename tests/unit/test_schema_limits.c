@@ -161,6 +161,32 @@ static void each_of_two_members_of_one_name_must_fit(void)
     schema_end();
 }
 
+/* Each is little enough by itself. */
+static void many_small_works_are_one_large_work(void)
+{
+    char *text = malloc(1 << 20);
+    size_t n = 0;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    for (int i = 0; i < 1000; i++)
+        n += (size_t)snprintf(text + n, (1 << 20) - n, "%c\"aaaaaaaaaaaaaaaaaab\"", i ? ',' : '[');
+    memcpy(text + n, "]", 2);
+    schema_open("{\"items\": {\"not\": {\"pattern\": \"^(a+)+$\"}}}");
+    CU_ASSERT_EQUAL(schema_validate(text), -EOVERFLOW);
+    CU_ASSERT_EQUAL(schema_validate("[\"aaaaaaaaaaaaaaaaaab\",\"aaaaaaaaaaaaaaaaaab\"]"), 0);
+    schema_end();
+    n = 0;
+    for (int i = 0; i < 500; i++)
+        n += (size_t)snprintf(text + n, (1 << 20) - n, "[1,2,3,4,5,6,7,8,9,10,11,12,");
+    for (int i = 0; i < 20000; i++)
+        n += (size_t)snprintf(text + n, (1 << 20) - n, "%c%d", i ? ',' : '[', i);
+    memset(text + n, ']', 501);
+    text[n + 501] = '\0';
+    schema_open("{\"uniqueItems\": true, \"items\": {\"$ref\": \"#\"}}");
+    CU_ASSERT_EQUAL(schema_validate(text), -EOVERFLOW);
+    schema_end();
+    free(text);
+}
+
 /* ---- threads -------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 300 };
@@ -211,6 +237,7 @@ int main(void)
                                             {KIT_TEST(a_pattern_without_end_is_ended)},
                                             {KIT_TEST(formats_count_where_they_are_asserted)},
                                             {KIT_TEST(work_that_grows_without_measure_is_ended)},
+                                            {KIT_TEST(many_small_works_are_one_large_work)},
                                             {KIT_TEST(deep_values_are_validated_to_their_ends)},
                                             {KIT_TEST(all_of_a_large_list_is_looked_at)},
                                             {KIT_TEST(each_of_two_members_of_one_name_must_fit)},

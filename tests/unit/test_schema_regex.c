@@ -17,7 +17,7 @@ static bool matches(const char *pattern, const char *text)
     struct regex_room *room = regex_room_create();
     struct mg_err err;
     CU_ASSERT_EQUAL_FATAL(regex_compile(str(pattern), &regex, &err), 0);
-    bool found = regex_search(regex, room, str(text)) == REGEX_YES;
+    bool found = regex_search(regex, room, str(text), REGEX_STEPS_MAX) == REGEX_YES;
     regex_free(regex);
     regex_room_destroy(room);
     return found;

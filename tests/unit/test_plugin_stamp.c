@@ -90,6 +90,7 @@ static int64_t number(const struct kit_verdict *v, const char *name)
 static void times_and_names_become_properties(void)
 {
     open_stamp("properties: { t: time, ms: time.ms, gw: gateway, r: route, h: host, c: created }");
+    kit_clock_by_hand(host); /* or it would move between the two times */
     struct kit_verdict v = stamp("\xff any bytes");
     CU_ASSERT_EQUAL_FATAL(v.verdict, MG_REPLACE);
     CU_ASSERT_TRUE(property_is(&v, "r", "hot"));
@@ -313,7 +314,8 @@ static void a_trace_goes_on(void)
 
 static void a_broken_trace_begins_anew(void)
 {
-    struct trace t;
+    struct trace t, parent;
+    CU_ASSERT_TRUE_FATAL(trace_parse(kit_str(PARENT), &parent));
     open_stamp("{ trace: child, sample: 0 }");
     struct kit_verdict v = stamp_with("x", "traceparent", "00-broken", "tracestate", "a=1");
     CU_ASSERT_TRUE_FATAL(reads(&v, "traceparent", &t));
@@ -322,7 +324,7 @@ static void a_broken_trace_begins_anew(void)
     kit_verdict_fini(&v);
     v = stamp_with("x", "traceparent", PARENT, "traceparent", PARENT); /* which of the two? */
     CU_ASSERT_TRUE_FATAL(reads(&v, "traceparent", &t));
-    CU_ASSERT_NOT_EQUAL(t.trace_id[0], 0x0a);
+    CU_ASSERT_NOT_EQUAL(memcmp(t.trace_id, parent.trace_id, sizeof t.trace_id), 0);
     size_t count;
     table->event_properties(v.events[0], &count);
     CU_ASSERT_EQUAL(count, 1);

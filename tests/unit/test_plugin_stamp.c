@@ -164,6 +164,18 @@ static void hops_count_and_circles_end(void)
         CU_ASSERT_EQUAL(number(&v, "hops"), cases[i].after);
         kit_verdict_fini(&v);
     }
+    close_stamp();
+    /* Who has made a text of it has made no new event of it. */
+    open_stamp("{ payload: { hops: hops }, max_hops: 3 }");
+    struct kit_verdict text = stamp("{\"hops\":\"2\"}");
+    CU_ASSERT_TRUE_FATAL(text.verdict == MG_REPLACE);
+    CU_ASSERT_TRUE(kit_payload_is(text.events[0], "{\"hops\":3}"));
+    kit_verdict_fini(&text);
+    text = stamp("{\"hops\":\"3\"}");
+    CU_ASSERT_EQUAL(text.verdict, MG_REJECT);
+    kit_verdict_fini(&text);
+    close_stamp();
+    open_stamp("{ properties: { hops: hops }, max_hops: 3 }");
     static const char *const too_many[] = {"3", "99", "9223372036854775806",
                                            "99999999999999999999"};
     for (size_t i = 0; i < 4; i++) {

@@ -133,8 +133,9 @@ static void an_object_becomes_so_many_properties_and_no_more(void)
     for (size_t members = 1024; members <= 1025; members++) {
         size_t used = 0;
         for (size_t i = 0; i < members; i++)
-            used += (size_t)sprintf(text + used, "%c\"m%zu\":%zu", i ? ',' : '{', i, i);
-        strcpy(text + used, "}");
+            used += (size_t)snprintf(text + used, sizeof text - used, "%c\"m%zu\":%zu",
+                                     i ? ',' : '{', i, i);
+        snprintf(text + used, sizeof text - used, "}");
         http_peer_says(peer, members <= 1024 ? "/few" : "/many", "200 OK", "", text);
     }
     expect("few", "any", MG_REPLACE, "any");

@@ -204,8 +204,9 @@ static void an_object_becomes_so_many_properties_and_no_more(void)
         mg_instance *event = step("{ recall: s, key: k, into: 'property:s' }");
         size_t used = 0;
         for (size_t i = 0; i < members; i++)
-            used += (size_t)sprintf(text + used, "%c\"m%zu\":%zu", i ? ',' : '{', i, i);
-        strcpy(text + used, "}");
+            used += (size_t)snprintf(text + used, sizeof text - used, "%c\"m%zu\":%zu",
+                                     i ? ',' : '{', i, i);
+        snprintf(text + used, sizeof text - used, "}");
         expect(state, "m1", text, MG_PASS, NULL);
         struct kit_verdict v = process(event, "m1", "any");
         CU_ASSERT_EQUAL(v.verdict, members <= 1024 ? MG_REPLACE : MG_REJECT);

@@ -124,6 +124,7 @@ static int timer_changed(CURLM *multi, long after_ms, void *arg)
         loop->host->timer_again(loop->timer, (uint64_t)after_ms, 0);
     else
         loop->timer = loop->host->timer_start(loop->shard, (uint64_t)after_ms, 0, fired, loop);
+    loop->broken |= !loop->timer;
     return loop->timer ? 0 : -1;
 }
 

@@ -3,7 +3,6 @@
 #include "http.h"
 #include "json_doc.h"
 #include "json_scan.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

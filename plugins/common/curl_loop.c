@@ -17,6 +17,7 @@ struct curl_loop {
     CURLM *multi;
     mg_timer *timer; /* NULL: curl waits for no time */
     void (*done)(void *arg, CURLcode result);
+    bool broken; /* a callback has failed */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -50,10 +51,15 @@ static void reap(struct curl_loop *loop)
     }
 }
 
+/* Where a watch or a timer could not be had curl gives all transfers up, but tells only those that
+ * something happens to, and asks for no timer any more: so each of them is looked at here. */
 static void act(struct curl_loop *loop, curl_socket_t fd, int events)
 {
     int running;
     curl_multi_socket_action(loop->multi, fd, events, &running);
+    if (loop->broken)
+        curl_multi_perform(loop->multi, &running);
+    loop->broken = false; /* with no transfer left curl begins anew */
     reap(loop);
 }
 
@@ -81,7 +87,7 @@ static int watch_new(struct curl_loop *loop, curl_socket_t fd, int what)
         return 0;
     loop->host->io_stop(w->io);
     free(w);
-    return -1; /* ends the transfers */
+    return -ENOMEM;
 }
 
 static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *watch)
@@ -95,9 +101,9 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, voi
         free(w);
         return 0;
     }
-    if (!w)
-        return watch_new(loop, fd, what);
-    return loop->host->io_events(w->io, wanted(what)) ? -1 : 0;
+    int error = w ? loop->host->io_events(w->io, wanted(what)) : watch_new(loop, fd, what);
+    loop->broken |= error != 0;
+    return error ? -1 : 0; /* ends all transfers, see act */
 }
 
 static void fired(void *arg)
@@ -118,6 +124,7 @@ static int timer_changed(CURLM *multi, long after_ms, void *arg)
         loop->host->timer_again(loop->timer, (uint64_t)after_ms, 0);
     else
         loop->timer = loop->host->timer_start(loop->shard, (uint64_t)after_ms, 0, fired, loop);
+    loop->broken |= !loop->timer;
     return loop->timer ? 0 : -1;
 }
 

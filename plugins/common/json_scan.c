@@ -69,6 +69,15 @@ size_t scan_character(const char *at, const char *end, uint32_t *ret_point)
     return more + 1;
 }
 
+bool scan_is_utf8(const char *at, size_t length)
+{
+    uint32_t point;
+    for (size_t i = 0, size; i < length; i += size)
+        if (!(size = scan_character(at + i, at + length, &point)))
+            return false;
+    return true;
+}
+
 static int hex_digit(char c)
 {
     return c >= '0' && c <= '9'   ? c - '0'

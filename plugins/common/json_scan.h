@@ -46,3 +46,4 @@ ptrdiff_t scan_unescape(struct mg_str text, char *out);
 int scan_refuse(const struct scan *scan, const char *what, struct mg_err *reterr);
 /* The bytes of the well-formed UTF-8 character at `at`, 0: it is none. */
 size_t scan_character(const char *at, const char *end, uint32_t *ret_point);
+bool scan_is_utf8(const char *at, size_t length); /* at may be NULL where length is 0 */

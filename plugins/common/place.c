@@ -156,6 +156,12 @@ static uint32_t into_properties(const struct place *p, const struct mg_host *hos
                                 const mg_event *event, const struct doc_value *value,
                                 mg_event **ret_event, struct mg_err *err)
 {
+    if (value->kind == DOC_OBJECT && value->count > PLACE_MEMBERS_MAX) {
+        snprintf(err->text, sizeof err->text,
+                 "%.120s: more than %d members, which would each become a property", p->property,
+                 PLACE_MEMBERS_MAX);
+        return MG_REJECT;
+    }
     mg_edit *edit = host->edit_new(event);
     if (!edit)
         return place_no_memory(err);

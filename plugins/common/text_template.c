@@ -8,7 +8,19 @@
 #include <string.h>
 
 enum { PARTS_MAX = 64, NAME_BYTES_MAX = 255 };
-enum kind { LITERAL, CAPTURE, PROPERTY, ROUTE_NAME, GATEWAY_NAME, HEAD_TEXT, HEAD_VALUE, HEAD_QOS };
+enum kind {
+    LITERAL,
+    CAPTURE,
+    PROPERTY,
+    ROUTE_NAME,
+    GATEWAY_NAME,
+    HEAD_TEXT,
+    HEAD_VALUE,
+    HEAD_QOS,
+    HEAD_GROUP_SEQUENCE,
+    HEAD_USER,
+    HEAD_CREATED
+};
 
 struct part {
     enum kind kind;
@@ -33,9 +45,13 @@ static const struct {
     {"event.reply_to", HEAD_TEXT, offsetof(struct mg_head, reply_to)},
     {"event.subject", HEAD_TEXT, offsetof(struct mg_head, subject)},
     {"event.content_type", HEAD_TEXT, offsetof(struct mg_head, content_type)},
+    {"event.content_encoding", HEAD_TEXT, offsetof(struct mg_head, content_encoding)},
     {"event.group", HEAD_TEXT, offsetof(struct mg_head, group)},
+    {"event.group_sequence", HEAD_GROUP_SEQUENCE, 0},
     {"event.message_id", HEAD_VALUE, offsetof(struct mg_head, message_id)},
     {"event.correlation", HEAD_VALUE, offsetof(struct mg_head, correlation)},
+    {"event.user", HEAD_USER, 0},
+    {"event.created", HEAD_CREATED, 0},
     {"event.qos", HEAD_QOS, 0},
 };
 
@@ -192,6 +208,16 @@ static struct mg_str part_text(const struct part *p, const struct mg_host *host,
         return value_text(field, scratch, size);
     case HEAD_QOS:
         return (struct mg_str){head->qos == 0 ? "0" : head->qos == 1 ? "1" : "2", 1};
+    case HEAD_GROUP_SEQUENCE:
+        value = (struct mg_value){.type = MG_UINT, .as.u = head->group_sequence};
+        return head->present & MG_HAS_GROUP_SEQUENCE ? value_text(&value, scratch, size)
+                                                     : (struct mg_str){0};
+    case HEAD_USER:
+        return (struct mg_str){head->user.at, head->user.len};
+    case HEAD_CREATED:
+        value = (struct mg_value){.type = MG_INT, .as.i = head->created_us / 1000};
+        return head->present & MG_HAS_CREATED ? value_text(&value, scratch, size)
+                                              : (struct mg_str){0};
     case LITERAL:
         break;
     }

@@ -2,6 +2,7 @@
 /* Enricher "claim-check": large payloads stay in a store, and a reference travels in their place.
  */
 #include "claim.h"
+#include "json_scan.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,11 @@ static uint32_t store(struct context *c, const struct mg_step_call *call, struct
         snprintf(err->text, sizeof err->text, "its content type has more than %d bytes",
                  REFERENCE_TYPE_BYTES_MAX);
         return MG_REJECT;
+    }
+    if (!scan_is_utf8(head->content_type.at, head->content_type.len) ||
+        !scan_is_utf8(head->content_encoding.at, head->content_encoding.len)) {
+        snprintf(err->text, sizeof err->text, "its content type is not UTF-8");
+        return MG_REJECT; /* no reference could say it, and be read */
     }
     return task_begin_shard(c, call, NULL, err);
 }

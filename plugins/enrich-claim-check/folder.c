@@ -159,10 +159,12 @@ int folder_put(const struct store *s, const char *sha256, struct mg_bytes bytes,
     *ret_known = know(dir, file, bytes, s->sync, &lock);
     if (!*ret_known) {
         error = has_room(s, dir, bytes.len, err) ? write_new(s, dir, sha256, bytes) : -ENOSPC;
-        if (error && !err->text[0]) {
-            errno = -error;
-            system_said(err, "cannot write into", s->folder);
-        }
+    } else if (s->sync) {
+        error = sync_dir(dir, path); /* who wrote it may not have come so far */
+    }
+    if (error && !err->text[0]) {
+        errno = -error;
+        system_said(err, "cannot write into", s->folder);
     }
     if (lock >= 0)
         close(lock);

@@ -47,3 +47,6 @@ struct sweep {
 enum { SWEEP_PLACES = 65536 };
 /* 0, -EAGAIN: it is not due, or another one sweeps; another negative errno. */
 int folder_sweep(const struct store *store, struct sweep *sweep, struct mg_err *reterr);
+/* Removes the file of that name in dir where fd, opened for writing, is still it, and nobody has
+ * stored it again. */
+bool sweep_take_away(int dir, int fd, const char *name, int64_t age_ms);

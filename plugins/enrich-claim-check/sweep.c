@@ -20,15 +20,23 @@ static bool older_than(const struct stat *st, int64_t age_ms)
     return (int64_t)(now.tv_sec - st->st_mtim.tv_sec) * 1000 > age_ms;
 }
 
-/* Looks again under the lock: it may have been relied upon since (see folder.c). */
+/* Looks again under the lock: since the name was read, the file may have been relied upon, or a new
+ * one may have come in its place (see folder.c).  Open for writing, without which there is no
+ * exclusive lock over NFS. */
+bool sweep_take_away(int dir, int fd, const char *name, int64_t age_ms)
+{
+    struct stat st, named;
+    return !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+           !fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) && named.st_ino == st.st_ino &&
+           named.st_dev == st.st_dev && older_than(&st, age_ms) && !unlinkat(dir, name, 0);
+}
+
 static bool take_away(int dir, const char *name, int64_t age_ms)
 {
-    struct stat st;
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    bool gone = !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
-                older_than(&st, age_ms) && !unlinkat(dir, name, 0);
+    bool gone = sweep_take_away(dir, fd, name, age_ms);
     close(fd);
     return gone;
 }

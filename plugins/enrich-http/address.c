@@ -149,7 +149,7 @@ static ptrdiff_t encode(char *out, size_t used, const char *value, size_t length
 /* Bytes of a separator of a path there, as it is or encoded. */
 static size_t separator(const char *at)
 {
-    return *at == '/' ? 1 : !strncmp(at, "%2F", 3) || !strncmp(at, "%5C", 3) ? 3 : 0;
+    return *at == '/' ? 1 : !strncasecmp(at, "%2F", 3) || !strncasecmp(at, "%5C", 3) ? 3 : 0;
 }
 
 /* Servers climb out of a path by these, some also over an encoded slash: no value may make one. */

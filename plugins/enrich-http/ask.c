@@ -133,6 +133,9 @@ static void keep(struct context *c, const uint8_t *key, enum outcome outcome, ch
         free(value);
         return;
     }
+    /* What is kept is counted, and no room for more with it. */
+    char *exact = value ? realloc(value, length + 1) : NULL;
+    value = exact ? exact : value;
     cache_keep(&c->cache, key, outcome == OUTCOME_FOUND ? ENTRY_FOUND : ENTRY_ABSENT, value, length,
                now_us + ttl_ms * 1000);
 }
@@ -148,6 +151,7 @@ static void finish(struct ask *a, enum outcome outcome, char *value, size_t leng
         tell(c, w, outcome, (struct mg_str){value, length}, why);
         w = next;
     }
+    doc_reset(c->doc); /* or a large answer would stay until the next event */
     keep(c, a->entry.key, outcome, value, length);
     ask_free(a);
 }
@@ -296,10 +300,10 @@ static uint32_t ask_anew(struct context *c, const struct question *q,
     }
     struct ask *a = ask_new(c, q, call->event);
     if (!a)
-        return http_no_memory(err);
+        return place_no_memory(err);
     if (!wait_for(c, a, call)) {
         ask_free(a);
-        return http_no_memory(err);
+        return place_no_memory(err);
     }
     cache_add(&c->cache, &a->entry);
     enqueue(c, a);
@@ -326,7 +330,7 @@ uint32_t http_ask_shard(struct context *c, const struct question *q,
     if (!e)
         return ask_anew(c, q, call, err);
     if (!wait_for(c, (struct ask *)e, call))
-        return http_no_memory(err);
+        return place_no_memory(err);
     p->host->count(p->instance, COUNT_COALESCED, 1);
     return MG_PENDING;
 }

@@ -2,7 +2,6 @@
 /* Enricher "http": asks a server about an event, and puts the answer into its payload or its
  * properties. */
 #include "http.h"
-#include "json_doc.h"
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -28,7 +27,7 @@ static void destroy(void *self)
     if (!p)
         return;
     address_free(p->address);
-    doc_path_free(p->path);
+    place_fini(&p->into);
     doc_path_free(p->select);
     free(p);
 }
@@ -47,10 +46,8 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     p->settings = s;
     p->server_length = (int)(8 + strcspn(s->url + 8, "/?"));
     int error = address_compile(s->url, &p->address, reterr);
-    if (!strncmp(s->into, "property:", 9))
-        p->property = s->into + 9;
-    else if (!error)
-        error = doc_path_compile(s->into, true, &p->path, reterr);
+    if (!error)
+        error = place_init(&p->into, s->into, "into", reterr);
     if (!error && s->select)
         error = doc_path_compile(s->select, false, &p->select, reterr);
     if (!error && RAND_bytes(p->seed, sizeof p->seed) != 1)
@@ -148,12 +145,13 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
         verdict = http_otherwise(c, OUTCOME_ABSENT);
         break;
     case -ENOMEM:
-        verdict = http_no_memory(&result->err);
+        verdict = place_no_memory(&result->err);
         break;
     default:
         verdict = MG_REJECT;
         break;
     }
+    doc_reset(c->doc);
     if (verdict == MG_REPLACE) {
         result->events = c->out;
         result->count = 1;

@@ -4,7 +4,7 @@
 #include "address.h"
 #include "cache.h"
 #include "curl_loop.h"
-#include "doc_path.h"
+#include "place.h"
 #include <openssl/evp.h>
 
 enum {
@@ -47,9 +47,8 @@ struct http {
     mg_instance *instance;
     const struct settings *settings;
     struct address *address;
-    int server_length;     /* of the url: what stands behind it is nobody's business in a log */
-    struct doc_path *path; /* NULL: into properties */
-    const char *property;
+    int server_length; /* of the url: what stands behind it is nobody's business in a log */
+    struct place into;
     struct doc_path *select; /* NULL: all of the answer */
     uint8_t seed[16];        /* so that nobody makes questions that share a bucket */
 };
@@ -122,11 +121,10 @@ void http_give_up_shard(struct context *context);  /* all that wait are tried ag
 int http_prepare(struct ask *ask, const struct question *question);
 int http_transfer(struct ask *ask); /* ask->easy */
 
-/* place.c: verdicts; with MG_REPLACE the new event is in context->out. */
+/* answer.c: verdicts; with MG_REPLACE the new event is in context->out. */
 uint32_t http_place(struct context *context, const mg_event *event, struct mg_str value,
                     struct mg_err *reterr);
 uint32_t http_otherwise(struct context *context, enum outcome outcome);
-uint32_t http_no_memory(struct mg_err *reterr); /* MG_RETRY, and says why */
 /* The answer's part that goes into events, malloc'ed.  OUTCOME_FAILED: reterr says why. */
 enum outcome http_select(struct context *context, struct mg_bytes answer, char **ret_value,
                          size_t *ret_length, struct mg_err *reterr);

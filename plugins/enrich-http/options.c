@@ -155,25 +155,16 @@ static int check_place(const struct settings *s, struct mg_err *err)
     if (s->select) {
         error = doc_path_compile(s->select, false, &path, err);
         doc_path_free(path);
-        path = NULL;
         if (error)
             err->option = "select";
         else if (s->answer == ANSWER_TEXT)
             error = refuse(err, "select", "only of JSON can a part be selected");
     }
-    if (error)
-        return error;
-    if (!strncmp(s->into, "property:", 9))
-        return s->into[9] ? 0
-                          : refuse(err, "into", "property: needs the property's name behind it");
-    error = doc_path_compile(s->into, true, &path, err);
-    if (error)
-        err->option = "into";
-    else if (doc_path_is_root(path) || !strcmp(s->into, "data"))
-        error = refuse(err, "into",
-                       "the answer needs a place in the payload, as machine; it "
-                       "cannot replace all of it");
-    doc_path_free(path);
+    struct place into;
+    if (!error)
+        error = place_init(&into, s->into, "into", err);
+    if (!error)
+        place_fini(&into);
     return error;
 }
 

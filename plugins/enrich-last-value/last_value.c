@@ -125,19 +125,6 @@ static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg
 
 /* ---- remembering ---------------------------------------------------------------------------- */
 
-static bool is_utf8(struct mg_bytes text)
-{
-    const char *at = text.at, *end = at + text.len;
-    uint32_t point;
-    while (at < end) {
-        size_t n = scan_character(at, end, &point);
-        if (!n)
-            return false;
-        at += n;
-    }
-    return true;
-}
-
 /* MG_PASS: *ret_text is JSON, to be freed where *ret_owned.  MG_DROP: there is no such value. */
 static uint32_t value_of(struct context *c, const mg_event *event, struct mg_bytes *ret_text,
                          char **ret_owned, struct mg_err *err)
@@ -146,7 +133,7 @@ static uint32_t value_of(struct context *c, const mg_event *event, struct mg_byt
     struct mg_bytes payload = p->host->event_payload(event);
     struct doc_value *value = NULL;
     if (p->settings->as == AS_TEXT) {
-        if (!is_utf8(payload)) {
+        if (!scan_is_utf8(payload.at, payload.len)) {
             snprintf(err->text, sizeof err->text, "the payload is not UTF-8 text");
             return MG_REJECT;
         }

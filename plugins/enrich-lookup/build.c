@@ -150,11 +150,7 @@ int build_add(struct build *b, struct mg_str key, const struct doc_value *value,
 
 bool build_is_text(struct mg_str text)
 {
-    uint32_t point;
-    for (size_t at = 0, n; at < text.len; at += n)
-        if (!(n = scan_character(text.at + at, text.at + text.len, &point)))
-            return false;
-    return true;
+    return scan_is_utf8(text.at, text.len);
 }
 
 /* ---- columns -------------------------------------------------------------------------------- */

@@ -133,14 +133,20 @@ static void publish(struct context *by, struct table *table)
     let_go_shard(by, old);
 }
 
+/* Some errors say nothing about the file, and a change that may follow would not show. */
+static bool passes_by(int error)
+{
+    return error == -ENOMEM || error == -EAGAIN || error == -EMFILE || error == -ENFILE ||
+           error == -EIO;
+}
+
 static void take_result(struct context *c, struct load *l)
 {
     struct lookup *p = c->lookup;
     if (!l->changed)
         return;
     c->stamp = l->stamp;
-    /* Some errors say nothing about the file, and a change that may follow would not show. */
-    c->tried = l->error != -ENOMEM && l->error != -EAGAIN && l->settled;
+    c->tried = !passes_by(l->error) && l->settled;
     if (l->error) {
         bool has_old = atomic_load(&p->generation) != 0;
         p->host->count(p->instance, COUNT_LOADS_FAILED, 1);

@@ -146,9 +146,9 @@ int table_load(const struct table_options *o, struct table **ret_table, struct m
 
 /* ---- changes -------------------------------------------------------------------------------- */
 
-static int64_t modified_ns(const struct stat *st)
+static int64_t ns_of(struct timespec t)
 {
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 int table_stamp_of(const char *path, uint32_t format, struct table_stamp *ret_stamp,
@@ -163,7 +163,8 @@ int table_stamp_of(const char *path, uint32_t format, struct table_stamp *ret_st
         .device = (uint64_t)st.st_dev,
         .inode = (uint64_t)st.st_ino,
         .size = (uint64_t)st.st_size,
-        .modified_ns = modified_ns(&st),
+        .modified_ns = ns_of(st.st_mtim),
+        .changed_ns = ns_of(st.st_ctim),
     };
     *ret_settled = true;
     if (table_format_of(path, format) != TABLE_SQLITE)
@@ -172,7 +173,7 @@ int table_stamp_of(const char *path, uint32_t format, struct table_stamp *ret_st
     if (snprintf(wal, sizeof wal, "%s-wal", path) < (int)sizeof wal && !stat(wal, &st) &&
         st.st_size) {
         ret_stamp->wal_size = (uint64_t)st.st_size;
-        ret_stamp->wal_modified_ns = modified_ns(&st);
+        ret_stamp->wal_modified_ns = ns_of(st.st_mtim);
     }
     /* A database is changed in its place: a second change within one tick would not show. */
     struct timespec now;

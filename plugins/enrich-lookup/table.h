@@ -26,7 +26,7 @@ struct table_options {
 /* Tells one state of the file from another; compared by its bytes. */
 struct table_stamp {
     uint64_t device, inode, size;
-    int64_t modified_ns;
+    int64_t modified_ns, changed_ns; /* the latter: also who may read it */
     uint64_t wal_size; /* SQLite: commits go to the file beside it, its write-ahead log */
     int64_t wal_modified_ns;
 };

@@ -38,7 +38,7 @@ static int goes_on_too_long(void *arg)
 
 static int said(const struct reading *r, const char *what)
 {
-    int code = sqlite3_errcode(r->db) & 0xff;
+    int code = sqlite3_errcode(r->db) & 0xff, system = sqlite3_system_errno(r->db);
     if (r->given_up)
         return -ECANCELED;
     if (r->too_long)
@@ -47,8 +47,11 @@ static int said(const struct reading *r, const char *what)
                 code == SQLITE_CANTOPEN
                     ? " (a database with a write-ahead log needs a folder that may be written)"
                     : "");
+    if (code == SQLITE_CANTOPEN && (system == EMFILE || system == ENFILE))
+        return -system;
     return code == SQLITE_NOMEM                           ? -ENOMEM
            : code == SQLITE_BUSY || code == SQLITE_LOCKED ? -EAGAIN
+           : code == SQLITE_IOERR                         ? -EIO
                                                           : -EINVAL;
 }
 

@@ -86,7 +86,9 @@ static bool find_old(struct work *w, const struct stamp *s, struct mg_value *ret
     const struct doc_value *old = doc_path_get(s->path, w->payload);
     int64_t number;
     *ret = (struct mg_value){.type = MG_NULL};
-    if (old && doc_as_int(old, &number))
+    if (old && old->kind == DOC_TEXT)
+        *ret = (struct mg_value){.type = MG_TEXT, .as.text = old->text};
+    else if (old && doc_as_int(old, &number))
         *ret = stamp_number(number);
     return old && old->kind != DOC_NULL;
 }

@@ -3,9 +3,11 @@
 #include "lookup_kit.h"
 #include "bind.h"
 #include "unit.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct kit_host *host;
@@ -110,6 +112,26 @@ bool counts(uint32_t counter, int64_t least)
 {
     struct counting c = {counter, least};
     return kit_run_until(host, has_counted, &c, 5000);
+}
+
+void comes_without_descriptors(const char *from, const char *to)
+{
+    char final[128];
+    enum { FEW = 128 };
+    int taken[FEW], count = 0;
+    struct rlimit before, few;
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = FEW;
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (count < FEW && (taken[count] = open("/dev/null", O_RDONLY)) >= 0)
+        count++;
+    snprintf(final, sizeof final, "%s", in_folder(to));
+    CU_ASSERT_EQUAL(rename(in_folder(from), final), 0);
+    CU_ASSERT_TRUE(counts(COUNTED_FAILED, kit_counter(instance, COUNTED_FAILED) + 1));
+    while (count)
+        close(taken[--count]);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 void in_a_folder_of_its_own(void (*run)(void))

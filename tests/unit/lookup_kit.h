@@ -21,4 +21,7 @@ struct kit_verdict enrich(const char *machine, const char *payload);
 void expect(const char *machine, const char *payload, uint32_t verdict, const char *expected);
 /* Until the counter has reached that. */
 bool counts(uint32_t counter, int64_t least);
+/* Renames it when there is no descriptor left, and waits until its load has failed for want of one.
+ */
+void comes_without_descriptors(const char *from, const char *to);
 void in_a_folder_of_its_own(void (*run)(void));

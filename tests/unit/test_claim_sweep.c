@@ -149,10 +149,37 @@ static void a_sweep_never_takes_what_is_being_stored(void)
     waitpid(sweeper, &status, 0);
 }
 
+/* The sweep has opened the damaged file; before it has the lock a whole one takes its place. */
+static void a_sweep_never_takes_what_has_replaced_a_damaged_file(void)
+{
+    static const char payload[] = "payload of the race";
+    const struct store s = {.folder = folder, .keep_ms = 10000};
+    const struct mg_bytes bytes = {payload, sizeof payload - 1};
+    char path[256];
+    bool known;
+    free(reference_to(payload));
+    overwrite(payload, "damaged");
+    make_older(payload, 200);
+    path_of(payload, path, sizeof path);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(folder_put(&s, path + strlen(path) - HASH_TEXT_BYTES, bytes, &known, &err), 0);
+    CU_ASSERT_FALSE(known);
+    CU_ASSERT_FALSE(sweep_take_away(AT_FDCWD, fd, path, s.keep_ms));
+    CU_ASSERT_TRUE(is_kept(payload));
+    close(fd);
+    make_older(payload, 200);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    CU_ASSERT_TRUE(sweep_take_away(AT_FDCWD, fd, path, s.keep_ms)); /* as it is, it goes */
+    CU_ASSERT_FALSE(is_kept(payload));
+    close(fd);
+}
+
 IN_FOLDER(what_is_old_is_removed_and_what_is_used_again_is_not)
 IN_FOLDER(the_module_sweeps_by_itself)
 IN_FOLDER(a_clock_that_was_set_makes_nothing_old)
 IN_FOLDER(a_sweep_never_takes_what_is_being_stored)
+IN_FOLDER(a_sweep_never_takes_what_has_replaced_a_damaged_file)
 
 int main(void)
 {
@@ -161,6 +188,7 @@ int main(void)
         {KIT_TEST(in_folder_the_module_sweeps_by_itself)},
         {KIT_TEST(in_folder_a_clock_that_was_set_makes_nothing_old)},
         {KIT_TEST(in_folder_a_sweep_never_takes_what_is_being_stored)},
+        {KIT_TEST(in_folder_a_sweep_never_takes_what_has_replaced_a_damaged_file)},
         {NULL, NULL},
     };
     return kit_main("claim-sweep", tests);

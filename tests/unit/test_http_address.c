@@ -81,6 +81,36 @@ static void values_are_encoded(void)
     becomes("http://h", "", "http://h");
 }
 
+/* Those that the gateway's own templates have. */
+static void all_fields_of_an_event_are_known(void)
+{
+    static const char *const names[] = {"content_encoding", "group_sequence", "user", "created"};
+    struct address *a = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "http://h/{event.%s}", names[i]);
+        CU_ASSERT_EQUAL(expand(text, "x"), -ENOENT);
+    }
+    host = kit_host_create();
+    struct mg_message m = kit_message("plant/a", "");
+    m.head.present = MG_HAS_CREATED | MG_HAS_GROUP_SEQUENCE;
+    m.head.created_us = 1700000000123456;
+    m.head.group_sequence = 4000000000u;
+    m.head.user = (struct mg_bytes){"ann", 3};
+    m.head.content_encoding = kit_str("gzip");
+    mg_event *event = kit_host_table(host)->event_new(&m);
+    const struct mg_step_call call = {.event = event, .scope = kit_scope(host, "r", NULL)};
+    CU_ASSERT_EQUAL_FATAL(address_compile("http://h/{event.created}/{event.group_sequence}/"
+                                          "{event.user}/{event.content_encoding}",
+                                          &a, &err),
+                          0);
+    CU_ASSERT_TRUE(address_expand(a, kit_host_table(host), NULL, &call, url, &err) > 0);
+    CU_ASSERT_STRING_EQUAL(url, "http://h/1700000000123/4000000000/ann/gzip");
+    address_free(a);
+    kit_host_table(host)->event_unref(event);
+    CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
+}
+
 static void no_value_climbs_out_of_the_path(void)
 {
     static const char *const bad[] = {".", "..", "a/../b", "../x", "x/..", "\\..\\x"};
@@ -89,6 +119,8 @@ static void no_value_climbs_out_of_the_path(void)
         CU_ASSERT_EQUAL(expand("http://h/m/{m}/more?x=1", bad[i]), -EINVAL);
     }
     CU_ASSERT_EQUAL(expand("http://h/m/.{m}", "."), -EINVAL);
+    CU_ASSERT_EQUAL(expand("http://h/m%2f{m}", ".."), -EINVAL);
+    CU_ASSERT_EQUAL(expand("http://h/m%5c{m}/x", ".."), -EINVAL);
     becomes("http://h/m/{m}", "...", "http://h/m/...");
     becomes("http://h/?x={m}", "..", "http://h/?x=..");
     becomes("http://h?x=/{m}", "..", "http://h?x=/..");
@@ -113,6 +145,7 @@ int main(void)
     static const struct kit_test tests[] = {
         {KIT_TEST(the_server_is_fixed)},
         {KIT_TEST(values_are_encoded)},
+        {KIT_TEST(all_fields_of_an_event_are_known)},
         {KIT_TEST(no_value_climbs_out_of_the_path)},
         {KIT_TEST(what_lacks_or_is_too_long_is_said)},
         {NULL, NULL},

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- failures ---------------------------------------------------------------------------- */
 
@@ -233,6 +234,51 @@ static void names_are_resolved_beside_the_events(void)
     close_host();
 }
 
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+static mg_io *(*real_watch)(mg_shard *, int, uint32_t, void (*)(void *, uint32_t), void *);
+static int watches_left;
+
+static mg_io *scarce_watch(mg_shard *shard, int fd, uint32_t events,
+                           void (*ready)(void *, uint32_t), void *arg)
+{
+    return watches_left-- > 0 ? real_watch(shard, fd, events, ready, arg) : NULL;
+}
+
+static bool has_asked(void *least)
+{
+    return http_peer_count(peer) >= *(size_t *)least;
+}
+
+/* Two are under way when the watch of the third cannot be had: curl gives all up, and begins anew.
+ */
+static void without_a_watch_all_fail_and_later_ones_do_not(void)
+{
+    open_http("/{m}", "into: x, on_failure: reject, timeout: 8s");
+    struct mg_host *services = (struct mg_host *)(uintptr_t)table;
+    real_watch = services->io_watch;
+    services->io_watch = scarce_watch;
+    http_peer_silent(peer, true);
+    watches_left = 1000;
+    struct kit_pending *first = begin_event("1", "{}"), *second = begin_event("2", "{}");
+    CU_ASSERT_TRUE(kit_run_until(host, has_asked, &(size_t){2}, 5000));
+    watches_left = 0;
+    struct kit_pending *third = begin_event("3", "{}");
+    verdict_is(end_event(third), MG_REJECT, NULL);
+    struct timespec began, ended;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    verdict_is(end_event(first), MG_REJECT, NULL);
+    verdict_is(end_event(second), MG_REJECT, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    CU_ASSERT_TRUE(ended.tv_sec - began.tv_sec < 4); /* at once, not by their timeout */
+    watches_left = 1000;
+    http_peer_silent(peer, false);
+    http_peer_says(peer, "/4", "200 OK", "", "4");
+    expect("4", "{}", MG_REPLACE, "{\"x\":4}");
+    services->io_watch = real_watch;
+    close_http();
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {
@@ -244,6 +290,7 @@ int main(void)
         {KIT_TEST(redirects_are_followed_as_far_as_allowed)},
         {KIT_TEST(an_end_in_the_middle_gives_everything_back)},
         {KIT_TEST(names_are_resolved_beside_the_events)},
+        {KIT_TEST(without_a_watch_all_fail_and_later_ones_do_not)},
         {NULL, NULL},
     };
     return kit_main("http-failures", tests);

@@ -247,6 +247,22 @@ static void a_new_file_takes_its_place(void)
     close_lookup();
 }
 
+static void one_that_no_descriptor_was_left_for_is_read_later(void)
+{
+    open_database("CREATE TABLE m(id, v); INSERT INTO m VALUES('m1', 1)");
+    close_database();
+    open_lookup("t.db", "into: v, column: v, from_table: m");
+    expect("m1", "{}", MG_REPLACE, "{\"v\":1}");
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(in_folder("new.db"), &db), SQLITE_OK);
+    run_sql("CREATE TABLE m(id, v); INSERT INTO m VALUES('m1', 2)");
+    close_database();
+    struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    CU_ASSERT_EQUAL(utimensat(AT_FDCWD, in_folder("new.db"), old, 0), 0); /* a settled one */
+    comes_without_descriptors("new.db", "t.db");
+    CU_ASSERT_TRUE(kit_run_until(host, is_two, NULL, 5000));
+    close_lookup();
+}
+
 #define TEST(name)                                                                                 \
     static void run_##name(void)                                                                   \
     {                                                                                              \
@@ -262,19 +278,22 @@ TEST(a_change_is_seen)
 TEST(a_change_in_the_write_ahead_log_is_seen)
 TEST(what_rests_is_not_loaded_again)
 TEST(a_new_file_takes_its_place)
+TEST(one_that_no_descriptor_was_left_for_is_read_later)
 
 int main(void)
 {
-    static const struct kit_test tests[] = {{KIT_TEST(run_types_become_those_of_json)},
-                                            {KIT_TEST(run_a_query_chooses_and_joins)},
-                                            {KIT_TEST(run_a_quoted_name_is_no_sql)},
-                                            {KIT_TEST(run_faults_name_their_place)},
-                                            {KIT_TEST(run_a_query_can_be_given_up)},
-                                            {KIT_TEST(run_what_it_was_is_seen_until_a_commit)},
-                                            {KIT_TEST(run_a_change_is_seen)},
-                                            {KIT_TEST(run_a_change_in_the_write_ahead_log_is_seen)},
-                                            {KIT_TEST(run_what_rests_is_not_loaded_again)},
-                                            {KIT_TEST(run_a_new_file_takes_its_place)},
-                                            {0}};
+    static const struct kit_test tests[] = {
+        {KIT_TEST(run_types_become_those_of_json)},
+        {KIT_TEST(run_a_query_chooses_and_joins)},
+        {KIT_TEST(run_a_quoted_name_is_no_sql)},
+        {KIT_TEST(run_faults_name_their_place)},
+        {KIT_TEST(run_a_query_can_be_given_up)},
+        {KIT_TEST(run_what_it_was_is_seen_until_a_commit)},
+        {KIT_TEST(run_a_change_is_seen)},
+        {KIT_TEST(run_a_change_in_the_write_ahead_log_is_seen)},
+        {KIT_TEST(run_what_rests_is_not_loaded_again)},
+        {KIT_TEST(run_a_new_file_takes_its_place)},
+        {KIT_TEST(run_one_that_no_descriptor_was_left_for_is_read_later)},
+        {0}};
     return kit_main("lookup-sqlite", tests);
 }

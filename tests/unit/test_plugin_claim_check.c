@@ -166,6 +166,12 @@ static void there_are_limits(void)
     CU_ASSERT_EQUAL(v.verdict, MG_REJECT);
     table->event_unref(event);
     kit_verdict_fini(&v);
+    event = event_of((struct mg_bytes){"payload", 7}, "text/\xe4", NULL);
+    v = process(event);
+    CU_ASSERT_EQUAL(v.verdict, MG_REJECT); /* or its reference would be no JSON */
+    CU_ASSERT_PTR_NOT_NULL(strstr(v.err.text, "UTF-8"));
+    table->event_unref(event);
+    kit_verdict_fini(&v);
     close_claim();
 }
 

@@ -126,6 +126,24 @@ static void post_sends_the_payload_or_a_body(void)
     close_http();
 }
 
+static void an_object_becomes_so_many_properties_and_no_more(void)
+{
+    static char text[32 * 1025 + 2];
+    open_http("/{m}", "into: 'property:s', on_failure: drop");
+    for (size_t members = 1024; members <= 1025; members++) {
+        size_t used = 0;
+        for (size_t i = 0; i < members; i++)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%c\"m%zu\":%zu",
+                                     i ? ',' : '{', i, i);
+        snprintf(text + used, sizeof text - used, "}");
+        http_peer_says(peer, members <= 1024 ? "/few" : "/many", "200 OK", "", text);
+    }
+    expect("few", "any", MG_REPLACE, "any");
+    expect("many", "any", MG_DROP, NULL);
+    CU_ASSERT_TRUE(err_says("more than 1024 members"));
+    close_http();
+}
+
 static void an_event_without_a_field_asks_nothing(void)
 {
     open_http("/{property.id}", "into: x, on_not_found: reject");
@@ -273,6 +291,7 @@ int main(void)
         {KIT_TEST(text_becomes_a_text)},
         {KIT_TEST(headers_and_secrets_are_sent)},
         {KIT_TEST(post_sends_the_payload_or_a_body)},
+        {KIT_TEST(an_object_becomes_so_many_properties_and_no_more)},
         {KIT_TEST(an_event_without_a_field_asks_nothing)},
         {KIT_TEST(equal_questions_are_asked_once)},
         {KIT_TEST(answers_age)},

@@ -194,6 +194,28 @@ static void the_end_forgets_all(void)
     }
 }
 
+/* A payload says how many there are, and each costs a look at all of them. */
+static void an_object_becomes_so_many_properties_and_no_more(void)
+{
+    static char text[32 * 1025 + 2];
+    for (size_t members = 1024; members <= 1025; members++) {
+        open_host();
+        mg_instance *state = step("{ remember: s, key: k }");
+        mg_instance *event = step("{ recall: s, key: k, into: 'property:s' }");
+        size_t used = 0;
+        for (size_t i = 0; i < members; i++)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%c\"m%zu\":%zu",
+                                     i ? ',' : '{', i, i);
+        snprintf(text + used, sizeof text - used, "}");
+        expect(state, "m1", text, MG_PASS, NULL);
+        struct kit_verdict v = process(event, "m1", "any");
+        CU_ASSERT_EQUAL(v.verdict, members <= 1024 ? MG_REPLACE : MG_REJECT);
+        CU_ASSERT_TRUE(v.verdict == MG_REPLACE || strstr(err.text, "more than 1024 members"));
+        kit_verdict_fini(&v);
+        close_host(state, event);
+    }
+}
+
 static void a_name_that_nobody_remembers_stops_the_start(void)
 {
     open_host();
@@ -263,6 +285,7 @@ int main(void)
         {KIT_TEST(one_step_can_do_both)},
         {KIT_TEST(names_are_apart)},
         {KIT_TEST(the_end_forgets_all)},
+        {KIT_TEST(an_object_becomes_so_many_properties_and_no_more)},
         {KIT_TEST(a_name_that_nobody_remembers_stops_the_start)},
         {KIT_TEST(the_key_unused_for_longest_is_forgotten)},
         {KIT_TEST(wrong_settings_are_refused)},

@@ -2,11 +2,13 @@
 /* The enricher "lookup": what goes where, waiting for the first load, and reloading. */
 #include "lookup_kit.h"
 #include "bind.h"
+#include "table.h"
 #include "unit.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void the_row_goes_into_the_payload(void)
@@ -102,6 +104,36 @@ static void a_changed_file_replaces_the_table_and_a_bad_one_does_not(void)
     kit_run_until(host, NULL, NULL, 50);
     expect("m1", "{}", MG_REPLACE, "{\"h\":\"south\"}");
     CU_ASSERT_EQUAL(kit_counter(instance, 2), 2); /* said once, not at every look */
+    close_lookup();
+}
+
+/* Who may read a file shows neither in its size nor in the time of its last change of content. */
+static void a_change_of_rights_is_a_change(void)
+{
+    struct table_stamp before, after;
+    bool settled;
+    write_table("t.csv", "machine,hall\nm1,north\n");
+    CU_ASSERT_EQUAL(chmod(in_folder("t.csv"), 0), 0);
+    CU_ASSERT_EQUAL(table_stamp_of(in_folder("t.csv"), TABLE_AUTO, &before, &settled), 0);
+    bool same = true;
+    for (int i = 0; i < 100000 && same; i++) { /* until the file system's clock has moved */
+        chmod(in_folder("t.csv"), 0600);
+        table_stamp_of(in_folder("t.csv"), TABLE_AUTO, &after, &settled);
+        same = !memcmp(&before, &after, sizeof before);
+    }
+    CU_ASSERT_FALSE(same);
+}
+
+/* It is read once there are, though it is the same file. */
+static void a_file_that_no_descriptor_was_left_for_is_read_later(void)
+{
+    write_table("t.csv", "machine,hall\nm1,north\n");
+    open_lookup("t.csv", "into: h, column: hall");
+    expect("m1", "{}", MG_REPLACE, "{\"h\":\"north\"}");
+    write_table("next.csv", "machine,hall\nm1,south\n");
+    comes_without_descriptors("next.csv", "t.csv");
+    CU_ASSERT_TRUE(counts(COUNTED_LOADS, 2));
+    expect("m1", "{}", MG_REPLACE, "{\"h\":\"south\"}");
     close_lookup();
 }
 
@@ -251,6 +283,8 @@ TEST(one_column_goes_into_a_property)
 TEST(a_row_goes_into_properties)
 TEST(a_missing_key_is_a_choice)
 TEST(a_changed_file_replaces_the_table_and_a_bad_one_does_not)
+TEST(a_change_of_rights_is_a_change)
+TEST(a_file_that_no_descriptor_was_left_for_is_read_later)
 TEST(what_cannot_wait_is_tried_again_and_the_end_frees_the_rest)
 TEST(a_table_that_is_not_there_stops_the_start)
 TEST(a_large_table_is_swapped_too)
@@ -266,6 +300,9 @@ int main(void)
         {"a missing key is a choice", run_a_missing_key_is_a_choice},
         {"a changed file replaces the table, a bad one not",
          run_a_changed_file_replaces_the_table_and_a_bad_one_does_not},
+        {"a change of rights is a change", run_a_change_of_rights_is_a_change},
+        {"a file that no descriptor was left for is read later",
+         run_a_file_that_no_descriptor_was_left_for_is_read_later},
         {"what cannot wait is tried again, the end frees",
          run_what_cannot_wait_is_tried_again_and_the_end_frees_the_rest},
         {"a table that is not there stops the start",

@@ -27,3 +27,12 @@ bool gw_utf8_valid(const char *text, size_t length)
     }
     return true;
 }
+
+size_t gw_utf8_cut(const char *text, size_t length, size_t most)
+{
+    if (length <= most)
+        return length;
+    while (most && ((unsigned char)text[most] & 0xc0) == 0x80)
+        most--;
+    return most;
+}

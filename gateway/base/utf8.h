@@ -5,3 +5,6 @@
 #include <stddef.h>
 
 bool gw_utf8_valid(const char *text, size_t length);
+
+/* How many bytes of a text to show, at most so many, so that no character is cut in two. */
+size_t gw_utf8_cut(const char *text, size_t length, size_t most);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two JSON texts, and where they differ: each difference with its path. */
 #include "cli/json_same.h"
+#include "base/utf8.h"
 #include "common/json_doc.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ struct comparing {
 void gw_put_bytes(FILE *out, const void *bytes, size_t length)
 {
     const unsigned char *at = bytes;
-    size_t shown = length < SHOWN_BYTES ? length : SHOWN_BYTES;
+    size_t shown = gw_utf8_cut(bytes, length, SHOWN_BYTES);
     for (size_t i = 0; i < shown; i++)
         fputc(at[i] >= 0x20 && at[i] != 0x7f ? at[i] : '.', out);
     if (shown < length)
@@ -73,7 +74,7 @@ static size_t enter(struct comparing *c, const char *text, size_t length, bool n
 {
     size_t before = c->length;
     int n = snprintf(c->path + before, PATH_BYTES - before, name ? "%s%.*s" : "[%s%.*s]",
-                     name && before ? "." : "", (int)(length < 80 ? length : 80), text);
+                     name && before ? "." : "", (int)gw_utf8_cut(text, length, 80), text);
     c->length = before + (size_t)n < PATH_BYTES ? before + (size_t)n : PATH_BYTES - 1;
     return before;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { NESTED_MOST = 3 };
+#define YEAR_9999_US                                                                               \
+    (INT64_C(253402300799) * 1000000) /* its end; sums of times stay far from one */
 
 /* ---- properties of the file bridge's short form --------------------------------------------- */
 
@@ -126,6 +128,10 @@ int gw_recorded_line(const char *line_text, size_t length, struct gw_recorded *r
     json_t *record = as_record(line, text, &payload);
     const char *bridge = json_string_value(json_object_get(whole, "bridge"));
     int error = gw_record_from_json(record, &parsed, err);
+    if (!error && (parsed.record.arrived_us < 0 || parsed.record.arrived_us > YEAR_9999_US)) {
+        snprintf(err->text, sizeof err->text, "arrived_us: must be between 1970 and 9999");
+        error = -EINVAL;
+    }
     bool stepped = !error && parsed.record.flags & GW_RECORD_STEPPED;
     if (!error && !stepped) {
         struct mg_message message = parsed.record.message;

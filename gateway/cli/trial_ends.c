@@ -18,13 +18,21 @@ static bool is_refusal(const struct gw_trial_end *end)
 
 static bool is_of_sink(const struct gw_trial *t, const struct gw_trial_end *end, uint32_t sink)
 {
-    const struct gw_sink_config *k = &t->route->sinks[sink];
-    const char *bridge = t->model->bridges[k->bridge].name;
-    size_t n = strlen(bridge);
-    const char *address = gw_template_text(k->address);
-    /* The store's label of it; "#2" follows where two are the same. */
-    return end->sink && !strncmp(end->sink, bridge, n) && end->sink[n] == ' ' &&
-           !strncmp(end->sink + n + 1, address, strlen(address));
+    const struct gw_sink_config *sinks = t->route->sinks;
+    const char *bridge = t->model->bridges[sinks[sink].bridge].name;
+    const char *address = gw_template_text(sinks[sink].address);
+    size_t n = strlen(bridge), m = strlen(address);
+    unsigned again = 1;
+    char number[16] = ""; /* as in the store's label: the second of two that are the same is #2 */
+    if (!end->sink || strncmp(end->sink, bridge, n) != 0 || end->sink[n] != ' ' ||
+        strncmp(end->sink + n + 1, address, m) != 0)
+        return false;
+    for (uint32_t i = 0; i < sink; i++)
+        again += sinks[i].bridge == sinks[sink].bridge &&
+                 !strcmp(gw_template_text(sinks[i].address), address);
+    if (again > 1)
+        snprintf(number, sizeof number, " #%u", again);
+    return !strcmp(end->sink + n + 1 + m, number);
 }
 
 static bool fits(const struct gw_trial *t, const struct gw_test_end *x,

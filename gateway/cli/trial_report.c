@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Results for other programs: JUnit's XML and JSON. */
+#include "base/utf8.h"
 #include "cli/trial.h"
 #include <errno.h>
 #include <jansson.h>
@@ -107,7 +108,8 @@ static void put_case(FILE *out, const json_t *test)
     const char *problems = text_at(test, "problems");
     char first[200];
     problems += strspn(problems, " ");
-    snprintf(first, sizeof first, "%.*s", (int)strcspn(problems, "\n"), problems);
+    size_t length = gw_utf8_cut(problems, strcspn(problems, "\n"), sizeof first - 1);
+    snprintf(first, sizeof first, "%.*s", (int)length, problems);
     fputs(">\n      <failure message=\"", out);
     put_xml(out, first);
     fputs("\">", out);

@@ -408,6 +408,9 @@ json_t *gw_steps_report(const struct gw_route *route);
 
 /* shard.c, host_loop.c */
 void gw_shard_close_handles(struct mg_shard *shard);
+/* Of the core's own, even where a module's call has led here. */
+mg_timer *gw_core_timer_start(const struct mg_host *host, mg_shard *shard, uint64_t after_ms,
+                              void (*fired)(void *arg), void *arg);
 /* As of this turn where the caller is the shard; as of now elsewhere, and for NULL. */
 int64_t gw_now_us(mg_shard *shard);
 int64_t gw_wall_us(mg_shard *shard);
@@ -548,7 +551,9 @@ int gw_poison_load(struct gw_gateway *gateway); /* CONTROL; the store is open */
 void gw_poison_identity(const mg_event *event, uint64_t number, uint64_t ret_identity[2]);
 uint32_t gw_poison_deaths(struct gw_gateway *gateway, const uint64_t identity[2]); /* ANY */
 void gw_poison_forget(struct gw_gateway *gateway, const uint64_t identity[2]);     /* ANY */
-/* Before the first step.  true: it has killed too often, by itself or in company, and is buried. */
+/* Before the first step.  true: it has killed too often, by itself or in company, and is refused: a
+ * dead letter of a stored route.  Others are asked where it has killed in company: their filter
+ * would end the process before the dead letters of the stored ones are kept. */
 bool gw_poison_stops_shard(struct gw_passage *passage, uint32_t deaths_in_company);
 
 /* shared_filter.c */

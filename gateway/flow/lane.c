@@ -134,7 +134,7 @@ void gw_lane_back_off_shard(struct mg_sink *k)
     if (k->delay_ms > most)
         k->delay_ms = most;
     if (!k->backoff)
-        k->backoff = host->timer_start(k->connection->shard, k->delay_ms, 0, backoff_over, k);
+        k->backoff = gw_core_timer_start(host, k->connection->shard, k->delay_ms, backoff_over, k);
     else
         host->timer_again(k->backoff, k->delay_ms, 0);
     k->backing_off = k->backoff != NULL; /* without memory for a timer: at once */

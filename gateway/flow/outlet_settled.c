@@ -145,7 +145,7 @@ static void arm(const struct mg_host *host, mg_shard *shard, mg_timer **timer, u
     if (*timer)
         host->timer_again(*timer, after_ms, 0);
     else
-        *timer = host->timer_start(shard, after_ms, 0, fired, arg);
+        *timer = gw_core_timer_start(host, shard, after_ms, fired, arg);
 }
 
 static void let_go(void *arg);

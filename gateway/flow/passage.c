@@ -303,8 +303,9 @@ void gw_passage_start_shard(struct gw_entry *entry, struct gw_arrival *arrival, 
     append(part, p);
     capture(p);
 
-    bool looks = route->stored && route->config->step_count;
-    if (make_room(p) && !(looks && gw_poison_stops_shard(p, company ? company->deaths : 0)))
+    uint32_t deaths = company ? company->deaths : 0;
+    bool looks = (route->stored || deaths) && route->config->step_count;
+    if (make_room(p) && !(looks && gw_poison_stops_shard(p, deaths)))
         gw_steps_run_shard(p);
     if (!p->ended && gw_passage_keep_shard(p))
         gw_passage_release_shard(p, "stage", "out of memory");

@@ -128,14 +128,16 @@ bool gw_poison_stops_shard(struct gw_passage *p, uint32_t deaths_in_company)
 {
     struct gw_gateway *g = p->route->gateway;
     int64_t most = p->route->config->delivery.poison_after;
-    gw_poison_identity(p->origin, gw_store_log_number(p->route->log), p->poison_identity);
-    uint32_t deaths = gw_poison_deaths(g, p->poison_identity);
-    if (deaths < deaths_in_company)
-        deaths = deaths_in_company;
-    if (!most || deaths < (uint64_t)most)
-        return false;
-    /* Who sends it again out of the dead letters means it. */
-    gw_poison_forget(g, p->poison_identity);
+    uint32_t deaths = deaths_in_company;
+    if (p->route->stored) {
+        gw_poison_identity(p->origin, gw_store_log_number(p->route->log), p->poison_identity);
+        uint32_t alone = gw_poison_deaths(g, p->poison_identity);
+        deaths = alone > deaths ? alone : deaths;
+        if (!most || deaths < (uint64_t)most)
+            return false;
+        /* Who sends it again out of the dead letters means it. */
+        gw_poison_forget(g, p->poison_identity);
+    }
     char text[100];
     snprintf(text, sizeof text, "poison: in a step at %" PRIu32 " ends of the process", deaths);
     gw_passage_reject_shard(p, "steps", text);

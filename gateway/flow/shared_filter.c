@@ -10,6 +10,7 @@ struct member {
     uint32_t entry;  /* its place in the connection's */
     uint64_t seen;   /* of the events that came, as many are in the route's ledger */
     uint64_t passed; /* of those since then, they have a passage */
+    uint64_t named;  /* the last question that had it in its answer */
 };
 
 struct gw_shared_filter {
@@ -18,6 +19,7 @@ struct gw_shared_filter {
     void *set, *context;
     struct member *members; /* in the order of the set */
     size_t count;
+    uint64_t asked;
     uint64_t seen; /* events, each of which came to every member */
     uint32_t *passes;
     bool stored;          /* some of the routes are */
@@ -198,11 +200,29 @@ static ptrdiff_t everybody(const struct gw_shared_filter *f, uint32_t *ids, uint
     return (ptrdiff_t)f->count;
 }
 
-static ptrdiff_t ask(struct gw_shared_filter *f, const mg_event *event, uint32_t *ids)
+/* Each of them is a member, and is there once. */
+static bool is_answer(struct gw_shared_filter *f, ptrdiff_t count)
+{
+    f->asked++;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        if (f->passes[i] >= f->count || f->members[f->passes[i]].named == f->asked)
+            return false;
+        f->members[f->passes[i]].named = f->asked;
+    }
+    return true;
+}
+
+static ptrdiff_t ask(struct mg_connection *c, struct gw_shared_filter *f, const mg_event *event,
+                     uint32_t *ids)
 {
     struct gw_call outer = gw_call_begin(f->instance, "set_match");
     ptrdiff_t count = f->ops->set_match(f->set, f->context, event, f->passes, NULL);
     gw_call_end(outer);
+    if (count > (ptrdiff_t)f->count || !is_answer(f, count)) {
+        gw_instance_error(f->instance, gw_now_us(c->shard),
+                          "names filters that are not in its set, or one twice");
+        return everybody(f, ids, 0);
+    }
     f->seen += count >= 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         struct member *m = &f->members[f->passes[i]];
@@ -227,7 +247,7 @@ static ptrdiff_t ask_noted(struct mg_connection *c, struct gw_shared_filter *f,
         return everybody(f, ids, GW_MATCH_POISON);
     }
     gw_store_step(g->store, c->shard->index, identity);
-    ptrdiff_t count = ask(f, event, ids);
+    ptrdiff_t count = ask(c, f, event, ids);
     gw_store_step(g->store, c->shard->index, (const uint64_t[2]){0, 0});
     if (deaths)
         gw_poison_forget(g, identity);
@@ -250,7 +270,7 @@ int gw_shared_filters_match_shard(struct mg_connection *c, const mg_event *event
         bool noted = f->stored && c->gateway->store && !c->shard->store_closed;
         ptrdiff_t count = c->gateway->trace ? everybody(f, ids, 0)
                           : noted           ? ask_noted(c, f, event, ids)
-                                            : ask(f, event, ids);
+                                            : ask(c, f, event, ids);
         if (count < 0)
             return -ENOMEM;
         found += (size_t)count;

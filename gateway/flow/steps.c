@@ -115,7 +115,7 @@ static void retry_later(struct gw_passage *p, const char *name, const char *reas
         first + gw_random((uint32_t)(upper - first < UINT32_MAX ? upper - first + 1 : UINT32_MAX));
     if (p->retry_ms > most)
         p->retry_ms = most;
-    p->retry = p->route->gateway->host.timer_start(p->shard, p->retry_ms, 0, retry_fired, p);
+    p->retry = gw_core_timer_start(&p->route->gateway->host, p->shard, p->retry_ms, retry_fired, p);
     if (!p->retry)
         gw_passage_release_shard(p, name, "out of memory");
 }

@@ -154,6 +154,15 @@ int64_t gw_virtual_time_next(void)
     return t ? t->due_us : INT64_MAX;
 }
 
+void gw_virtual_time_skip(int64_t until_us)
+{
+    for (struct mg_timer *t = time_of.timers; t; t = t->next) {
+        int64_t every_us = (int64_t)t->every_ms * 1000;
+        if (!t->owner && every_us && t->due_us < until_us)
+            t->due_us += (until_us - t->due_us) / every_us * every_us;
+    }
+}
+
 bool gw_virtual_time_fire(void)
 {
     struct mg_timer *t = first_timer();

@@ -16,6 +16,9 @@ uint32_t gw_virtual_random(uint32_t bound); /* the same numbers after each begin
 /* When the next timer is due; INT64_MAX: there is none. */
 int64_t gw_virtual_time_next(void);
 void gw_virtual_time_move(int64_t now_us); /* never back */
+/* The core has nothing in hand until then: its timers that repeat fire at the last of their times.
+ */
+void gw_virtual_time_skip(int64_t until_us);
 /* Runs the first timer that is due, as its shard.  false: none is. */
 bool gw_virtual_time_fire(void);
 

@@ -44,6 +44,17 @@ static inline void gw_call_end(struct gw_call outer)
     atomic_store_explicit(&gw_call_here.operation, outer.operation, memory_order_relaxed);
 }
 
+/* The core's own for a while, within a module's call: until gw_call_end. */
+static inline struct gw_call gw_call_leave(void)
+{
+    struct gw_call outer = {
+        atomic_load_explicit(&gw_call_here.instance, memory_order_relaxed),
+        atomic_load_explicit(&gw_call_here.operation, memory_order_relaxed),
+    };
+    gw_call_end((struct gw_call){0});
+    return outer;
+}
+
 /* Whose code runs now; NULL: the core's.  What is started there (a timer, a watch) is theirs. */
 static inline struct mg_instance *gw_call_owner(void)
 {

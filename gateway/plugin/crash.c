@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@
 
 _Thread_local struct gw_call_place gw_call_here;
 
-enum { FRAMES_MAX = 64, STACK_BYTES = 65536, LIST_BYTES_MAX = 1 << 16 };
+enum { UNREAD_MS = 1000, FRAMES_MAX = 64, STACK_BYTES = 65536, LIST_BYTES_MAX = 1 << 16 };
 
 static const struct {
     int number;
@@ -41,10 +43,15 @@ struct out {
     char buffer[16384]; /* so that what others log stands between few parts of it */
 };
 
+/* A pipe that nobody reads must not keep the process from its end: one that is writable takes
+ * PIPE_BUF bytes without a wait. */
 static void write_all(int fd, const char *at, size_t length)
 {
     while (fd >= 0 && length > 0) {
-        ssize_t n = write(fd, at, length);
+        struct pollfd ready = {.fd = fd, .events = POLLOUT};
+        if (poll(&ready, 1, UNREAD_MS) == 0)
+            return;
+        ssize_t n = write(fd, at, length < PIPE_BUF ? length : PIPE_BUF);
         if (n < 0 && errno != EINTR)
             return;
         at += n > 0 ? n : 0;
@@ -157,9 +164,9 @@ static void report(int number, siginfo_t *info, void *context)
     if (atomic_flag_test_and_set(&reporting))
         for (;;)
             pause(); /* another thread is at it, and will end the process */
-    static struct out out = {.fds = {STDERR_FILENO, -1}};
+    static struct out out = {.fds = {-1, STDERR_FILENO}};
     if (report_path[0])
-        out.fds[1] = open(report_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        out.fds[0] = open(report_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     put_signal(&out, number, info);
     put_module(&out);
     flush(&out); /* what follows reads more, and may fail */
@@ -167,8 +174,8 @@ static void report(int number, siginfo_t *info, void *context)
     put(&out, "  modules:\n");
     put(&out, module_list);
     flush(&out);
-    if (out.fds[1] >= 0)
-        close(out.fds[1]);
+    if (out.fds[0] >= 0)
+        close(out.fds[0]);
     errno = before;
     /* It is blocked in here, and strikes on return: with the core of the place where it happened.
      */
@@ -225,8 +232,9 @@ void gw_crash_know(const struct gw_registry *registry)
             m->abi.build ? m->abi.build : "");
         used += length > 0 ? (size_t)length : 0;
     }
-    free(module_list);
+    char *before = module_list;
     module_list = list;
+    free(before);
 }
 
 void gw_crash_folder(const char *folder)

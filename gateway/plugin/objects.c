@@ -48,10 +48,11 @@ static char *path_of(const char *name)
     return strdup(here);
 }
 
-static bool is_known(uintptr_t start, uintptr_t end)
+static bool is_known(const struct gw_object *o)
 {
-    const struct gw_object *known = gw_object_of(start);
-    return known && known->end == end;
+    const struct gw_object *known = gw_object_of(o->start);
+    return known && known->start == o->start && known->end == o->end &&
+           !strcmp(known->path, o->path);
 }
 
 static int add(struct dl_phdr_info *info, size_t size, void *arg)
@@ -69,11 +70,13 @@ static int add(struct dl_phdr_info *info, size_t size, void *arg)
             read_build_id((const char *)start, part->p_memsz, o.build_id, sizeof o.build_id);
         }
     }
-    if (count == OBJECTS_MAX || o.start >= o.end || is_known(o.start, o.end))
+    if (count == OBJECTS_MAX || o.start >= o.end)
         return 0;
     o.path = path_of(info->dlpi_name);
-    if (!o.path)
+    if (!o.path || is_known(&o)) {
+        free(o.path);
         return 0;
+    }
     objects[count] = o;
     atomic_store(&object_count, count + 1);
     return 0;

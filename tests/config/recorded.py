@@ -55,6 +55,8 @@ def wrong(run, tests):
                        ('{"address":"a"}\n{"addres":"a","payload":"x"}', "stdin:2: this is no event"),
                        ('{"address":"a","adress":"b"}', 'stdin:1: "adress": is not a field of a message'),
                        ('{"address":"a","properties":7}', "properties"),
+                       ('{"message":{"address":"a"},"arrived_us":-9223372036854775808}', "between 1970 and 9999"),
+                       ('{"message":{"address":"a"},"arrived_us":9223372036854775807}', "between 1970 and 9999"),
                        ('{"address":"a","payload_base64":"?"}', "is not base64")):
         done = run("old.yaml", "new.yaml", "--events", "-", stdin=text)
         tests.expect(done.returncode == 2 and says in done.stderr and not done.stdout, f"{text}: {done}")

@@ -79,6 +79,16 @@ def reports(run, tests):
         tests.expect([c.get("name") for c in cases] == [r["name"] for r in results], "--junit: names")
         tests.expect("<&>" in cases[0].find("failure").text, "--junit: escapes")
         tests.expect(cases[-1].find("failure") is None, "--junit: the last passes")
+        long = os.path.join(folder, "long.yaml")
+        for offset in range(2):  # a payload is cut between two of its characters, wherever that is
+            with open(long, "w", encoding="utf-8") as f:
+                f.write("gateway: { name: g }\nbridges: { q: { type: local } }\nroutes:\n  r:\n"
+                        "    from: { bridge: q, topic: d/# }\n    to: { bridge: q, topic: x }\n"
+                        f"    tests: [{{ given: {{ topic: d/1, text: {'a' * offset + 'é' * 300} }}, expect: [] }}]\n")
+            shown = json.loads(run("failing.yaml", "--json", "-c", long, "--junit", path).stdout)[0]["problems"]
+            tests.expect("ééé… (60" in shown, f"--json: a long payload: {shown}")
+            message = xml.parse(path).getroot().find("testsuite/testcase/failure").get("message")
+            tests.expect(message.endswith("ééé"), f"--junit: a long payload: {message}")
     done = run("failing.yaml", "--junit", "/nowhere/j.xml")
     tests.expect(done.returncode == 2 and "/nowhere/j.xml: No such file" in done.stderr, f"--junit: {done.stderr}")
 

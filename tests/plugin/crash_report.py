@@ -3,6 +3,7 @@
 """A module that ends the process is named, with where it was and what else was loaded.
 
 crash_report.py BUILD_ROOT MODULE_TEST_FOLDER"""
+import os
 import re
 import resource
 import shutil
@@ -113,6 +114,30 @@ def outside_of_modules():
           and re.search(r"ends by SIGABRT from process \d+, thread meshgate", text), text)
 
 
+def nobody_reads():
+    """A full pipe behind stderr keeps neither the report from its file nor the process from its end."""
+    kept = folder / "store" / "crash.txt"
+    kept.unlink()
+    process = subprocess.Popen([build / "gateway" / "meshgate", "run", "-c", folder / "idle.yaml", "-m", modules],
+                               stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "gateway ready" in line:
+            break
+    again = os.open(f"/proc/self/fd/{process.stderr.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+    for size in (65536, 1):
+        try:
+            while os.write(again, b"x" * size):
+                pass
+        except BlockingIOError:
+            pass
+    process.send_signal(signal.SIGABRT)
+    ended = process.wait(60)
+    report = kept.read_text()
+    check("a report that nobody reads: the process ends", -ended == signal.SIGABRT, str(ended))
+    check("a report that nobody reads: it is in its file", re.search(r"ends by SIGABRT(.|\n)*modules:\n    ", report), report)
+    os.close(again)
+
+
 a_frame_can_be_looked_up()
 is_reported("bus", "SIGBUS")
 is_reported("ill", "SIGILL")
@@ -127,4 +152,5 @@ the_store_keeps_the_last_report()
 (folder / "idle.yaml").write_text((folder / "try.yaml").read_text().replace("how: abort", "how: slow")
                                   .replace("path: in", "path: nothing, follow: true"))
 outside_of_modules()
+nobody_reads()
 done("crash report")

@@ -266,6 +266,8 @@ static uint32_t begins(void *self, void *context, const struct mg_step_call *cal
     (void)context, (void)ret;
     const struct begins_settings *s = self;
     probe.asked++;
+    if (first_byte(call->event) == '*')
+        _exit(9);
     return first_byte(call->event) == s->with[0] ? MG_PASS : MG_DROP;
 }
 
@@ -316,6 +318,12 @@ static ptrdiff_t begins_set_match(void *set, void *context, const mg_event *even
         return -ENOMEM;
     if (c == '*')
         _exit(9);
+    if (c == '?') {
+        bool twice = host->event_payload(event).len == 2;
+        ret_passes[0] = twice ? 0 : (uint32_t)s->count;
+        ret_passes[1] = 0;
+        return twice ? 2 : 1;
+    }
     for (size_t i = s->count; i > 0; i--)
         if (s->settings[i - 1]->with[0] == c)
             ret_passes[passes++] = (uint32_t)i - 1;

@@ -96,6 +96,23 @@ static void want_of_memory_is_a_full_window(void)
     probe_close();
 }
 
+static void an_answer_that_is_none_makes_each_be_asked(void)
+{
+    probe_open(BRIDGE ROUTE("a", "in/#", "'?'", TO("a")) ROUTE("b", "in/#", "b", TO("b")));
+    CU_ASSERT_EQUAL(probe_ingest("in/a", "?", 1), 0);  /* a place that is not there */
+    CU_ASSERT_EQUAL(probe_ingest("in/a", "??", 2), 0); /* one twice */
+    CU_ASSERT_EQUAL(probe.asked_together, 2);
+    CU_ASSERT_EQUAL(probe.asked, 4);
+    CU_ASSERT_EQUAL(probe_sink("a")->sent_count, 2);
+    CU_ASSERT_EQUAL(probe_ledger("a", "received"), 2);
+    CU_ASSERT_EQUAL(probe_ledger("b", "dropped"), 2);
+    CU_ASSERT_EQUAL(probe_ingest("in/a", "b", 3), 0);
+    CU_ASSERT_EQUAL(probe.asked, 4);
+    CU_ASSERT_EQUAL(probe_ledger("a", "received"), 3);
+    CU_ASSERT_EQUAL(probe_ledger("a", "dropped"), 1);
+    probe_close();
+}
+
 /* ---- many ----------------------------------------------------------------------------------- */
 
 static void many_routes_agree_with_their_ledgers(void)
@@ -149,7 +166,8 @@ static int live(const char *folder)
         yaml, sizeof yaml,
         "gateway: { store: { path: %s } }\n" BRIDGE ROUTE(
             "a", "in/#", "k", TO("a") ", delivery: { guarantee: stored, poison_after: 2 }")
-            ROUTE("b", "in/#", "b", TO("b") ", delivery: { guarantee: stored, poison_after: 2 }"),
+            ROUTE("b", "in/#", "b", TO("b") ", delivery: { guarantee: stored, poison_after: 2 }")
+                ROUTE("c", "in/#", "c", TO("c") ", delivery: { guarantee: best-effort }"),
         folder);
     pid_t child = fork();
     if (child == 0) {
@@ -159,8 +177,9 @@ static int live(const char *folder)
         int64_t limit = gw_now_us(NULL) + 60000000;
         while (probe.settled_count < 1 && gw_now_us(NULL) < limit)
             probe_turn();
-        bool buried = probe_ledger("a", "dead_lettered") == 1 &&
-                      probe_ledger("b", "dead_lettered") == 1 && probe.asked_together == 0;
+        bool buried =
+            probe_ledger("a", "dead_lettered") == 1 && probe_ledger("b", "dead_lettered") == 1 &&
+            probe_ledger("c", "discarded") == 1 && probe.asked_together == 0 && probe.asked == 0;
         probe_close();
         _exit(buried && !CU_get_number_of_failures() ? 0 : 2);
     }
@@ -189,6 +208,7 @@ int main(void)
         {KIT_TEST(what_follows_the_filter_goes_on)},
         {KIT_TEST(two_sources_of_a_route_do_not_share)},
         {KIT_TEST(want_of_memory_is_a_full_window)},
+        {KIT_TEST(an_answer_that_is_none_makes_each_be_asked)},
         {KIT_TEST(many_routes_agree_with_their_ledgers)},
         {KIT_TEST(an_event_that_kills_in_the_pass_is_buried)},
         {0}};

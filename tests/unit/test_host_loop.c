@@ -76,10 +76,41 @@ static void what_came_before_a_reset_is_read_and_the_reset_noticed(void)
     gw_shard_adopt(NULL);
 }
 
+static void note_owner(void *arg)
+{
+    *(struct mg_instance **)arg = gw_call_owner();
+}
+
+static void a_timer_is_of_who_starts_it(void)
+{
+    struct gw_model model = {.gateway = {.shards = 1}};
+    struct gw_gateway gateway = {.model = &model};
+    struct mg_shard shard;
+    struct mg_host host;
+    struct mg_instance module = {.name = NULL}, none = {.name = NULL};
+    struct mg_instance *theirs = &none, *ours = &none;
+    gateway.shards = &shard;
+    CU_ASSERT_EQUAL_FATAL(gw_shard_init(&shard, 0, &gateway), 0);
+    gw_shard_adopt(&shard);
+    gw_host_fill(&host);
+    struct gw_call outer = gw_call_begin(&module, "process");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(host.timer_start(&shard, 0, 0, note_owner, &theirs));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(gw_core_timer_start(&host, &shard, 0, note_owner, &ours));
+    CU_ASSERT_PTR_EQUAL(gw_call_owner(), &module);
+    gw_call_end(outer);
+    for (int i = 0; i < 1000 && (theirs == &none || ours == &none); i++)
+        uv_run(&shard.loop, UV_RUN_NOWAIT);
+    CU_ASSERT_PTR_EQUAL(theirs, &module);
+    CU_ASSERT_PTR_NULL(ours);
+    gw_shard_fini(&shard);
+    gw_shard_adopt(NULL);
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {
         {KIT_TEST(what_came_before_a_reset_is_read_and_the_reset_noticed)},
+        {KIT_TEST(a_timer_is_of_who_starts_it)},
         {NULL, NULL},
     };
     return kit_main("host_loop", tests);

@@ -260,6 +260,22 @@ static void time_passes_only_where_something_waits_for_it(void)
     close_rehearsal();
 }
 
+/* Sweeping for each second of them would take days. */
+static void centuries_without_an_event_pass_at_once(void)
+{
+    static const char *const routes[] = {DIRECT, STORED};
+    const int64_t century_us = 100 * 366 * 24 * HOUR_US;
+    for (size_t i = 0; i < 2; i++) {
+        open_rehearsal(routes[i]);
+        give("in/x", " 1", 0, 1);
+        give("in/x", " 2", 10 * century_us, 1);
+        run(10 * century_us + HOUR_US, 0);
+        CU_ASSERT_EQUAL(play.count, 2);
+        CU_ASSERT_EQUAL(play.at_us[1], 10 * century_us);
+        close_rehearsal();
+    }
+}
+
 static void work_outside_takes_no_virtual_time(void)
 {
     open_rehearsal(DIRECT);
@@ -335,6 +351,7 @@ int main(void)
     gw_log_configure(GW_LOG_LOGFMT, MG_ERROR);
     static const struct kit_test tests[] = {
         {KIT_TEST(time_passes_only_where_something_waits_for_it)},
+        {KIT_TEST(centuries_without_an_event_pass_at_once)},
         {KIT_TEST(work_outside_takes_no_virtual_time)},
         {KIT_TEST(who_is_silent_is_not_waited_for_for_ever)},
         {KIT_TEST(what_does_not_settle_in_time_is_said)},

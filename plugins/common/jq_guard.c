@@ -158,6 +158,14 @@ void jq_watch_begin(struct jq_watch *w)
     pthread_mutex_unlock(&g->lock);
 }
 
+bool jq_watch_is_halted(struct jq_watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool halted = w->halted;
+    pthread_mutex_unlock(&w->lock);
+    return halted;
+}
+
 bool jq_watch_end(struct jq_watch *w)
 {
     pthread_mutex_lock(&w->lock);

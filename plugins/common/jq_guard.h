@@ -27,4 +27,5 @@ void jq_watch_init(struct jq_watch *watch, struct jq_guard *guard, jq_state *jq)
 void jq_watch_fini(struct jq_watch *watch);
 /* Around all that runs the program. */
 void jq_watch_begin(struct jq_watch *watch);
-bool jq_watch_end(struct jq_watch *watch); /* true: it was halted */
+bool jq_watch_is_halted(struct jq_watch *watch); /* between the two */
+bool jq_watch_end(struct jq_watch *watch);       /* true: it was halted */

@@ -5,6 +5,7 @@
 #include "meshgate/plugin.h"
 #include <jq.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 struct jq_guard;
@@ -14,7 +15,8 @@ struct jq_watch {
     struct jq_guard *guard;
     jq_state *jq;
     clockid_t clock; /* the processor time of the thread that runs the program */
-    bool running, halted;
+    bool running;
+    atomic_bool halted;
     uint64_t calls, seen_call; /* the one whose beginning the guard saw */
     int64_t seen_ns;
 };

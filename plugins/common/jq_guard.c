@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guard's thread looks at all watches a few times per limit, and sleeps where nothing runs. */
 #include "jq_guard.h"
-#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { LOOKS_PER_LIMIT = 4, IDLE_LOOKS = 40 };
@@ -156,6 +155,11 @@ void jq_watch_begin(struct jq_watch *w)
     pthread_mutex_lock(&g->lock);
     pthread_cond_signal(&g->wake);
     pthread_mutex_unlock(&g->lock);
+}
+
+bool jq_watch_is_halted(struct jq_watch *w)
+{
+    return atomic_load_explicit(&w->halted, memory_order_relaxed);
 }
 
 bool jq_watch_end(struct jq_watch *w)

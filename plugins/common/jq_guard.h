@@ -5,6 +5,7 @@
 #include "meshgate/plugin.h"
 #include <jq.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 struct jq_guard;
@@ -14,7 +15,8 @@ struct jq_watch {
     struct jq_guard *guard;
     jq_state *jq;
     clockid_t clock; /* the processor time of the thread that runs the program */
-    bool running, halted;
+    bool running;
+    atomic_bool halted;
     uint64_t calls, seen_call; /* the one whose beginning the guard saw */
     int64_t seen_ns;
 };
@@ -27,4 +29,5 @@ void jq_watch_init(struct jq_watch *watch, struct jq_guard *guard, jq_state *jq)
 void jq_watch_fini(struct jq_watch *watch);
 /* Around all that runs the program. */
 void jq_watch_begin(struct jq_watch *watch);
-bool jq_watch_end(struct jq_watch *watch); /* true: it was halted */
+bool jq_watch_is_halted(struct jq_watch *watch); /* between the two */
+bool jq_watch_end(struct jq_watch *watch);       /* true: it was halted */

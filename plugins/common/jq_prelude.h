@@ -15,6 +15,12 @@ static const char jq_prelude_absent[] = JQ_NOT("input") JQ_NOT("inputs") JQ_NOT(
                 JQ_NOT("localtime") "def halt_error(f): halt_error" JQ_ABSENT ";"
                                     "def strflocaltime(f): strflocaltime" JQ_ABSENT ";";
 
+/* An error of null is none to libjq, and ends the program as if it had done its work. */
+static const char jq_prelude_errors[] =
+    "def mg_error: error;"
+    "def error: if . == null then \"an error of null\" | mg_error else mg_error end;"
+    "def error(f): f | error;";
+
 static const char jq_prelude_numbers[] =
     /* A slice that begins or ends at NaN ends the process. */
     "def mg_sound: if type == \"number\" and isnan then error(\"NaN is no number\") else . end;"
@@ -23,6 +29,17 @@ static const char jq_prelude_numbers[] =
     "def mg_fromjson: fromjson;"
     "def fromjson: . as $mg_t | mg_fromjson"
     " | if ($mg_t | contains(\"nan\")) then (.. | mg_sound | empty), . else . end;"
+    /* The least whole number has no opposite to divide into. */
+    "def mg_rest($a; $b): $a % $b;"
+    "def _mod(a; b): b as $b | a as $a"
+    " | if ([$a, $b] | map(type)) == [\"number\", \"number\"] and $b > -2 and $b <= -1 then 0"
+    " else mg_rest($a; $b) end;"
+    /* A time that no calendar has ends the process. */
+    "def mg_strftime(f): strftime(f);"
+    "def strftime(f): (if type == \"number\" then gmtime else . end) | mg_strftime(f);"
+    "def todateiso8601: strftime(\"%Y-%m-%dT%H:%M:%SZ\");"
+    "def todate: todateiso8601;"
+    "def date: todate;"
     /* Repeats in C, and looks at no limit. */
     "def mg_times($a; $b): $a * $b;"
     "def _multiply(a; b): b as $b | a as $a | ($a | type) as $ta | ($b | type) as $tb"

@@ -95,13 +95,14 @@ static int wrap(struct jq_program *p, const char *text)
     for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
         p->wants_more |= strstr(text, asks[i]) != NULL;
     p->wants_event = strstr(text, "$event") != NULL;
-    int length = asprintf(&p->text, "%s%s%s%s{} as $ENV | %s(\n%s\n)", jq_prelude_absent,
-                          jq_prelude_numbers, jq_prelude_paths, jq_prelude_patterns,
-                          p->wants_more ? ".[1] as $event | .[2] as $captures | .[3] as $route | "
-                                          ".[4] as $gateway | .[5] as $mg_now | .[0] | "
-                                          "def now: $mg_now; "
-                                        : "",
-                          text);
+    int length =
+        asprintf(&p->text, "%s%s%s%s%s{} as $ENV | %s(\n%s\n)", jq_prelude_absent,
+                 jq_prelude_errors, jq_prelude_numbers, jq_prelude_paths, jq_prelude_patterns,
+                 p->wants_more ? ".[1] as $event | .[2] as $captures | .[3] as $route | "
+                                 ".[4] as $gateway | .[5] as $mg_now | .[0] | "
+                                 "def now: $mg_now; "
+                               : "",
+                 text);
     if (length >= 0)
         return 0;
     p->text = NULL;
@@ -217,7 +218,11 @@ void jq_program_destroy(struct jq_program *p)
 
 int jq_program_watch(struct jq_program *p, struct mg_err *reterr)
 {
-    /* Of the process; nothing else in it uses Oniguruma. */
+    /* Of the process; nothing else in it uses Oniguruma, which several shards must not begin at
+     * once. */
+    OnigEncoding encoding = ONIG_ENCODING_UTF8;
+    if (onig_initialize(&encoding, 1))
+        return no_memory(reterr);
     onig_set_retry_limit_in_match(RETRIES_MAX);
     onig_set_retry_limit_in_search(RETRIES_MAX);
     p->guard = jq_guard_create(p->settings->time_limit_ms);
@@ -322,13 +327,18 @@ int jq_machine_begin(struct jq_machine *m, const struct mg_step_call *call, stru
     return 0;
 }
 
+static int too_long(struct mg_err *reterr)
+{
+    snprintf(reterr->text, sizeof reterr->text, "the program took longer than it may");
+    return -ETIME;
+}
+
 static int end_of(struct jq_machine *m, jv last, struct mg_err *reterr)
 {
     m->running = false;
     if (jq_watch_end(&m->watch)) {
         jv_free(last);
-        snprintf(reterr->text, sizeof reterr->text, "the program took longer than it may");
-        return -ETIME;
+        return too_long(reterr);
     }
     if (!jv_invalid_has_msg(jv_copy(last))) {
         jv_free(last);
@@ -358,7 +368,9 @@ int jq_machine_next(struct jq_machine *m, struct doc_value **ret_value, struct m
     if (!jv_is_valid(value))
         return end_of(m, value, reterr);
     doc_reset(m->doc);
-    int error = jq_value_doc(m->doc, value, ret_value, reterr);
+    int error = jq_value_doc(m->doc, &m->watch, value, ret_value, reterr);
+    if (error == -ETIME)
+        return too_long(reterr);
     return error ? error : 1;
 }
 

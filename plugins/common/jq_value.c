@@ -100,25 +100,25 @@ int jq_value_of(const struct doc_value *value, bool approximate, jv *ret_value,
 
 /* ---- back ----------------------------------------------------------------------------------- */
 
-static int doc_of(struct doc *doc, jv value, int depth, struct doc_value **ret_value,
-                  struct mg_err *reterr);
+static int doc_of(struct doc *doc, struct jq_watch *watch, jv value, int depth,
+                  struct doc_value **ret_value, struct mg_err *reterr);
 
-static int doc_of_list(struct doc *doc, jv value, int depth, struct doc_value **ret_value,
-                       struct mg_err *reterr)
+static int doc_of_list(struct doc *doc, struct jq_watch *watch, jv value, int depth,
+                       struct doc_value **ret_value, struct mg_err *reterr)
 {
     int error = 0, count = jv_array_length(jv_copy(value));
     *ret_value = doc_list(doc);
     for (int i = 0; i < count && !error && *ret_value; i++) {
         struct doc_value *item = NULL;
-        error = doc_of(doc, jv_array_get(jv_copy(value), i), depth, &item, reterr);
+        error = doc_of(doc, watch, jv_array_get(jv_copy(value), i), depth, &item, reterr);
         if (!error)
             error = doc_append(doc, *ret_value, item);
     }
     return error;
 }
 
-static int doc_of_object(struct doc *doc, jv value, int depth, struct doc_value **ret_value,
-                         struct mg_err *reterr)
+static int doc_of_object(struct doc *doc, struct jq_watch *watch, jv value, int depth,
+                         struct doc_value **ret_value, struct mg_err *reterr)
 {
     int error = 0;
     *ret_value = doc_object(doc);
@@ -126,7 +126,7 @@ static int doc_of_object(struct doc *doc, jv value, int depth, struct doc_value 
          at = jv_object_iter_next(value, at)) {
         jv name = jv_object_iter_key(value, at);
         struct doc_value *item = NULL;
-        error = doc_of(doc, jv_object_iter_value(value, at), depth, &item, reterr);
+        error = doc_of(doc, watch, jv_object_iter_value(value, at), depth, &item, reterr);
         struct mg_str text = {jv_string_value(name), (size_t)jv_string_length_bytes(jv_copy(name))};
         if (!error)
             error = doc_set(doc, *ret_value, text, item);
@@ -161,19 +161,22 @@ static int doc_of_scalar(struct doc *doc, jv value, struct doc_value **ret_value
     }
 }
 
-static int doc_of(struct doc *doc, jv value, int depth, struct doc_value **ret_value,
-                  struct mg_err *reterr)
+static int doc_of(struct doc *doc, struct jq_watch *watch, jv value, int depth,
+                  struct doc_value **ret_value, struct mg_err *reterr)
 {
     int error;
     *ret_value = NULL;
-    if (depth > DOC_DEPTH_MAX) {
+    /* What [., .] makes again and again is small, and without end once it is written out. */
+    if (watch && jq_watch_is_halted(watch)) {
+        error = -ETIME;
+    } else if (depth > DOC_DEPTH_MAX) {
         snprintf(reterr->text, sizeof reterr->text,
                  "the program made something nested deeper than %d", DOC_DEPTH_MAX);
         error = -EINVAL;
     } else if (jv_get_kind(value) == JV_KIND_ARRAY) {
-        error = doc_of_list(doc, value, depth + 1, ret_value, reterr);
+        error = doc_of_list(doc, watch, value, depth + 1, ret_value, reterr);
     } else if (jv_get_kind(value) == JV_KIND_OBJECT) {
-        error = doc_of_object(doc, value, depth + 1, ret_value, reterr);
+        error = doc_of_object(doc, watch, value, depth + 1, ret_value, reterr);
     } else {
         error = doc_of_scalar(doc, value, ret_value, reterr);
     }
@@ -185,7 +188,8 @@ static int doc_of(struct doc *doc, jv value, int depth, struct doc_value **ret_v
     return error;
 }
 
-int jq_value_doc(struct doc *doc, jv value, struct doc_value **ret_value, struct mg_err *reterr)
+int jq_value_doc(struct doc *doc, struct jq_watch *watch, jv value, struct doc_value **ret_value,
+                 struct mg_err *reterr)
 {
-    return doc_of(doc, value, 0, ret_value, reterr);
+    return doc_of(doc, watch, value, 0, ret_value, reterr);
 }

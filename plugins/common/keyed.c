@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEY_BYTES_MAX = 65535, BUCKETS_MIN = 64, BUCKETS_MAX = 1 << 22 };
 
@@ -38,10 +39,10 @@ struct keyed *keyed_create(const struct mg_host *host, size_t keys_max, size_t v
     k->keys_max = keys_max;
     k->value_size = value_size;
     k->bucket_mask = buckets - 1;
-    for (size_t i = 0; i < 2; i++)
-        k->secret.word[i] = (uint64_t)host->random(UINT32_MAX) << 32 | host->random(UINT32_MAX);
     k->text = malloc(KEY_BYTES_MAX + 1);
-    if (!k->text) {
+    /* The host's random is not for secrets. */
+    if (!k->text || getentropy(&k->secret, sizeof k->secret)) {
+        free(k->text);
         free(k);
         return NULL;
     }

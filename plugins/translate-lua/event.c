@@ -148,6 +148,15 @@ struct change {
     bool any;
 };
 
+/* All events of a call have room in the script's memory together, though they are not in it. */
+static void take_room(lua_State *L, struct sandbox *s, size_t bytes)
+{
+    sandbox_charge(L, bytes / BYTES_PER_STEP);
+    if (bytes > s->out_room)
+        luaL_error(L, "translate returned more than the script's memory");
+    s->out_room -= bytes;
+}
+
 /* All that can raise an error happens here, before there is an edit that it would leak. */
 static void read_change(lua_State *L, struct sandbox *s, int index, struct change *c)
 {
@@ -161,9 +170,10 @@ static void read_change(lua_State *L, struct sandbox *s, int index, struct chang
         c->any = true;
         if (is_payload && lua_type(L, -1) == LUA_TSTRING) {
             c->text.at = lua_tolstring(L, -1, &c->text.len);
+            take_room(L, s, c->text.len);
             continue;
         }
-        struct doc_value *value = json_of_lua(L, lua_gettop(L));
+        struct doc_value *value = json_of_lua(L, lua_gettop(L), &s->out_room);
         if (is_payload)
             c->payload = value;
         else if (doc_set(s->doc, c->fields, name, value))

@@ -18,6 +18,7 @@ static const char FROZEN[] = "meshgate.frozen"; /* in a metatable: the table may
 static bool run_caught(lua_State *L, int arguments)
 {
     sandbox_charge(L, CATCH_STEPS);
+    sandbox_check_stack(L);
     bool good = !lua_pcall(L, arguments, LUA_MULTRET, 0);
     sandbox_check(L);
     return good;
@@ -50,15 +51,26 @@ static int call_handled(lua_State *L)
     return 2;
 }
 
-/* upvalue: the library's. */
+/* upvalue: the library's, or what its wrap made. */
 static int resume(lua_State *L)
 {
     sandbox_charge(L, CATCH_STEPS);
+    sandbox_check_stack(L);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
     sandbox_check(L);
     return lua_gettop(L);
+}
+
+static int wrap(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    lua_pushcclosure(L, resume, 1);
+    return 1;
 }
 
 static int refuse_write(lua_State *L)
@@ -210,6 +222,9 @@ void globals_open(lua_State *L)
     lua_getfield(L, -1, "resume");
     lua_pushcclosure(L, resume, 1);
     lua_setfield(L, -2, "resume");
+    lua_getfield(L, -1, "wrap");
+    lua_pushcclosure(L, wrap, 1);
+    lua_setfield(L, -2, "wrap");
     lua_pop(L, 1);
     add_library(L, "coroutine", coroutine_names);
     add_os(L);

@@ -196,7 +196,7 @@ void json_push_value(lua_State *L, const struct doc_value *value)
 struct writer {
     lua_State *lua;
     struct doc *doc;
-    size_t room; /* bytes that the document may still take */
+    size_t *room; /* bytes that the document may still take */
 };
 
 static struct doc_value *write_value(struct writer *w, int index, int depth);
@@ -205,9 +205,9 @@ static void take_room(struct writer *w, size_t bytes)
 {
     sandbox_charge(w->lua, 1 + bytes / BYTES_PER_STEP);
     bytes += sizeof(struct doc_value);
-    if (bytes > w->room)
+    if (bytes > *w->room)
         luaL_error(w->lua, "the JSON would be larger than the script's memory");
-    w->room -= bytes;
+    *w->room -= bytes;
 }
 
 static struct doc_value *must(struct writer *w, struct doc_value *value)
@@ -322,10 +322,9 @@ static struct doc_value *write_value(struct writer *w, int index, int depth)
     }
 }
 
-struct doc_value *json_of_lua(lua_State *L, int index)
+struct doc_value *json_of_lua(lua_State *L, int index, size_t *room)
 {
-    struct sandbox *s = sandbox_of(L);
-    struct writer w = {L, s->doc, (size_t)s->script->memory_limit_bytes};
+    struct writer w = {L, sandbox_of(L)->doc, room};
     return write_value(&w, index, 0);
 }
 
@@ -342,11 +341,11 @@ static int decode(lua_State *L)
 static int encode(lua_State *L)
 {
     struct sandbox *s = sandbox_of(L);
-    size_t length;
+    size_t length, room = (size_t)s->script->memory_limit_bytes;
     luaL_checkany(L, 1);
     lua_settop(L, 1);
     doc_reset(s->doc);
-    char *text = doc_write(json_of_lua(L, 1), &length);
+    char *text = doc_write(json_of_lua(L, 1, &room), &length);
     if (!text || s->used_bytes + length + 64 > (size_t)s->script->memory_limit_bytes) {
         free(text);
         return luaL_error(L, "out of memory");

@@ -120,6 +120,7 @@ static bool is_item(struct match *m, const char *at, const char *p, const char *
     case ESCAPE:
         return is_of_class(c, (unsigned char)p[1]);
     case '[':
+        sandbox_charge(m->lua, (size_t)(p_end - p) / BYTES_PER_STEP);
         return is_in_set(c, p, p_end - 1);
     default:
         return (unsigned char)*p == c;
@@ -226,6 +227,7 @@ static bool at_frontier(struct match *m, const char *at, const char *p, const ch
 static bool match_item(struct match *m, const char **at, const char **p, const char **ret_end)
 {
     const char *end = item_end(m, *p);
+    sandbox_charge(m->lua, (size_t)(end - *p) / BYTES_PER_STEP);
     char suffix = '\0';
     if (end < m->pattern_end)
         suffix = *end;
@@ -275,6 +277,7 @@ static bool match_special(struct match *m, const char **at, const char **p, cons
         if (set >= m->pattern_end || *set != '[')
             wrong(m, "missing '[' after '%f'");
         *p = item_end(m, set);
+        sandbox_charge(m->lua, (size_t)(*p - set) / (BYTES_PER_STEP / 2));
         return at_frontier(m, *at, set, *p);
     }
     if (isdigit((unsigned char)kind)) {

@@ -106,6 +106,13 @@ void sandbox_check(lua_State *L)
         stop(L, s);
 }
 
+void sandbox_check_stack(lua_State *L)
+{
+    const char *base = sandbox_of(L)->stack_base, *here = __builtin_frame_address(0);
+    if (base && (here < base ? base - here : here - base) > STACK_BYTES_MAX)
+        luaL_error(L, "too many calls within calls");
+}
+
 static int furnish(lua_State *L)
 {
     globals_open(L);
@@ -227,6 +234,8 @@ int sandbox_run(struct sandbox *s, void (*body)(lua_State *L, struct sandbox *s)
     s->cpu_deadline_ns = 0;
     s->deadline_ns = now_ns(CLOCK_MONOTONIC) + s->script->time_limit_ms * 1000000;
     s->log_lines = 0;
+    s->out_room = (size_t)s->script->memory_limit_bytes;
+    s->stack_base = __builtin_frame_address(0);
     error = lua_cpcall(s->lua, run_protected, &run);
     if (!error && !s->stopped) {
         if (s->used_bytes > (size_t)s->script->memory_limit_bytes / 2)

@@ -10,9 +10,10 @@
 
 enum {
     SCRIPT_BYTES_MAX = 1 << 20,
-    HOOK_STEPS = 1000,     /* instructions between two looks at the limits */
-    BYTES_PER_STEP = 64,   /* what is allocated, compared or copied counts as work, too */
-    SCRIPT_DEPTH_MAX = 128 /* of JSON that a script reads or writes */
+    HOOK_STEPS = 1000,         /* instructions between two looks at the limits */
+    BYTES_PER_STEP = 64,       /* what is allocated, compared or copied counts as work, too */
+    STACK_BYTES_MAX = 1 << 20, /* of C, below a call: Lua has no limit of its own there */
+    SCRIPT_DEPTH_MAX = 128     /* of JSON that a script reads or writes */
 };
 
 struct script {
@@ -30,6 +31,7 @@ struct sandbox {
     int64_t steps_left, deadline_ns, cpu_deadline_ns;
     bool stopped;      /* a limit was reached: everything fails until the call is over */
     bool may_allocate; /* beyond the limit: while the state is made */
+    const char *stack_base;
     char stopped_text[200];
     /* The call in progress. */
     const struct mg_host *host;
@@ -38,6 +40,7 @@ struct sandbox {
     const struct mg_step_call *call;
     mg_event **out; /* MG_EMIT_MAX */
     size_t out_count;
+    size_t out_room; /* bytes that what comes back may still take */
     uint32_t verdict;
     uint32_t log_lines;
     char reason[200]; /* of a REJECT that the script asked for */
@@ -50,6 +53,8 @@ void sandbox_charge(lua_State *L, size_t steps);
 
 /* Raises the error where a limit was reached. */
 void sandbox_check(lua_State *L);
+/* Before C calls what is the script's: raises an error where too much of the C stack is in use. */
+void sandbox_check_stack(lua_State *L);
 
 int sandbox_init(struct sandbox *s, const struct script *script, struct mg_err *reterr);
 void sandbox_fini(struct sandbox *s); /* half-built is fine */
@@ -76,8 +81,9 @@ bool sandbox_is_frozen(lua_State *L, int index);
 /* The JSON text as a Lua value on the stack; raises an error where it is none.  what: of what. */
 void json_push(lua_State *L, struct mg_bytes text, const char *what);
 void json_push_value(lua_State *L, const struct doc_value *value);
-/* The Lua value at index as JSON in s->doc; raises an error where that cannot be. */
-struct doc_value *json_of_lua(lua_State *L, int index);
+/* The Lua value at index as JSON in s->doc; takes its size from *room; raises an error where that
+ * cannot be. */
+struct doc_value *json_of_lua(lua_State *L, int index, size_t *room);
 bool json_is_list(lua_State *L, int index); /* marked by json.array, or decoded from one */
 
 void event_push(lua_State *L); /* the call's event */

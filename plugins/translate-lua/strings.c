@@ -6,8 +6,23 @@
 #include <lualib.h>
 #include <string.h>
 
-static const char *const plain_names[] = {"byte", "char",    "format", "len",   "lower",
-                                          "rep",  "reverse", "sub",    "upper", NULL};
+static const char *const plain_names[] = {"byte", "char", "len", "sub", NULL};
+static const char *const measured_names[] = {"format", "lower", "rep", "reverse", "upper", NULL};
+
+/* Calls the library's function, this one's upvalue, with the same arguments.  A text that there is
+ * already is made without an allocation, so that one would not count it. */
+static int measured(lua_State *L)
+{
+    size_t bytes = 0;
+    for (int i = 1; i <= lua_gettop(L); i++)
+        bytes += lua_type(L, i) == LUA_TSTRING ? lua_objlen(L, i) : 0;
+    sandbox_charge(L, 1 + bytes / BYTES_PER_STEP);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    sandbox_charge(L, lua_objlen(L, -1) / BYTES_PER_STEP);
+    return 1;
+}
 
 /* 1-based, negative from the end, to an offset in 0..length+1. */
 static size_t offset_of(ptrdiff_t place, size_t length)
@@ -138,6 +153,7 @@ static void add_replacement(struct match *m, luaL_Buffer *out, const char *at, c
         add_text(m, out, at, end);
         return;
     }
+    sandbox_check_stack(L);
     if (type == LUA_TTABLE) {
         match_push(m, 0, at, end);
         lua_gettable(L, 3);
@@ -205,6 +221,11 @@ void strings_open(lua_State *L)
     for (size_t i = 0; plain_names[i]; i++) {
         lua_getfield(L, -1, plain_names[i]);
         lua_setfield(L, -3, plain_names[i]);
+    }
+    for (size_t i = 0; measured_names[i]; i++) {
+        lua_getfield(L, -1, measured_names[i]);
+        lua_pushcclosure(L, measured, 1);
+        lua_setfield(L, -3, measured_names[i]);
     }
     lua_pop(L, 1);
     luaL_register(L, NULL, functions);

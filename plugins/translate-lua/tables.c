@@ -7,6 +7,7 @@
 /* Calls the library's function, this one's upvalue, with the same arguments. */
 static int pass_on(lua_State *L)
 {
+    sandbox_check_stack(L);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);

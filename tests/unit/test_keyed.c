@@ -110,11 +110,32 @@ static void an_event_has_a_key_or_a_reason(void)
     CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
 }
 
+static uint32_t always_the_same(uint32_t bound)
+{
+    (void)bound;
+    return 0;
+}
+
+/* Who can tell what the host's random says cannot choose keys that collide. */
+static void the_secret_is_not_the_hosts_random(void)
+{
+    host = kit_host_create();
+    struct mg_host table = *kit_host_table(host);
+    table.random = always_the_same;
+    struct keyed *one = keyed_create(&table, 1, 1), *other = keyed_create(&table, 1, 1);
+    struct hash128 a = keyed_hash(one, "x", 1), b = keyed_hash(other, "x", 1);
+    CU_ASSERT_FALSE(hash128_equal(&a, &b));
+    keyed_destroy(one);
+    keyed_destroy(other);
+    CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {{KIT_TEST(the_hash_is_that_of_the_reference)},
                                             {KIT_TEST(the_table_agrees_with_a_plain_model)},
                                             {KIT_TEST(an_event_has_a_key_or_a_reason)},
+                                            {KIT_TEST(the_secret_is_not_the_hosts_random)},
                                             {0}};
     return kit_main("keyed", tests);
 }

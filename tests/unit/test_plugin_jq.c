@@ -244,6 +244,7 @@ static void runaways_are_stopped(void)
         "reduce range(200) as $i (\"x\"; . + .) | length",
         "[limit(1e9; repeat(1))]",
         "[1 | recurse(. + 1)]",
+        "reduce range(60) as $i (1; [., .])",
         "try (try last(range(1e12)) catch 1) catch 2",
     };
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
@@ -291,6 +292,24 @@ static void what_hurts_the_library_is_kept_from_it(void)
     refuse("test(\"(a+)+b\")", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac\"",
            ""); /* by Oniguruma's limit, or by the program's */
     refuse("[\"a\"] | implode", "0", "");
+    expect_more("[.[] % -1, .[] % -1.5, 7 % -2]", "numbers: approximate",
+                "[-9223372036854775808, 1e300]", "[0,0,0,0,1]");
+    expect(". %= -1", "1e300", "0");
+    refuse(". % 0", "5", "divisor is zero");
+    refuse("todate", "1e300", "datetime");
+    refuse("strftime(\"%Y\")", "-1e300", "datetime");
+    expect("[todate, date, strftime(\"%Y\"), (gmtime | strftime(\"%j\"))]", "1425599621",
+           "[\"2015-03-05T23:53:41Z\",\"2015-03-05T23:53:41Z\",\"2015\",\"064\"]");
+}
+
+/* libjq takes it for the end of the program, and the event would be dropped. */
+static void an_error_of_null_is_an_error(void)
+{
+    refuse("error(.reason)", "{}", "error of null");
+    refuse(".reason | error", "{}", "error of null");
+    refuse("., error(null)", "1", "error of null");
+    refuse("error(.reason)", "{\"reason\":\"too hot\"}", "too hot");
+    expect("try error({a: 1}) catch .a", "0", "1");
 }
 
 /* What stands in for builtins does what they do. */
@@ -378,6 +397,7 @@ TEST(nothing_changes_in_silence)
 TEST(envelopes)
 TEST(runaways_are_stopped)
 TEST(what_hurts_the_library_is_kept_from_it)
+TEST(an_error_of_null_is_an_error)
 TEST(what_stands_in_is_the_same)
 TEST(nothing_leads_out)
 
@@ -391,6 +411,7 @@ int main(void)
         {"envelopes say what changes", run_envelopes},
         {"runaways are stopped, and the next event is fine", run_runaways_are_stopped},
         {"what hurts the library is kept from it", run_what_hurts_the_library_is_kept_from_it},
+        {"an error of null is an error", run_an_error_of_null_is_an_error},
         {"what stands in for builtins is the same", run_what_stands_in_is_the_same},
         {"nothing leads out of a program", run_nothing_leads_out},
         {0}};

@@ -166,6 +166,16 @@ static void runaways_are_stopped(void)
         {"while true do ('x'):rep(1e6):find('y', 1, true) end", "than it may take"},
         {"local p = ('('):rep(300); ('x'):find(p)", "too many captures"},
         {"('x'):rep(300):find(('x-'):rep(300) .. 'y')", "script"},
+        {"('b'):rep(1e6):find('[^' .. ('a'):rep(1e6) .. ']*')", "more steps"},
+        {"('b'):rep(1e6):find('%f[' .. ('a'):rep(1e6) .. ']')", "more steps"},
+        {"local function f() return (('x'):gsub('x', f)) end f()", "calls within calls"},
+        {"local function f() return (('x'):gsub('x', setmetatable({}, { __index = f }))) end f()",
+         "script"},
+        {"local function f() table.sort({ 1, 2 }, function(a, b) f() return a < b end) end f()",
+         "calls within calls"},
+        {"local b = ('x'):rep(8e6) local t = {} for i = 1, 1024 do t[i] = { payload = b } end "
+         "return t",
+         "more than the script's memory"},
         {"local t = {} for i = 1, 1e5 do t[i] = i end while true do table.sort(t, "
          "function(a, b) return a > b end) end",
          "than it may take"},
@@ -239,6 +249,43 @@ static void limits_are_settings(void)
     end();
 }
 
+/* A stack of C has an end, however much memory a script may have. */
+static void calls_within_calls_have_a_limit(void)
+{
+    static const char *const wraps[] = {
+        "local function f() return coroutine.wrap(f)() end f()",
+        "local function f() error(select(2, coroutine.resume(coroutine.create(f))), 0) end f()",
+        "local function f() return (('x'):gsub('x', f)) end f()",
+        "local function f() coroutine.wrap(function() ('x'):gsub('x', f) end)() end f()",
+    };
+    for (size_t i = 0; i < sizeof wraps / sizeof wraps[0]; i++) {
+        char *script = function_of(wraps[i]);
+        begin(script, "steps: 1000000000\nmemory: 1GiB");
+        struct kit_verdict v = step_payload("");
+        bool stopped = v.verdict == MG_REJECT && strstr(v.err.text, "calls within calls");
+        if (!stopped)
+            show(script, &v);
+        CU_ASSERT_TRUE(stopped);
+        kit_verdict_fini(&v);
+        end();
+        free(script);
+    }
+}
+
+/* What makes a text that there is already allocates nothing. */
+static void old_texts_cost_as_new_ones(void)
+{
+    static const char script[] =
+        "function translate(e) local b = ('X'):rep(1e6) local u = b:lower() "
+        "for i = 1, 100 do local t = b:lower() end return e end";
+    begin(script, "");
+    struct kit_verdict v = step_payload("");
+    CU_ASSERT_EQUAL(v.verdict, MG_REJECT);
+    CU_ASSERT_EQUAL(kit_counter(instance, COUNT_STOPPED), 1);
+    kit_verdict_fini(&v);
+    end();
+}
+
 /* Garbage of many events does not add up to the limit. */
 static void memory_is_that_of_one_event(void)
 {
@@ -263,6 +310,8 @@ TEST(shared_tables_stay_as_they_are)
 TEST(nothing_is_left_for_the_next_event)
 TEST(runaways_are_stopped)
 TEST(limits_are_settings)
+TEST(calls_within_calls_have_a_limit)
+TEST(old_texts_cost_as_new_ones)
 TEST(memory_is_that_of_one_event)
 
 int main(void)
@@ -273,6 +322,8 @@ int main(void)
         {"nothing is left for the next event", run_nothing_is_left_for_the_next_event},
         {"runaways are stopped, and the next event is fine", run_runaways_are_stopped},
         {"limits are settings", run_limits_are_settings},
+        {"calls within calls have a limit", run_calls_within_calls_have_a_limit},
+        {"old texts cost as new ones", run_old_texts_cost_as_new_ones},
         {"memory is that of one event", run_memory_is_that_of_one_event},
         {0}};
     return kit_main("plugin-lua-sandbox", tests);

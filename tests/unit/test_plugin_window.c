@@ -231,6 +231,20 @@ static void wrong_settings_are_refused_with_their_place(void)
     CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
 }
 
+/* A sender may say any time. */
+static void the_ends_of_time_are_times(void)
+{
+    static const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, -1, INT64_MAX};
+    open_filter("{by: created, zone: Europe/Berlin, windows: {from: 00:00, to: 24:00}}");
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct mg_message m = kit_message("a", "");
+        m.head.present = MG_HAS_CREATED;
+        m.head.created_us = ends[i];
+        CU_ASSERT_EQUAL(verdict_of(&m), MG_PASS);
+    }
+    close_filter();
+}
+
 int main(void)
 {
     static const struct kit_test tests[] = {
@@ -240,6 +254,7 @@ int main(void)
         {KIT_TEST(one_of_several_is_enough_but_for_exceptions)},
         {KIT_TEST(clock_changes_leave_out_an_hour_or_repeat_it)},
         {KIT_TEST(the_clock_counts_where_the_event_has_no_time)},
+        {KIT_TEST(the_ends_of_time_are_times)},
         {KIT_TEST(wrong_settings_are_refused_with_their_place)},
         {0}};
     return kit_main("plugin-window", tests);

@@ -4,6 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+mg_timer *gw_core_timer_start(const struct mg_host *host, mg_shard *shard, uint64_t after_ms,
+                              void (*fired)(void *), void *arg)
+{
+    struct gw_call outer = gw_call_leave();
+    mg_timer *t = host->timer_start(shard, after_ms, 0, fired, arg);
+    gw_call_end(outer);
+    return t;
+}
+
 static struct mg_str scope_route(const mg_scope *scope)
 {
     return scope->route;

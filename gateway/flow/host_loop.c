@@ -145,15 +145,6 @@ static mg_timer *timer_start(mg_shard *shard, uint64_t after_ms, uint64_t every_
     return t;
 }
 
-mg_timer *gw_core_timer_start(const struct mg_host *host, mg_shard *shard, uint64_t after_ms,
-                              void (*fired)(void *), void *arg)
-{
-    struct gw_call outer = gw_call_leave();
-    mg_timer *t = host->timer_start(shard, after_ms, 0, fired, arg);
-    gw_call_end(outer);
-    return t;
-}
-
 static void timer_stop(mg_timer *timer)
 {
     if (!timer)

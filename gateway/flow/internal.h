@@ -406,7 +406,7 @@ void gw_watchdog_stop(struct gw_gateway *gateway); /* what never started is fine
 /* report_steps.c */
 json_t *gw_steps_report(const struct gw_route *route);
 
-/* shard.c, host_loop.c */
+/* shard.c, host_loop.c, host.c */
 void gw_shard_close_handles(struct mg_shard *shard);
 /* Of the core's own, even where a module's call has led here. */
 mg_timer *gw_core_timer_start(const struct mg_host *host, mg_shard *shard, uint64_t after_ms,

@@ -31,10 +31,10 @@ static void patterns(lua_State *L, struct sandbox *s)
 
 static void documents(lua_State *L, struct sandbox *s)
 {
-    size_t length;
+    size_t length, room = SIZE_MAX;
     json_push(L, subject, "the input");
     doc_reset(s->doc);
-    char *written = doc_write(json_of_lua(L, lua_gettop(L)), &length);
+    char *written = doc_write(json_of_lua(L, lua_gettop(L), &room), &length);
     if (!written || !scan_is_json((struct mg_bytes){written, length}))
         abort();
     free(written);

@@ -67,7 +67,8 @@ static bool rests(struct context *c)
 {
     const struct claim *p = c->claim;
     int64_t gap_us = clock_gap_us(c), now_us = p->host->now_us(c->shard);
-    int64_t step_s = (gap_us - c->clock_gap_us) / 1000000;
+    int64_t step_us = gap_us - c->clock_gap_us;
+    int64_t step_s = (step_us + (step_us < 0 ? -500000 : 500000)) / 1000000;
     if (step_s > CLOCK_STEP_S || step_s < -CLOCK_STEP_S) {
         p->host->log(p->instance, MG_WARN,
                      "the clock was set by %lld s: nothing is removed for the time of keep",

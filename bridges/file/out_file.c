@@ -44,6 +44,7 @@ void batch_clear(struct batch *b)
     if (b->capacity > ENTRIES_KEPT || b->bytes.size > BYTES_KEPT)
         batch_free(b);
     b->count = 0;
+    b->sync = false;
     b->bytes.used = 0;
 }
 
@@ -204,7 +205,7 @@ static size_t fitting(const struct out_file *f, size_t first, size_t start)
 
 static int sync_file(struct out_file *f)
 {
-    if (!f->sync || f->stream || !fdatasync(f->fd))
+    if (!f->writing.sync || f->stream || !fdatasync(f->fd))
         return 0;
     int error = -errno;
     f->result.written = 0; /* nobody knows what of it is on the disk */

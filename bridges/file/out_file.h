@@ -13,6 +13,7 @@ struct batch {
     struct buffer bytes;
     struct batch_entry *entries;
     size_t count, capacity;
+    bool sync; /* some sink of its entries wants them on the disk */
 };
 
 int batch_reserve(struct batch *batch); /* room for one more entry; 0 or -ENOMEM */
@@ -24,7 +25,6 @@ struct out_file {
     char *path; /* as the sink's address says it; "-": standard output */
     uint64_t rotate_size;
     unsigned keep;
-    bool sync;
     struct batch filling;
     bool running; /* the job has what follows up to `failed` for itself */
 

@@ -78,7 +78,6 @@ static int find_file(struct file_sink *sink, struct mg_str path, struct out_file
         return -ENOMEM;
     f->rotate_size = (uint64_t)sink->settings->rotate_size;
     f->keep = (unsigned)sink->settings->keep;
-    f->sync = sink->settings->sync;
     f->next = c->files;
     c->files = f;
     c->file_count++;
@@ -246,7 +245,7 @@ int file_sink_send(void *context, void *end, const struct mg_delivery *delivery,
         return error == -EAGAIN ? again(c) : again_later(c);
     if (f->failed || f->filling.bytes.used >= (size_t)sink->settings->buffer)
         return again(c);
-    f->sync = f->sync || sink->settings->sync;
+    f->filling.sync = f->filling.sync || sink->settings->sync;
     error = batch_reserve(&f->filling);
     if (!error)
         error = encode(sink, delivery->event, &f->filling.bytes, reterr);

@@ -233,6 +233,7 @@ static size_t step(struct world *w, const uint8_t *at, size_t left)
         if (what & 64)
             mqtt_session_ping(&w->session);
         if (what & 128) {
+            read_sent(w); /* what went out under an identifier that is now anybody's */
             mqtt_session_forget(&w->session);
             memset(w->in_flight, 0, sizeof(w->in_flight));
             memset(w->kept, 0, sizeof(w->kept));

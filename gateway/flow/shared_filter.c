@@ -233,7 +233,7 @@ static ptrdiff_t ask(struct mg_connection *c, struct gw_shared_filter *f, const 
 }
 
 /* The same where a route is stored: the event is noted while the filter has it.  One that has
- * killed the process in there too often is each route's to bury. */
+ * killed the process in there too often is refused by all its routes. */
 static ptrdiff_t ask_noted(struct mg_connection *c, struct gw_shared_filter *f,
                            const mg_event *event, uint32_t *ids)
 {

@@ -48,7 +48,7 @@ class RabbitMQ:
             "ERL_EPMD_PORT": str(self.epmd_port), "ERL_EPMD_ADDRESS": "127.0.0.1",
             # Busy-waiting schedulers would take the cores from what is tested.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
-                "+sbwt none +sbwtdcpu none +sbwtdio none +S 2:2",
+                "+sbwt none +sbwtdcpu none +sbwtdio none +S 2:2 -kernel inet_dist_use_interface {127,0,0,1}",
         }
         self.epmd = Process(["epmd", "-port", self.epmd_port, "-address", "127.0.0.1"],
                             os.path.join(self.folder, "epmd.out"), self.env)
@@ -66,6 +66,15 @@ class RabbitMQ:
     @property
     def user_url(self):
         return f"amqp://guest:guest@127.0.0.1:{self.port}"
+
+    def tail(self, lines=30):
+        """The end of its own log."""
+        try:
+            with open(os.path.join(self.folder, "log", self.env["RABBITMQ_NODENAME"] + ".log"),
+                      encoding="utf-8", errors="replace") as log:
+                return "".join(log.readlines()[-lines:])
+        except OSError:
+            return self.process.tail(lines)
 
     def start(self, wait=True):
         if not self.epmd.alive():

@@ -56,6 +56,7 @@ class Rig:
         self.brokers = []
         self.fakes = []
         self.notes = []
+        self.asked_rabbitmq = False
 
     def unique(self, word):
         """A name that no other test of this run uses on the shared broker."""
@@ -73,6 +74,7 @@ class Rig:
 
     @property
     def rabbitmq(self):
+        self.asked_rabbitmq = True
         return self.shared.rabbitmq
 
     @property
@@ -115,6 +117,8 @@ class Rig:
         texts = [(g.name, g.process.tail(60)) for g in self.gateways]
         texts += [(os.path.basename(b.folder), b.process.tail(15)) for b in self.brokers]
         texts += [(f.url, f.story()) for f in self.fakes]
+        if self.asked_rabbitmq:
+            texts += [("rabbitmq", self.shared.rabbitmq.tail())]
         return "\n".join(f"--- {name}\n{text}" for name, text in texts)
 
     def close(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting for conditions with a deadline, free ports, and failures that say what was awaited."""
+import errno
 import os
 import random
 import socket
@@ -30,18 +31,29 @@ def until(condition, what, timeout_s=20.0, every_s=0.02):
         time.sleep(every_s)
 
 
+_given = set()
+
+
 def free_port():
-    """A loopback port outside the ephemeral range that nobody listens on now."""
+    """A loopback port outside the ephemeral range that nobody listens on now, and that this run has not
+    given out before: a broker that is down for a while finds its ports again."""
     for _ in range(200):
         port = random.randint(20000, 32000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if port not in _given and all(_free(*place, port) for place in (
+                (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))):
+            _given.add(port)
             return port
     raise RuntimeError("no free port")
+
+
+def _free(family, address, port):
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+            return True
+    except OSError as error:
+        return error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # no IPv6 here
 
 
 def connectable(port):

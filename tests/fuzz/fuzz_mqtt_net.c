@@ -3,20 +3,10 @@
  * the same however they are cut, and more is never made of them than there was. */
 #include "../../bridges/mqtt/native/mqtt_net_ws.h"
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-void mqtt_why_set(struct mqtt_why *why, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why->text, sizeof(why->text), format, args);
-    va_end(args);
-}
 
 static uint8_t *copy_of(const uint8_t *data, size_t size)
 {

@@ -50,7 +50,7 @@ def mqtt_tls_refused(rig, kind):
 
 @cases(tls_plain=("plain",), mtls_external=("external",))
 def amqp_tls(rig, mechanism):
-    a, q, c = rig.mosquitto("a"), rig.rabbitmq, rig.certs
+    a, q, c = rig.mosquitto("a"), rig.rabbitmq.secured(), rig.certs
     queue = rig.unique("tls")
     if mechanism == "plain":
         options = {"tls": f"{{ ca: {c.ca} }}"}
@@ -69,7 +69,7 @@ def amqp_tls(rig, mechanism):
 
 @test
 def amqp_tls_unknown_authority_refused(rig):
-    q, b = rig.rabbitmq, rig.mosquitto("b")
+    q, b = rig.rabbitmq.secured(), rig.mosquitto("b")
     gw = rig.gateway("bridges:\n" + rabbit("q", q, url=f"amqps://localhost:{q.tls_port}",
                                            tls="{ verify: name }") + bridge("b", b)
                      + route('{ bridge: q, address: "/queue/x" }', "{ bridge: b, topic: out }"))

@@ -76,7 +76,7 @@ class RabbitServer(_Broker):
     v5, qos, qos_in, user, path = False, 1, 1, "guest", "/ws"
 
     def __init__(self, rig):
-        self.broker = rig.rabbitmq
+        self.broker = rig.rabbitmq.secured()
         self.ports = self.broker.mqtt_ports
 
     def kill(self):

@@ -66,6 +66,8 @@ static uint32_t into_payload(const struct place *p, const struct mg_host *host, 
     int error = *payload ? 0 : doc_of_payload(doc, host, event, payload, err);
     if (error)
         return error == -ENOMEM ? place_no_memory(err) : MG_REJECT;
+    struct mg_str data = {"data", 4};
+    bool had_data = doc_get(*payload, data);
     error = doc_path_set(p->path, doc, *payload, value);
     if (error == -ENOMEM)
         return place_no_memory(err);
@@ -76,7 +78,11 @@ static uint32_t into_payload(const struct place *p, const struct mg_host *host, 
                  doc_path_text(p->path));
         return MG_REJECT;
     }
-    return replaced(doc_event(host, event, *payload), ret_event, err);
+    uint32_t verdict = replaced(doc_event(host, event, *payload), ret_event, err);
+    /* data.data of a payload without data has made one: to the next copy data is still all of it. */
+    if (!had_data && (*payload)->kind == DOC_OBJECT)
+        doc_remove(*payload, data);
+    return verdict;
 }
 
 /* ---- into properties ------------------------------------------------------------------------ */

@@ -226,6 +226,22 @@ static void rows_of_a_key_become_a_list_or_events(void)
     close_lookup();
 }
 
+static void each_row_finds_the_payload_as_it_came(void)
+{
+    write_table("t.csv", "machine,part\nm1,a\nm1,c\n");
+    open_lookup("t.csv", "into: data.data, column: part, multiple: events");
+    struct kit_verdict v = enrich("m1", "{\"n\":1}");
+    CU_ASSERT_EQUAL_FATAL(v.count, 2);
+    CU_ASSERT_TRUE(kit_payload_is(v.events[0], "{\"n\":1,\"data\":\"a\"}"));
+    CU_ASSERT_TRUE(kit_payload_is(v.events[1], "{\"n\":1,\"data\":\"c\"}"));
+    kit_verdict_fini(&v);
+    v = enrich("m1", "{\"data\":{\"n\":1}}");
+    CU_ASSERT_EQUAL_FATAL(v.count, 2);
+    CU_ASSERT_TRUE(kit_payload_is(v.events[1], "{\"data\":{\"n\":1,\"data\":\"c\"}}"));
+    kit_verdict_fini(&v);
+    close_lookup();
+}
+
 static void the_payload_keeps_its_numbers(void)
 {
     write_table("t.json", "{\"m1\":{\"serial\":123456789012345678901234567890}}");
@@ -289,6 +305,7 @@ TEST(what_cannot_wait_is_tried_again_and_the_end_frees_the_rest)
 TEST(a_table_that_is_not_there_stops_the_start)
 TEST(a_large_table_is_swapped_too)
 TEST(rows_of_a_key_become_a_list_or_events)
+TEST(each_row_finds_the_payload_as_it_came)
 TEST(the_payload_keeps_its_numbers)
 
 int main(void)
@@ -309,6 +326,7 @@ int main(void)
          run_a_table_that_is_not_there_stops_the_start},
         {"a large table is swapped, too", run_a_large_table_is_swapped_too},
         {"rows of a key become a list or events", run_rows_of_a_key_become_a_list_or_events},
+        {"each row finds the payload as it came", run_each_row_finds_the_payload_as_it_came},
         {"the payload keeps its numbers", run_the_payload_keeps_its_numbers},
         {"wrong settings are refused", wrong_settings_are_refused},
         {0}};

@@ -144,6 +144,12 @@ static int check_bridge(const struct mg_module *module, const char *path, struct
     return 0;
 }
 
+uint32_t gw_step_traits(const struct mg_module *module)
+{
+    const struct mg_step_ops *ops = module->ops;
+    return ops->size >= offsetof(struct mg_step_ops, traits) + sizeof ops->traits ? ops->traits : 0;
+}
+
 /* Sets came with ABI 1.2: all of their operations, or none. */
 static int check_sets(const struct mg_module *module, const char *path, struct gw_diags *diags)
 {
@@ -188,6 +194,13 @@ static int check_operations(const struct mg_module *module, const char *path,
         return -EINVAL;
     if (!ops->process)
         return lacks(module, "ops->process", path, diags);
+    uint32_t strange = gw_step_traits(module) & ~(uint32_t)MG_STEP_STATELESS;
+    if (strange)
+        return refuse(diags, path,
+                      "%s %s %s has traits 0x%x, which ABI %u.%u does not know: set ops->traits to "
+                      "those of the header",
+                      gw_kind_name(module->kind), module->name, module->version, strange,
+                      MG_ABI_MAJOR, MG_ABI_MINOR);
     return check_sets(module, path, diags);
 }
 

@@ -33,4 +33,6 @@ const struct gw_registry_module *gw_registry_at(const struct gw_registry *regist
 /* Of the form [a-z][a-z0-9-]*, at most GW_MODULE_NAME_MOST bytes. */
 enum { GW_MODULE_NAME_MOST = 64 };
 bool gw_module_name_well_formed(const char *name);
+/* MG_STEP_*, of a step's module; none of one that was built for ABI 1.2. */
+uint32_t gw_step_traits(const struct mg_module *module);
 const char *gw_kind_name(uint32_t kind); /* "bridge", "filter", "enricher", "translator" */

@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A filter changes nothing, so what it has on each shard is what it remembers, unless it says else.
+ */
+static bool remembers(const struct mg_module *module)
+{
+    return module->kind == MG_FILTER && module->life->shard_open &&
+           !(gw_step_traits(module) & MG_STEP_STATELESS);
+}
+
 static void warn(struct gw_loading *m, const struct gw_route_config *route,
                  const struct gw_source_config *source)
 {
@@ -19,10 +27,9 @@ static void warn(struct gw_loading *m, const struct gw_route_config *route,
                 route->name, gw_tree_shown(shown, source->address), (long long)source->consumers,
                 route->delivery.order_by ? "; order_by keeps the order in which they were stored"
                                          : "");
-    /* A filter changes nothing, so what it has on each shard is what it remembers. */
     for (size_t i = 0; i < route->step_count && m->model.gateway.shards > 1; i++) {
         const struct gw_step_config *step = &route->steps[i];
-        if (step->module && step->module->kind == MG_FILTER && step->module->life->shard_open)
+        if (step->module && remembers(step->module))
             gw_diag_add(m->diags, GW_DIAG_WARNING, at->file, line, column,
                         "route %s: %s remembers on each shard what came there, and consumers "
                         "live on several: it compares events of one key only where the peer gives "

@@ -108,7 +108,8 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
 
 static const struct mg_life life = {
     .create = create, .destroy = destroy, .shard_open = shard_open, .shard_close = shard_close};
-static const struct mg_step_ops ops = {.size = sizeof ops, .process = process};
+static const struct mg_step_ops ops = {
+    .size = sizeof ops, .process = process, .traits = MG_STEP_STATELESS};
 
 static const struct mg_module module = {
     .abi = MG_ABI_HERE,

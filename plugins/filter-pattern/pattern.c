@@ -338,6 +338,7 @@ static const struct mg_step_ops ops = {
     .set_open = set_open,
     .set_close = set_close,
     .set_match = set_match,
+    .traits = MG_STEP_STATELESS,
 };
 static const struct mg_module module = {
     .abi = MG_ABI_HERE,

@@ -38,7 +38,7 @@ check("ls lists kind, name, version, ABI, abilities", code == 0 and err == ""
 
 code, out, err = plugins("ls", modules=["size", "other-major"])
 check("ls fails where a module is refused, and lists the others", code == 1 and "size" in out
-      and err.startswith("DIR/other-major.so: error: built for module ABI 2.2, this gateway has 1.2"), err)
+      and err.startswith("DIR/other-major.so: error: built for module ABI 2.2, this gateway has 1.3"), err)
 
 code, out, err = plugins("ls", "--json", modules=["size", "clock"])
 check("ls --json is JSON", code == 0 and [m["name"] for m in json.loads(out)] == ["clock", "size"], out)

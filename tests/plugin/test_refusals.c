@@ -67,7 +67,7 @@ static void another_major_is_refused_with_both_versions(void)
 {
     expect_refusal(
         "other-major",
-        "built for module ABI 2.2, this gateway has 1.2, and another major number is another ABI: "
+        "built for module ABI 2.2, this gateway has 1.3, and another major number is another ABI: "
         "install the release of the module for ABI 1, or rebuild it with this gateway's "
         "meshgate/plugin.h");
 }
@@ -76,7 +76,7 @@ static void a_newer_minor_is_refused_with_both_versions(void)
 {
     expect_refusal(
         "newer-minor",
-        "built for module ABI 1.3, this gateway has 1.2, which is older: upgrade the gateway, or "
+        "built for module ABI 1.4, this gateway has 1.3, which is older: upgrade the gateway, or "
         "rebuild the module with this gateway's meshgate/plugin.h");
 }
 
@@ -84,7 +84,7 @@ static void a_short_descriptor_is_refused_unread(void)
 {
     char text[256];
     snprintf(text, sizeof text,
-             "its descriptor (ABI 1.2) has %zu bytes, ABI 1.0 requires at least %zu: set abi with "
+             "its descriptor (ABI 1.3) has %zu bytes, ABI 1.0 requires at least %zu: set abi with "
              "MG_ABI_HERE "
              "and rebuild the module",
              sizeof(struct mg_abi), sizeof(struct mg_module));
@@ -105,7 +105,7 @@ static void a_longer_descriptor_of_the_same_minor_loads(void)
 static void unknown_flags_are_refused(void)
 {
     expect_refusal("unknown-flags",
-                   "its descriptor has flags 0x4, which ABI 1.2 does not know: set abi with "
+                   "its descriptor has flags 0x4, which ABI 1.3 does not know: set abi with "
                    "MG_ABI_HERE and rebuild the module");
 }
 
@@ -148,7 +148,7 @@ static void a_short_table_of_operations_is_refused(void)
 {
     expect_refusal(
         "short-operations",
-        "filter short-operations 1.0.0: its struct mg_step_ops (ABI 1.2) has 4 bytes, ABI 1.0 "
+        "filter short-operations 1.0.0: its struct mg_step_ops (ABI 1.3) has 4 bytes, ABI 1.0 "
         "requires at least 16: set its size with sizeof and rebuild the module");
 }
 
@@ -190,7 +190,7 @@ static void a_file_without_mg_module_is_refused(void)
 static void a_module_may_refuse_the_gateway(void)
 {
     expect_refusal("refuses-host",
-                   "the module refuses a gateway with module ABI 1.2: install a release of it "
+                   "the module refuses a gateway with module ABI 1.3: install a release of it "
                    "that serves this ABI");
 }
 

@@ -374,7 +374,23 @@ static void a_bridge_must_have_what_it_declares(void)
     expect_bridge(&bridge, "bridge m 1 is neither a source nor a sink");
     bridge.size = 8;
     expect_bridge(&bridge,
-                  "its struct mg_bridge_ops (ABI 1.2) has 8 bytes, ABI 1.0 requires at least");
+                  "its struct mg_bridge_ops (ABI 1.3) has 8 bytes, ABI 1.0 requires at least");
+}
+
+static void traits_are_those_of_the_header(void)
+{
+    struct mg_step_ops step = {.size = sizeof step, .process = process};
+    struct mg_module module = a_module(NULL);
+    module.ops = &step;
+    CU_ASSERT_EQUAL(gw_step_traits(&module), 0);
+    step.traits = MG_STEP_STATELESS;
+    expect(&module, NULL);
+    CU_ASSERT_EQUAL(gw_step_traits(&module), MG_STEP_STATELESS);
+    step.traits = 0x40;
+    expect(&module, "has traits 0x40, which ABI 1.3 does not know");
+    step.size = offsetof(struct mg_step_ops, traits); /* built for 1.2: there are none */
+    expect(&module, NULL);
+    CU_ASSERT_EQUAL(gw_step_traits(&module), 0);
 }
 
 static void counters_need_names_of_their_own(void)
@@ -427,6 +443,7 @@ int main(void)
         {KIT_TEST(a_default_that_is_no_choice_is_refused)},
         {KIT_TEST(one_single_value_of_a_map_may_stand_for_it)},
         {KIT_TEST(a_bridge_must_have_what_it_declares)},
+        {KIT_TEST(traits_are_those_of_the_header)},
         {KIT_TEST(counters_need_names_of_their_own)},
         {KIT_TEST(only_bridges_have_options_of_their_ends)},
         {KIT_TEST(one_name_may_serve_two_kinds)},

@@ -82,7 +82,8 @@ static uint32_t process(void *arg, void *context, const struct mg_step_call *cal
 }
 
 static const struct mg_life life = {.create = create, .destroy = destroy};
-static const struct mg_step_ops ops = {.size = sizeof ops, .process = process};
+static const struct mg_step_ops ops = {
+    .size = sizeof ops, .process = process, .traits = MG_STEP_STATELESS};
 static const struct mg_module module = {
     .abi = MG_ABI_HERE,
     .kind = MG_FILTER,

@@ -27,7 +27,7 @@ extern "C" {
 
 #define MG_ABI_MAGIC 0x4547534du /* "MSGE" in memory on a little-endian machine */
 #define MG_ABI_MAJOR 1u
-#define MG_ABI_MINOR 2u
+#define MG_ABI_MINOR 3u
 
 /* Frozen for ever: read, and checked, before anything else is trusted. */
 struct mg_abi {
@@ -382,6 +382,13 @@ struct mg_step_result {
     struct mg_err err; /* REJECT, RETRY, DROP: why, for logs and for the source */
 };
 
+enum {
+    /* A filter's verdict depends on the event and its settings alone.  One that has a context on
+     * each shard and does not say so counts as one that remembers there what came before, which
+     * `meshgate check` warns of where a source has consumers on several shards. */
+    MG_STEP_STATELESS = 1u << 0,
+};
+
 /* Filters answer PASS, DROP, REJECT; translators those and REPLACE; enrichers all.  The core turns
  * anything else into a REJECT that names the module. */
 struct mg_step_ops {
@@ -405,6 +412,9 @@ struct mg_step_ops {
      * where something about the event was in the way of some, such as a payload of another kind. */
     ptrdiff_t (*set_match)(void *set, void *context, const mg_event *, uint32_t *ret_passes,
                            struct mg_err *reterr); /* ANY */
+
+    /* ---- since 1.3 ---- */
+    uint32_t traits; /* MG_STEP_* */
 };
 
 /* What a bridge, or one end of it as configured, can do. */

@@ -79,7 +79,8 @@ static uint32_t into_payload(const struct place *p, const struct mg_host *host, 
         return MG_REJECT;
     }
     uint32_t verdict = replaced(doc_event(host, event, *payload), ret_event, err);
-    /* data.data of a payload without data has made one: to the next copy data is still all of it. */
+    /* data.data of a payload without data has made one: to the next copy data is still all of it.
+     */
     if (!had_data && (*payload)->kind == DOC_OBJECT)
         doc_remove(*payload, data);
     return verdict;

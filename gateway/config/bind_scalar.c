@@ -261,8 +261,13 @@ int gw_bind_scalar(struct gw_bind *bind, const struct mg_option *option, const s
     case MG_OPT_TEXT:
     case MG_OPT_URL:
     case MG_OPT_SECRET:
-    case MG_OPT_FILE:
-        return bind_text(bind, option, node, at);
+    case MG_OPT_FILE: {
+        const mg_template *unused;
+        int error = bind_text(bind, option, node, at);
+        return error || !(option->flags & MG_OPT_FIELDS)
+                   ? error
+                   : gw_bind_template(bind, option->name, node, &unused);
+    }
     default:
         gw_bind_error(bind, node, "%s: the module declares an option of the unknown type %u",
                       option->name, option->type);

@@ -124,6 +124,10 @@ static bool check_words(struct check *check, const struct mg_option *o)
         fault(check, o->name, "has MG_OPT_PLAIN and is no single value: take the flag away");
         return false;
     }
+    if ((o->flags & MG_OPT_FIELDS) && o->type != MG_OPT_TEXT) {
+        fault(check, o->name, "has MG_OPT_FIELDS and is no text: take the flag away");
+        return false;
+    }
     return true;
 }
 

@@ -169,11 +169,19 @@ static bool has_dots(const char *url)
     return false;
 }
 
+/* A field without text that stands there is a whole part of the path. */
+static bool is_empty_part(const char *url, size_t at)
+{
+    return url[at - 1] == '/' && (!url[at] || url[at] == '/' || url[at] == '?') &&
+           !memchr(url, '?', at);
+}
+
 ptrdiff_t address_expand(const struct address *a, const struct mg_host *host,
                          const mg_instance *instance, const struct mg_step_call *call, char *out,
                          struct mg_err *reterr)
 {
     ptrdiff_t used = 0;
+    size_t empty[PIECES_MAX], empties = 0;
     for (size_t i = 0; i < a->count && used >= 0; i++) {
         const struct piece *p = &a->pieces[i];
         char *value;
@@ -190,12 +198,20 @@ ptrdiff_t address_expand(const struct address *a, const struct mg_host *host,
         int error = text_template_expand(p->field, host, instance, call, &value, &length, reterr);
         if (error)
             return error;
+        if (!length)
+            empty[empties++] = (size_t)used;
         used = encode(out, (size_t)used, value, length);
         free(value);
     }
     if (used < 0)
         return wrong(reterr, "the URL would be longer than 8191 bytes");
     out[used] = '\0';
+    for (size_t i = 0; i < empties; i++) {
+        if (is_empty_part(out, empty[i])) {
+            wrong(reterr, "a part of the URL's path would be empty");
+            return -ENOENT;
+        }
+    }
     if (has_dots(out))
         return wrong(reterr, "a part of the URL's path would be . or ..");
     return used;

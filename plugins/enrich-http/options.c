@@ -44,7 +44,7 @@ static const struct mg_option tls_options[] = {
     {0}};
 
 const struct mg_option http_options[] = {
-    {.name = "url", .type = MG_OPT_TEXT, .flags = MG_OPT_REQUIRED, .least = 1, .most = ADDRESS_BYTES_MAX - 1,
+    {.name = "url", .type = MG_OPT_TEXT, .flags = MG_OPT_REQUIRED | MG_OPT_FIELDS, .least = 1, .most = ADDRESS_BYTES_MAX - 1,
      .offset = AT(url),
      .doc = "What is asked, as \"http://assets/machines/{machine}?line={property.line}\"; values are percent-encoded."},
     {.name = "into", .type = MG_OPT_TEXT, .flags = MG_OPT_REQUIRED, .least = 1, .most = 1024,

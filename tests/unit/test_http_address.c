@@ -77,7 +77,6 @@ static void values_are_encoded(void)
             "HTTPS://[::1]:1/a%2Fb%3Fc%23d%26e%3Df%25g%20h%0D%0A");
     becomes("http://h?q={m}", "ä\x01", "http://h?q=%C3%A4%01");
     becomes("http://h/{{x}}/{event.address}", "-", "http://h/{x}/plant%2Fa");
-    becomes("http://h/{m}", "", "http://h/");
     becomes("http://h", "", "http://h");
 }
 
@@ -126,6 +125,15 @@ static void no_value_climbs_out_of_the_path(void)
     becomes("http://h?x=/{m}", "..", "http://h?x=/..");
 }
 
+static void no_part_of_the_path_is_empty(void)
+{
+    CU_ASSERT_EQUAL(expand("http://h/m/{m}/state", ""), -ENOENT);
+    CU_ASSERT_EQUAL(expand("http://h/m/{m}", ""), -ENOENT);
+    CU_ASSERT_EQUAL(expand("http://h/{m}{m}?x=1", ""), -ENOENT);
+    becomes("http://h/m{m}/state", "", "http://h/m/state");
+    becomes("http://h/m?x={m}&p=/{m}", "", "http://h/m?x=&p=/");
+}
+
 static void what_lacks_or_is_too_long_is_said(void)
 {
     static char many[ADDRESS_BYTES_MAX];
@@ -147,6 +155,7 @@ int main(void)
         {KIT_TEST(values_are_encoded)},
         {KIT_TEST(all_fields_of_an_event_are_known)},
         {KIT_TEST(no_value_climbs_out_of_the_path)},
+        {KIT_TEST(no_part_of_the_path_is_empty)},
         {KIT_TEST(what_lacks_or_is_too_long_is_said)},
         {NULL, NULL},
     };

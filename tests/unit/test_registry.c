@@ -267,6 +267,13 @@ static void one_single_value_of_a_map_may_stand_for_it(void)
     expect_option(map, "option \"port\" has MG_OPT_PLAIN and is no single value");
 }
 
+static void fields_are_in_texts(void)
+{
+    expect_option(plain_option("text", MG_OPT_TEXT, MG_OPT_FIELDS, 0), NULL);
+    expect_option(plain_option("text", MG_OPT_URL, MG_OPT_FIELDS, 0),
+                  "has MG_OPT_FIELDS and is no text");
+}
+
 static void a_table_that_contains_itself_is_refused(void)
 {
     static struct mg_option endless[2];
@@ -437,6 +444,7 @@ int main(void)
         {KIT_TEST(options_of_every_type_are_accepted)},
         {KIT_TEST(an_option_named_twice_is_refused)},
         {KIT_TEST(options_without_words_are_refused)},
+        {KIT_TEST(fields_are_in_texts)},
         {KIT_TEST(options_that_would_overwrite_memory_are_refused)},
         {KIT_TEST(the_inside_of_a_map_is_checked_too)},
         {KIT_TEST(a_table_that_contains_itself_is_refused)},

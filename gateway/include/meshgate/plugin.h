@@ -189,7 +189,9 @@ enum {
     MG_OPT_REQUIRED = 1,
     MG_OPT_LIST = 2,   /* [struct mg_list]; a single value is a list of one */
     MG_OPT_RELOAD = 4, /* may change without a new instance */
-    MG_OPT_PLAIN = 8   /* inside a MG_OPT_MAP: a scalar in place of the map sets this option */
+    MG_OPT_PLAIN = 8,  /* inside a MG_OPT_MAP: a scalar in place of the map sets this option */
+    MG_OPT_FIELDS = 16 /* since 1.3, MG_OPT_TEXT: a template that the module expands by itself; the
+                        * core checks its fields and captures as those of its own */
 };
 
 /* One option.  A table ends with name == NULL. */

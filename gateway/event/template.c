@@ -159,13 +159,17 @@ static int read_segment(const char **at, char **out, struct segment *ret, struct
 int gw_template_compile(const char *text, mg_template **ret_template, size_t *ret_offset,
                         struct mg_err *reterr)
 {
-    size_t length = strlen(text);
+    size_t length = strlen(text), most = 1;
+    for (const char *brace = strchr(text, '{'); brace; brace = strchr(brace + 1, '{'))
+        most += 2; /* a field, and a literal before it */
+    if (most > SEGMENTS_MAX)
+        most = SEGMENTS_MAX;
     /* Every segment's text ends with a NUL of its own. */
-    size_t texts = length + 1 + length + SEGMENTS_MAX + 1;
-    mg_template *t = calloc(1, sizeof *t + SEGMENTS_MAX * sizeof t->segments[0] + texts);
+    size_t texts = length + 1 + length + most + 1;
+    mg_template *t = calloc(1, sizeof *t + most * sizeof t->segments[0] + texts);
     if (!t)
         return -ENOMEM;
-    t->text = (char *)(t->segments + SEGMENTS_MAX);
+    t->text = (char *)(t->segments + most);
     memcpy(t->text, text, length + 1);
     char *out = t->text + length + 1;
     const char *at = text;

@@ -137,19 +137,27 @@ static void sweep(void *arg)
     gw_store_count_shard(shard);
 }
 
+int gw_step_open_shard(mg_shard *shard, struct gw_route *route, size_t step, struct mg_err *reterr)
+{
+    const struct mg_life *life = route->steps[step].config->module->life;
+    struct gw_part *part = &route->parts[shard->index];
+    int error = 0;
+    if (life->shard_open) {
+        struct gw_call outer = gw_call_begin(route->steps[step].instance, "shard_open");
+        error = life->shard_open(route->steps[step].instance->self, shard,
+                                 &part->step_contexts[step], reterr);
+        gw_call_end(outer);
+    }
+    part->first_open |= step == 0 && !error;
+    return error;
+}
+
 void gw_steps_open_shard(mg_shard *shard, struct gw_gateway *g, int *ret_error, struct mg_err *err)
 {
     for (size_t r = 0; r < g->model->route_count && !*ret_error; r++) {
         struct gw_route *route = &g->routes[r];
-        for (size_t i = 0; i < route->config->step_count && !*ret_error; i++) {
-            const struct mg_life *life = route->steps[i].config->module->life;
-            if (!life->shard_open)
-                continue;
-            struct gw_call outer = gw_call_begin(route->steps[i].instance, "shard_open");
-            *ret_error = life->shard_open(route->steps[i].instance->self, shard,
-                                          &route->parts[shard->index].step_contexts[i], err);
-            gw_call_end(outer);
-        }
+        for (size_t i = route->alone ? 0 : 1; i < route->config->step_count && !*ret_error; i++)
+            *ret_error = gw_step_open_shard(shard, route, i, err);
     }
 }
 
@@ -165,6 +173,7 @@ void gw_steps_close_shard(mg_shard *shard, struct gw_gateway *g)
                 life->shard_close(route->steps[i].instance->self, *context);
             gw_call_end(outer);
             *context = NULL;
+            route->parts[shard->index].first_open = false;
         }
     }
 }

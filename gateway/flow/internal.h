@@ -54,6 +54,7 @@ struct gw_part {
     struct gw_passage *oldest, *newest;        /* alive, in order of arrival */
     struct gw_passage *first_step, *last_step; /* in steps: they leave in this order */
     bool releasing;       /* all of them go back: none may overtake one that went back before it */
+    bool first_open;      /* the first step's context is opened (see gw_route.alone) */
     void **step_contexts; /* one for each step */
     uint64_t matched;     /* number of the arrival that met this route last */
     int64_t log_second_us;
@@ -75,6 +76,7 @@ struct gw_route {
 
     struct gw_store_log *log; /* NULL: the gateway has no store */
     bool stored;              /* guarantee: stored, and there is a store (explain has none) */
+    bool alone; /* some source of it asks its first step alone; else that opens when it is asked */
     atomic_bool paused;
     pthread_mutex_t pause_lock; /* protects pause_reason */
     char pause_reason[160];
@@ -481,7 +483,9 @@ void gw_steps_leave_shard(struct gw_passage *passage); /* out of the queue; the 
 void gw_steps_resumed_shard(struct gw_passage *passage, uint32_t verdict, mg_event *const *events,
                             size_t count, const char *reason);
 
-/* gateway.c */
+/* gateway.c: all but first steps that are in a shared filter wherever they are asked; those open
+ * when somebody asks one alone. */
+int gw_step_open_shard(mg_shard *shard, struct gw_route *route, size_t step, struct mg_err *reterr);
 void gw_steps_open_shard(mg_shard *shard, struct gw_gateway *gateway, int *ret_error,
                          struct mg_err *err);
 void gw_steps_close_shard(mg_shard *shard, struct gw_gateway *gateway);

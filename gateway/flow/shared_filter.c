@@ -168,6 +168,9 @@ int gw_shared_filters_create(struct mg_connection *c, struct mg_err *reterr)
         if (end - first > 1)
             error = share(c, ids + first, end - first, reterr);
     }
+    for (size_t i = 0; i < c->entry_count; i++)
+        if (!c->entries[i].shared && !c->entries[i].in_company)
+            c->entries[i].route->alone = true;
     free(ids);
     return error;
 }

@@ -223,12 +223,17 @@ static int call(struct gw_passage *p)
     struct gw_step *step = &p->route->steps[p->step];
     struct mg_step_result result;
     struct mg_step_call call = {.event = p->events[p->position], .scope = &p->scope};
-    void *context = p->part->step_contexts[p->step];
     bool may_wait = step->config->module->kind == MG_ENRICHER;
+    result.err.text[0] = '\0'; /* no need to clear the rest of it for every event */
     if (gw_instance_ready_at_us(step->instance) &&
         !gw_instance_ready(step->instance, gw_now_us(p->shard))) {
         retry_later(p, step->config->name,
                     "the module failed too often and is left alone for a while");
+        return 0;
+    }
+    if (!p->step && !p->part->first_open &&
+        gw_step_open_shard(p->shard, p->route, 0, &result.err)) {
+        gw_passage_release_shard(p, step->config->name, result.err.text);
         return 0;
     }
     if (may_wait) {
@@ -242,10 +247,10 @@ static int call(struct gw_passage *p)
     }
     result.events = NULL;
     result.count = 0;
-    result.err.text[0] = '\0'; /* no need to clear the rest of it for every event */
     bool noted = p->route->stored;
     if (noted)
         gw_store_step(p->route->gateway->store, p->shard->index, p->poison_identity);
+    void *context = p->part->step_contexts[p->step];
     struct gw_call outer = gw_call_begin(step->instance, "process");
     uint32_t verdict = step->ops->process(step->instance->self, context, &call, &result);
     gw_call_end(outer);

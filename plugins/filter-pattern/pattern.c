@@ -4,6 +4,7 @@
 #include "json_tree.h"
 #include "meshgate/plugin.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,6 @@ struct settings {
 /* The patterns of one instance, or of many. */
 struct pattern_set {
     const struct mg_host *host;
-    mg_instance *instance; /* NULL: of many */
     struct set *set;
     struct attribute_names names;
 };
@@ -283,38 +283,80 @@ static ptrdiff_t set_match(void *self, void *context, const mg_event *event, uin
 
 /* ---- instances ------------------------------------------------------------------------------ */
 
+/* One that shares its route's source with others is only ever asked within their set: what is
+ * checked is compiled when a shard is to ask it alone. */
+struct filter {
+    const struct mg_host *host;
+    mg_instance *instance;
+    const struct settings *settings;
+    pthread_mutex_t lock;    /* protects own while shards open */
+    struct pattern_set *own; /* of the one pattern; NULL: not yet */
+};
+
+static int compile_own(struct filter *f, struct mg_err *reterr)
+{
+    const void *settings = f->settings;
+    void *set = NULL;
+    pthread_mutex_lock(&f->lock);
+    int error = f->own ? 0 : set_of_many(f->host, &settings, 1, &set, reterr);
+    if (set)
+        f->own = set;
+    pthread_mutex_unlock(&f->lock);
+    return error;
+}
+
+static void destroy(void *self)
+{
+    struct filter *f = self;
+    if (!f)
+        return;
+    set_free(f->own);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+}
+
 static int create(const struct mg_host *host, mg_instance *instance, const void *settings,
                   void **ret_self, struct mg_err *reterr)
 {
-    void *set = NULL;
-    int error = set_of_many(host, &settings, 1, &set, reterr);
-    if (error)
+    struct filter *f = calloc(1, sizeof *f);
+    if (!f)
+        return no_memory(reterr);
+    f->host = host;
+    f->instance = instance;
+    f->settings = settings;
+    pthread_mutex_init(&f->lock, NULL);
+    int error = f->settings->file ? compile_own(f, reterr) : 0; /* the file may change later */
+    if (error) {
+        destroy(f);
         return error;
-    ((struct pattern_set *)set)->instance = instance;
-    *ret_self = set;
+    }
+    *ret_self = f;
     return 0;
 }
 
 static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg_err *reterr)
 {
+    struct filter *f = self;
     (void)shard;
-    int error = set_open(self, ret_context);
-    return error ? no_memory(reterr) : 0;
+    int error = compile_own(f, reterr);
+    if (!error && set_open(f->own, ret_context))
+        error = no_memory(reterr);
+    return error;
 }
 
 static uint32_t process(void *self, void *context, const struct mg_step_call *call,
                         struct mg_step_result *ret_result)
 {
     static const char reason[] = "the pattern does not match";
-    const struct pattern_set *p = self;
+    const struct filter *f = self;
     struct scratch *s = context;
     uint32_t passes;
     ret_result->err.text[0] = '\0';
-    ptrdiff_t count = set_match(self, context, call->event, &passes, &ret_result->err);
+    ptrdiff_t count = set_match(f->own, context, call->event, &passes, &ret_result->err);
     if (s->unreadable)
-        p->host->count(p->instance, COUNT_NOT_JSON, 1);
+        f->host->count(f->instance, COUNT_NOT_JSON, 1);
     if (s->gave_up)
-        p->host->count(p->instance, COUNT_GAVE_UP, 1);
+        f->host->count(f->instance, COUNT_GAVE_UP, 1);
     if (count == -ENOMEM) {
         no_memory(&ret_result->err);
         return MG_REJECT;
@@ -326,7 +368,7 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
 
 static const struct mg_life life = {
     .create = create,
-    .destroy = set_free,
+    .destroy = destroy,
     .shard_open = shard_open,
     .shard_close = set_close,
 };

@@ -263,8 +263,9 @@ static int begins_create(const struct mg_host *h, mg_instance *instance, const v
 static uint32_t begins(void *self, void *context, const struct mg_step_call *call,
                        struct mg_step_result *ret)
 {
-    (void)context, (void)ret;
+    (void)ret;
     const struct begins_settings *s = self;
+    CU_ASSERT_PTR_EQUAL(context, self);
     probe.asked++;
     if (first_byte(call->event) == '*')
         _exit(9);
@@ -335,7 +336,30 @@ static void begins_destroy(void *self)
     (void)self;
 }
 
-static const struct mg_life begins_life = {.create = begins_create, .destroy = begins_destroy};
+static int begins_shard_open(void *self, mg_shard *shard, void **ret_context, struct mg_err *err)
+{
+    (void)shard;
+    if (probe.begins_fails) {
+        snprintf(err->text, sizeof err->text, "no context today");
+        return -ENOMEM;
+    }
+    probe.begins_opened++;
+    *ret_context = self;
+    return 0;
+}
+
+static void begins_shard_close(void *self, void *context)
+{
+    CU_ASSERT_PTR_EQUAL(self, context);
+    probe.begins_opened--;
+}
+
+static const struct mg_life begins_life = {
+    .create = begins_create,
+    .destroy = begins_destroy,
+    .shard_open = begins_shard_open,
+    .shard_close = begins_shard_close,
+};
 static const struct mg_step_ops begins_ops = {
     .size = sizeof begins_ops,
     .process = begins,

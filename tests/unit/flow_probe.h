@@ -52,6 +52,8 @@ struct probe {
     mg_token pending[8]; /* of the enricher "wait" */
     size_t pending_count;
     size_t asked, asked_together; /* the filter "begins", one route or a set of them */
+    size_t begins_opened;         /* contexts of it, for one route */
+    bool begins_fails;            /* to open them */
 };
 
 extern struct probe probe;

@@ -113,6 +113,27 @@ static void an_answer_that_is_none_makes_each_be_asked(void)
     probe_close();
 }
 
+static void who_is_only_asked_in_company_opens_nothing(void)
+{
+    probe_open(BRIDGE ROUTE("a", "in/#", "'?'", TO("a")) ROUTE("b", "in/#", "b", TO("b"))
+                   ROUTE("alone", "out", "a", TO("c")));
+    CU_ASSERT_EQUAL(probe.begins_opened, 1);
+    probe_ingest("in/a", "b", 1);
+    CU_ASSERT_EQUAL(probe.begins_opened, 1);
+    probe.begins_fails = true;
+    probe_ingest("in/a", "?", 2); /* no answer for all of them, and no way to ask each */
+    CU_ASSERT_EQUAL(probe.asked, 0);
+    CU_ASSERT_EQUAL(probe_ledger("a", "returned"), 1);
+    probe.begins_fails = false;
+    probe_ingest("in/a", "?", 3);
+    probe_ingest("in/a", "?", 4);
+    CU_ASSERT_EQUAL(probe.asked, 4);
+    CU_ASSERT_EQUAL(probe.begins_opened, 3);
+    CU_ASSERT_EQUAL(probe_ledger("a", "received"), 4);
+    probe_close();
+    CU_ASSERT_EQUAL(probe.begins_opened, 0);
+}
+
 /* ---- many ----------------------------------------------------------------------------------- */
 
 static void many_routes_agree_with_their_ledgers(void)
@@ -209,6 +230,7 @@ int main(void)
         {KIT_TEST(two_sources_of_a_route_do_not_share)},
         {KIT_TEST(want_of_memory_is_a_full_window)},
         {KIT_TEST(an_answer_that_is_none_makes_each_be_asked)},
+        {KIT_TEST(who_is_only_asked_in_company_opens_nothing)},
         {KIT_TEST(many_routes_agree_with_their_ledgers)},
         {KIT_TEST(an_event_that_kills_in_the_pass_is_buried)},
         {0}};

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 64, BUCKETS_MAX = 1 << 20 };
+/* A large value may push out many small ones: so many at a time, for others wait for the lock. */
+enum { BUCKETS_MIN = 64, BUCKETS_MAX = 1 << 20, EXCESS_AT_ONCE = 64 };
 
 struct entry {
     struct entry *chain; /* in its bucket */
@@ -176,17 +177,19 @@ static void take_off(struct store *s, struct entry *e)
     s->bytes -= size_of(e->key_length, e->value);
 }
 
-/* A chain of what is too much now, never the newest. */
-static struct entry *take_off_excess(struct store *s, size_t *ret_count)
+/* A chain of what is too much now, at most EXCESS_AT_ONCE and never the newest; they are added to
+ * count. */
+static struct entry *take_off_excess(struct store *s, size_t *count)
 {
     struct entry *excess = NULL;
-    *ret_count = 0;
-    while ((s->count > s->keys_max || s->bytes > s->bytes_max) && s->oldest != s->newest) {
+    for (int i = 0; i < EXCESS_AT_ONCE && s->oldest != s->newest &&
+                    (s->count > s->keys_max || s->bytes > s->bytes_max);
+         i++) {
         struct entry *e = s->oldest;
         take_off(s, e);
         e->chain = excess;
         excess = e;
-        ++*ret_count;
+        ++*count;
     }
     return excess;
 }
@@ -265,6 +268,7 @@ int store_set(struct store *s, struct mg_str key, struct mg_bytes text, int64_t 
         if (old)
             take_off(s, old);
         add(s, fresh);
+        *ret_forgotten = 0;
         excess = take_off_excess(s, ret_forgotten);
     }
     pthread_mutex_unlock(&s->lock);
@@ -273,6 +277,12 @@ int store_set(struct store *s, struct mg_str key, struct mg_bytes text, int64_t 
         old->chain = NULL;
     free_entries(old);
     free_entries(excess);
+    while (fits && excess) {
+        pthread_mutex_lock(&s->lock);
+        excess = take_off_excess(s, ret_forgotten);
+        pthread_mutex_unlock(&s->lock);
+        free_entries(excess);
+    }
     return fits ? 0 : -EFBIG;
 }
 

@@ -28,7 +28,7 @@ const char *store_name(const struct store *store);
 
 /* After store_grow.  Puts the text in the place of the key's last value, and forgets what
  * was unused for longest where it is too much: *ret_forgotten says how many.  -EFBIG: larger than
- * all that may be remembered; -ENOMEM. */
+ * all that may be remembered; -ENOMEM.  Others that look meanwhile may find a little more there. */
 int store_set(struct store *store, struct mg_str key, struct mg_bytes text, int64_t now_us,
               size_t *ret_forgotten);
 bool store_remove(struct store *store, struct mg_str key);

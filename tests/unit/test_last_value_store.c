@@ -46,6 +46,36 @@ static void bytes_are_bounded(void)
     store_release(s);
 }
 
+/* More than go at a time under the lock. */
+static void one_value_pushes_out_many(void)
+{
+    enum { COUNT = 1000, LARGE = 1 << 20 };
+    static const char zeros[LARGE];
+    struct store *s = store_get(kit_str("gw"), "many", 1);
+    size_t forgotten, sum = 0;
+    CU_ASSERT_EQUAL_FATAL(store_grow(s, COUNT, LARGE + 1024), 0);
+    for (int i = 0; i < COUNT; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        CU_ASSERT_EQUAL(set(s, key, 8, &forgotten), 0);
+        sum += forgotten;
+    }
+    CU_ASSERT_EQUAL(sum, 0);
+    struct mg_bytes large = {zeros, LARGE};
+    CU_ASSERT_EQUAL(store_set(s, kit_str("large"), large, 0, &forgotten), 0);
+    CU_ASSERT_TRUE(forgotten > COUNT / 2);
+    CU_ASSERT_EQUAL(store_count(s), COUNT + 1 - forgotten);
+    CU_ASSERT_TRUE(store_bytes(s) <= LARGE + 1024);
+    struct value *v = store_find(s, kit_str("large"));
+    CU_ASSERT_TRUE(v && v->length == LARGE);
+    value_unref(v);
+    CU_ASSERT_PTR_NULL(store_find(s, kit_str("0")));
+    v = store_find(s, kit_str("999")); /* no more went than had to */
+    CU_ASSERT_PTR_NOT_NULL(v);
+    value_unref(v);
+    store_release(s);
+}
+
 static void it_grows_with_all_that_it_has(void)
 {
     struct store *s = store_get(kit_str("gw"), "s", 1);
@@ -167,6 +197,7 @@ static void threads_share_it(void)
 int main(void)
 {
     static const struct kit_test tests[] = {{KIT_TEST(bytes_are_bounded)},
+                                            {KIT_TEST(one_value_pushes_out_many)},
                                             {KIT_TEST(it_grows_with_all_that_it_has)},
                                             {KIT_TEST(gateways_of_one_process_are_apart)},
                                             {KIT_TEST(it_behaves_as_a_list_by_last_use)},

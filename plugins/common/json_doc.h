@@ -86,7 +86,8 @@ void doc_remove_at(struct doc_value *list, size_t index);
 bool doc_as_int(const struct doc_value *value, int64_t *ret_number);
 /* The nearest double; false: it is NULL or no number, or beyond the largest. */
 bool doc_as_double(const struct doc_value *value, double *ret_number);
-/* Compares two numbers as they are spelled, without rounding: negative, 0, positive. */
+/* Compares two numbers as they are spelled, without rounding: negative, 0, positive.  Exponents of
+ * more than 18 digits count as the same. */
 int doc_number_compare(struct mg_str a, struct mg_str b);
 /* Equal as JSON Schema has it: 1 and 1.0 are, members in any order (of one name the last counts).
  */

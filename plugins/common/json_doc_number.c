@@ -13,15 +13,15 @@ struct decimal {
     bool negative;
 };
 
-enum { POWER_MOST = 1000000000 };
+/* Larger exponents are as this one; below INT64_MAX, since places are added to it. */
+#define POWER_MOST INT64_C(1000000000000000000)
 
 static int64_t read_power(const char *at, const char *end)
 {
     int64_t power = 0;
     bool negative = at < end && *at == '-';
     for (at += at < end && (*at == '-' || *at == '+'); at < end; at++)
-        if (power < POWER_MOST)
-            power = power * 10 + (*at - '0');
+        power = power < POWER_MOST / 10 ? power * 10 + (*at - '0') : POWER_MOST;
     return negative ? -power : power;
 }
 

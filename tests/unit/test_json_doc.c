@@ -274,9 +274,26 @@ static void compared(void)
             CU_ASSERT_EQUAL((order > 0) - (order < 0), (i > j) - (i < j));
         }
     static const char *const equal[][2] = {
-        {"0", "-0.0e5"},   {"1", "1.0"},          {"1e2", "100"},    {"100.00", "1E+2"},
-        {"0.001", "1e-3"}, {"-12.50", "-1.25e1"}, {"1200e-2", "12"}, {"0.00120", "12e-4"},
+        {"0", "-0.0e5"},
+        {"1", "1.0"},
+        {"1e2", "100"},
+        {"100.00", "1E+2"},
+        {"0.001", "1e-3"},
+        {"-12.50", "-1.25e1"},
+        {"1200e-2", "12"},
+        {"0.00120", "12e-4"},
+        {"1e00000000000000000012", "1e12"},
+        {"10e99999999999", "1e100000000000"},
     };
+    static const char *const less[][2] = {
+        {"1e1000000000", "1e10000000000"},    {"1e12345678901", "1e12345678902"},
+        {"1e-12345678902", "1e-12345678901"}, {"1e99999999999999999", "1e999999999999999998"},
+        {"-1e12345678902", "-1e12345678901"}, {"1e999999999999999998", "1e9999999999999999999999"},
+    };
+    for (size_t i = 0; i < sizeof less / sizeof less[0]; i++) {
+        CU_ASSERT_TRUE(doc_number_compare(kit_str(less[i][0]), kit_str(less[i][1])) < 0);
+        CU_ASSERT_TRUE(doc_number_compare(kit_str(less[i][1]), kit_str(less[i][0])) > 0);
+    }
     for (size_t i = 0; i < sizeof equal / sizeof equal[0]; i++)
         CU_ASSERT_EQUAL(doc_number_compare(kit_str(equal[i][0]), kit_str(equal[i][1])), 0);
     CU_ASSERT_TRUE(doc_equal(parse("{\"a\":[1,\"x\"],\"b\":null}"),

@@ -430,7 +430,9 @@ struct kit_pending *kit_process_begin(mg_instance *instance, const mg_event *eve
     instance->context_open = true;
     const struct mg_step_call call = {.event = event, .scope = scope, .pending = pending->token};
     struct mg_step_result result = {0};
+    kit_clocks_hold(host);
     uint32_t answer = ops->process(instance->self, instance->context, &call, &result);
+    kit_clocks_release(host);
     if (!verdict_allowed(module->kind, answer))
         kit_fault(host, "%s: verdict %u is not for this kind of module", module->name, answer);
     pending->pended = answer == MG_PENDING;

@@ -166,7 +166,8 @@ struct kit_host {
     struct mg_wake *wakes;
     struct kit_job *jobs;
     bool by_hand, turning;
-    int64_t now_us, wall_us; /* by hand */
+    int64_t now_us, wall_us; /* by hand, or as read last */
+    unsigned held;           /* callbacks under way, in which the clocks stand still */
 
     struct mg_connection *connections;
     /* under the lock: */
@@ -201,6 +202,10 @@ void kit_fault(struct kit_host *host, const char *format, ...)
 /* Aborts unless the calling thread is the shards'. */
 void kit_on_shard(struct kit_host *host, const char *service);
 void kit_interrupt(struct kit_host *host); /* ends a poll in progress; ANY */
+
+/* Around a callback that comes from no turn of the loop: the clocks stand still in it. */
+void kit_clocks_hold(struct kit_host *host);
+void kit_clocks_release(struct kit_host *host);
 
 void kit_loop_fill(struct mg_host *table); /* loop.c */
 void kit_loop_fini(struct kit_host *host);

@@ -20,9 +20,31 @@ static int64_t clock_us(clockid_t clock)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+/* Reads the real clocks, which stand still from here to the next call while they are held. */
+static void read_clocks(struct kit_host *host)
+{
+    if (host->by_hand)
+        return;
+    host->now_us = clock_us(CLOCK_MONOTONIC);
+    host->wall_us = clock_us(CLOCK_REALTIME);
+}
+
+void kit_clocks_hold(struct kit_host *host)
+{
+    if (!host->held++)
+        read_clocks(host);
+}
+
+void kit_clocks_release(struct kit_host *host)
+{
+    host->held--;
+}
+
 static int64_t now(struct kit_host *host)
 {
-    return host->by_hand ? host->now_us : clock_us(CLOCK_MONOTONIC);
+    if (!host->held)
+        read_clocks(host);
+    return host->now_us;
 }
 
 void kit_interrupt(struct kit_host *host)
@@ -106,7 +128,9 @@ static bool poll_once(struct kit_host *host, int wait_ms)
         ios[count] = io;
         fds[count++] = (struct pollfd){.fd = io->fd, .events = wanted};
     }
-    if (poll(fds, count, wait_ms) <= 0)
+    int ready = poll(fds, count, wait_ms);
+    read_clocks(host);
+    if (ready <= 0)
         return false;
     char drain[64];
     while (fds[0].revents && read(host->wake_fds[0], drain, sizeof drain) == (ssize_t)sizeof drain)
@@ -318,6 +342,7 @@ static void turn(struct kit_host *host, int wait_ms)
         abort();
     }
     host->turning = true;
+    kit_clocks_hold(host);
     bool any = kit_records_turn(host);
     any |= timers_turn(host);
     any |= poll_once(host, any ? 0 : wait_ms);
@@ -326,6 +351,7 @@ static void turn(struct kit_host *host, int wait_ms)
     timers_turn(host);
     kit_records_turn(host);
     reap(host);
+    kit_clocks_release(host);
     host->turning = false;
 }
 
@@ -350,10 +376,8 @@ bool kit_run_until(struct kit_host *host, bool (*done)(void *arg), void *arg, in
 
 void kit_clock_by_hand(struct kit_host *host)
 {
-    if (host->by_hand)
-        return;
-    host->now_us = clock_us(CLOCK_MONOTONIC);
-    host->wall_us = clock_us(CLOCK_REALTIME);
+    if (!host->held)
+        read_clocks(host);
     host->by_hand = true;
 }
 
@@ -386,7 +410,9 @@ static int64_t now_us(mg_shard *shard)
 static int64_t wall_us(mg_shard *shard)
 {
     kit_on_shard(shard->host, "wall_us");
-    return shard->host->by_hand ? shard->host->wall_us : clock_us(CLOCK_REALTIME);
+    if (!shard->host->held)
+        read_clocks(shard->host);
+    return shard->host->wall_us;
 }
 
 size_t kit_live_handles(struct kit_host *host)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct kit_host *host;
@@ -373,6 +374,38 @@ static void what_breaks_the_contract_is_counted(void)
     CU_ASSERT_EQUAL(kit_host_destroy(host), 3);
 }
 
+struct standing {
+    mg_shard *shard;
+    bool called, stood;
+};
+
+static void look_until_time_has_passed(void *arg)
+{
+    struct standing *s = arg;
+    int64_t now = table->now_us(s->shard), wall = table->wall_us(s->shard);
+    struct timespec first, later;
+    clock_gettime(CLOCK_MONOTONIC, &first);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &later);
+    while (later.tv_sec == first.tv_sec && later.tv_nsec - first.tv_nsec < 2000000);
+    s->stood = table->now_us(s->shard) == now && table->wall_us(s->shard) == wall;
+    s->called = true;
+}
+
+static void the_clocks_stand_still_in_a_callback(void)
+{
+    open_host();
+    struct standing s = {.shard = kit_shard(host, 0)};
+    int64_t before = table->now_us(s.shard);
+    mg_timer *timer = table->timer_start(s.shard, 0, 0, look_until_time_has_passed, &s);
+    while (!s.called)
+        kit_turn(host);
+    CU_ASSERT_TRUE(s.stood);
+    CU_ASSERT_TRUE(table->now_us(s.shard) >= before + 2000);
+    table->timer_stop(timer);
+    CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
+}
+
 static void a_descriptor_is_judged_as_a_gateway_would(void)
 {
     struct mg_err err = {0};
@@ -395,6 +428,7 @@ int main(void)
     static const struct kit_test tests[] = {
         {"a bridge is driven through its whole life", a_bridge_is_driven_through_its_whole_life},
         {KIT_TEST(a_descriptor_is_judged_as_a_gateway_would)},
+        {KIT_TEST(the_clocks_stand_still_in_a_callback)},
         {"the clock moves by hand and fires what is due in order",
          the_clock_moves_by_hand_and_fires_what_is_due_in_order},
         {"a watched descriptor calls back until it is stopped",

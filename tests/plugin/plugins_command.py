@@ -33,12 +33,12 @@ def check(what, good, shown=""):
 code, out, err = plugins("ls", modules=["size", "clock"])
 rows = [line.split() for line in out.splitlines()]
 check("ls lists kind, name, version, ABI, abilities", code == 0 and err == ""
-      and [r[:5] for r in rows[1:]] == [["bridge", "clock", "1.0.0", "1.2", "source,ordered"],
-                                        ["filter", "size", "1.0.0", "1.2", "-"]], out + err)
+      and [r[:5] for r in rows[1:]] == [["bridge", "clock", "1.0.0", "1.3", "source,ordered"],
+                                        ["filter", "size", "1.0.0", "1.3", "-"]], out + err)
 
 code, out, err = plugins("ls", modules=["size", "other-major"])
 check("ls fails where a module is refused, and lists the others", code == 1 and "size" in out
-      and err.startswith("DIR/other-major.so: error: built for module ABI 2.2, this gateway has 1.3"), err)
+      and err.startswith("DIR/other-major.so: error: built for module ABI 2.3, this gateway has 1.3"), err)
 
 code, out, err = plugins("ls", "--json", modules=["size", "clock"])
 check("ls --json is JSON", code == 0 and [m["name"] for m in json.loads(out)] == ["clock", "size"], out)

@@ -67,7 +67,7 @@ static void another_major_is_refused_with_both_versions(void)
 {
     expect_refusal(
         "other-major",
-        "built for module ABI 2.2, this gateway has 1.3, and another major number is another ABI: "
+        "built for module ABI 2.3, this gateway has 1.3, and another major number is another ABI: "
         "install the release of the module for ABI 1, or rebuild it with this gateway's "
         "meshgate/plugin.h");
 }

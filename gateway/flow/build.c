@@ -181,6 +181,9 @@ static int build_route(struct gw_gateway *g, struct gw_route *route,
 
 static void size_windows(struct mg_connection *c)
 {
+    /* What comes although no route reads here is nobody's, and settled at once. */
+    if (!c->source_count)
+        c->window.limit = 1;
     for (size_t i = 0; i < c->source_count; i++) {
         if (c->window.limit < c->sources[i].window.limit)
             c->window.limit = c->sources[i].window.limit;

@@ -104,7 +104,8 @@ static void begin_shard(mg_shard *shard, void *arg)
         name_error(o, "begin");
     for (size_t i = 0; i < c->source_count; i++)
         gw_window_give_shard(c, &c->sources[i].window, c->sources[i].window.limit);
-    gw_window_give_shard(c, &c->window, c->window.limit);
+    if (c->source_count)
+        gw_window_give_shard(c, &c->window, c->window.limit);
     for (size_t i = 0; i < c->sink_count && !o->error; i++)
         if (c->sinks[i]->outlet)
             gw_outlet_start_shard(c->sinks[i]);

@@ -48,6 +48,26 @@ routes:
 
 
 @test
+def what_nobody_reads_of_a_local_bus_is_settled(rig):
+    a = rig.mosquitto("a")
+    gw = rig.gateway("bridges:\n" + bridge("a", a, clean_start="false", session_expiry="1h") + """  bus: { type: local }
+routes:
+  r:
+    from: { bridge: a, topic: "in/#", qos: 1 }
+    to: { bridge: bus, address: nobody }
+    delivery: { guarantee: direct }
+""")
+    gw.wait_up()
+    pub = rig.publisher(a.port)
+    for _ in range(300):
+        pub.publish("in/x", b"1", 1)
+    until(lambda: gw.route()["delivered"] == 300, "the bus takes them", 10)
+    gw.settled()
+    bus = next(b for b in gw.ledger()["bridges"] if b["bridge"] == "bus")
+    require(bus["unmatched"] == 300, f"{bus}")
+
+
+@test
 def mqtt_to_amqp(rig):
     a, q = rig.mosquitto(), rig.rabbitmq
     queue = rig.unique("up")

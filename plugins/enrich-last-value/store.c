@@ -276,12 +276,11 @@ int store_set(struct store *s, struct mg_str key, struct mg_bytes text, int64_t 
     if (old)
         old->chain = NULL;
     free_entries(old);
-    free_entries(excess);
-    while (fits && excess) {
+    while (excess) {
+        free_entries(excess);
         pthread_mutex_lock(&s->lock);
         excess = take_off_excess(s, ret_forgotten);
         pthread_mutex_unlock(&s->lock);
-        free_entries(excess);
     }
     return fits ? 0 : -EFBIG;
 }

@@ -261,6 +261,7 @@ int store_set(struct store *s, struct mg_str key, struct mg_bytes text, int64_t 
         memcpy(fresh->key, key.at, key.len);
 
     struct entry *old = NULL, *excess = fresh;
+    *ret_forgotten = 0;
     pthread_mutex_lock(&s->lock);
     bool fits = size_of(key.len, value) <= s->bytes_max;
     if (fits) {
@@ -268,7 +269,6 @@ int store_set(struct store *s, struct mg_str key, struct mg_bytes text, int64_t 
         if (old)
             take_off(s, old);
         add(s, fresh);
-        *ret_forgotten = 0;
         excess = take_off_excess(s, ret_forgotten);
     }
     pthread_mutex_unlock(&s->lock);

@@ -23,8 +23,8 @@ class Runner:
     def __init__(self, build):
         self.build, self.folders = build, modules(build)
 
-    def __call__(self, name, *arguments):
-        env = {k: v for k, v in os.environ.items() if not k.startswith("MESHGATE")}
+    def __call__(self, name, *arguments, **more):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("MESHGATE")} | more
         needs = ["file", "local"] + header(os.path.join(FOLDER, name), "needs")
         env["MESHGATE_MODULES"] = ":".join(self.folders[n] for n in needs)
         return subprocess.run([f"{self.build}/gateway/meshgate", "test", "-c", name, *arguments], cwd=FOLDER, env=env,
@@ -35,13 +35,13 @@ class Runner:
 
 
 def passing(run, tests):
-    before = {n for n in os.listdir(tempfile.gettempdir()) if n.startswith("meshgate-test-")}
-    done = run("passing.yaml", "--coverage")
+    with tempfile.TemporaryDirectory() as folder:  # of its own: other tests run meanwhile
+        done = run("passing.yaml", "--coverage", TMPDIR=folder)
+        left = os.listdir(folder)
     tests.expect(done.returncode == 0, f"passing.yaml: exit {done.returncode}\n{done.stdout}{done.stderr}")
     tests.expect(done.stderr == "", f"passing.yaml: on stderr {done.stderr}")
     tests.expect(re.search(r"^  sink b y +NO EVENT CAME HERE$", done.stdout, re.M) and
                  "route steps: 1 test, 3 of 3 steps, 1 of 1 sinks" in done.stdout, f"coverage: {done.stdout}")
-    left = {n for n in os.listdir(tempfile.gettempdir()) if n.startswith("meshgate-test-")} - before
     tests.expect(not left, f"folders were left: {left}")
     one, again = run("passing.yaml", "--route", "keys"), run("passing.yaml", "--route", "keys")
     tests.expect(re.search(r"^5 tests: 5 passed, 0 failed", one.stdout, re.M), f"--route keys: {one.stdout}")

@@ -45,6 +45,7 @@ static int within_limits(const struct translator *t, const struct arrival *a, st
 {
     size_t length = t->host->event_payload(a->message).len;
     bool json = a->form == FORM_STRUCTURED || a->form == FORM_BATCH ||
+                (a->form == FORM_PLAIN && t->wrap.reads) ||
                 (t->settings->mode != MODE_UNWRAP && t->settings->encode != FORM_BINARY);
     if (json && length > (uint64_t)t->settings->most_bytes)
         return ce_refuse(err, "%zu bytes are more than max_size allows, %lld", length,

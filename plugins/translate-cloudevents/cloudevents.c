@@ -28,7 +28,7 @@ static const struct mg_option options[] = {
     {.name = "encode",
      .value = "structured",
      .doc = "wrap, convert: attributes and data in a JSON object, attributes as properties, or a "
-            "batch of one.",
+            "batch: of one event, but one that comes in stays whole.",
      .type = MG_OPT_ENUM,
      .choices = forms,
      .offset = AT(encode)},
@@ -40,8 +40,9 @@ static const struct mg_option options[] = {
      .choices = prefixes,
      .offset = AT(binding)},
     {.name = "attributes",
-     .doc = "wrap: the event's attributes, each a text that may have {fields}: id, source, type "
-            "and, where wanted, subject, time, dataschema, datacontenttype, extensions.",
+     .doc = "wrap: the event's attributes, each a text that may have {fields}, {data.PATH} among "
+            "them: id, source, type and, where wanted, subject, time, dataschema, "
+            "datacontenttype, extensions.",
      .type = MG_OPT_TREE,
      .offset = AT(attributes)},
     {.name = "decode",
@@ -142,22 +143,39 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
 
 static int shard_open(void *self, mg_shard *shard, void **ret_context, struct mg_err *reterr)
 {
-    (void)self;
+    const struct translator *t = self;
+    struct context *c = calloc(1, sizeof *c);
     (void)shard;
-    *ret_context = calloc(1, sizeof(struct context));
-    return *ret_context ? 0 : ce_no_memory(reterr);
+    if (c && t->wrap.reads && !(c->payload = doc_create())) {
+        free(c);
+        c = NULL;
+    }
+    *ret_context = c;
+    return c ? 0 : ce_no_memory(reterr);
 }
 
 static void shard_close(void *self, void *context)
 {
     struct context *c = context;
     (void)self;
-    if (c)
+    if (c) {
         arena_fini(&c->arena);
+        doc_destroy(c->payload);
+    }
     free(c);
 }
 
 /* ---- the translation ------------------------------------------------------------------------ */
+
+static int translate_plain(const struct translator *t, struct context *c,
+                           const struct mg_step_call *call, struct mg_err *err)
+{
+    struct attribute_source source = {.host = t->host, .instance = t->instance, .call = call};
+    int error = 0;
+    if (t->wrap.reads)
+        error = doc_of_payload(c->payload, t->host, call->event, &source.payload, err);
+    return error ? error : wrap_message(&t->wrap, &source, &c->arena, &c->event, err);
+}
 
 /* Each answers how many messages c->out has, 0: the message goes on as it is; or an error. */
 static int translate_one(const struct translator *t, struct context *c,
@@ -166,7 +184,7 @@ static int translate_one(const struct translator *t, struct context *c,
     struct mg_bytes payload = t->host->event_payload(call->event);
     int error;
     if (a->form == FORM_PLAIN)
-        error = wrap_message(&t->wrap, t->host, t->instance, call, &c->arena, &c->event, err);
+        error = translate_plain(t, c, call, err);
     else if (a->form == FORM_BINARY)
         error = binary_read(t->host, call->event, a->binding, &c->arena, &c->event, &a->mixed, err);
     else
@@ -180,20 +198,24 @@ static int translate_one(const struct translator *t, struct context *c,
 static int translate_batch(const struct translator *t, struct context *c, const struct arrival *a,
                            struct mg_err *err)
 {
-    bool same = departure_is_same(t, a);
+    bool whole = departure_keeps_batch(t, a);
     struct scan scan;
     size_t count = 0, made = 0;
     int more;
     scan_begin(&scan, t->host->event_payload(a->message));
     while ((more = json_read_batch(&scan, count, &c->arena, &c->event, err)) > 0) {
         count++;
-        if (same)
+        if (whole)
             continue;
         more = made == MG_EMIT_MAX ? ce_refuse(err, "a batch of more than %d events", MG_EMIT_MAX)
                                    : departure_make(t, a, &c->event, &c->arena, &c->out[made], err);
         if (more < 0)
             break;
         made++;
+    }
+    if (!more && whole && !departure_is_same(t, a)) {
+        more = departure_make_batch(t, a, &c->out[0], err);
+        made = !more;
     }
     /* One event that is invalid makes the batch so: nothing of it goes on. */
     while (more < 0 && made)
@@ -222,6 +244,8 @@ static uint32_t process(void *self, void *context, const struct mg_step_call *ca
         made = arrival.form == FORM_BATCH ? translate_batch(t, c, &arrival, &result->err)
                                           : translate_one(t, c, call, &arrival, &result->err);
     arena_reset(&c->arena);
+    if (c->payload)
+        doc_reset(c->payload);
     if (made < 0) {
         t->host->count(t->instance, COUNT_INVALID, 1);
         return MG_REJECT;

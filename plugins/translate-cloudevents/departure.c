@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes the message that goes on: plain, binary, structured or a batch of one. */
+/* Makes the message that goes on: plain, binary, structured, a batch of one or one kept whole. */
 #include "json_format.h"
 #include "translator.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define STRUCTURED_TYPE "application/cloudevents+json"
+#define BATCH_TYPE      "application/cloudevents-batch+json"
 
 static struct mg_str constant(const char *text)
 {
@@ -16,6 +19,12 @@ bool departure_is_same(const struct translator *t, const struct arrival *a)
     if (t->settings->mode == MODE_UNWRAP || a->form != t->settings->encode)
         return false;
     return a->form == FORM_BINARY ? a->binding == t->settings->binding && !a->mixed : a->declared;
+}
+
+bool departure_keeps_batch(const struct translator *t, const struct arrival *a)
+{
+    return a->form == FORM_BATCH && t->settings->mode != MODE_UNWRAP &&
+           t->settings->encode == FORM_BATCH;
 }
 
 /* The bindings whose names are taken out: those of the event as it came, and those to be written.
@@ -58,10 +67,7 @@ static int put_json(const struct mg_host *host, mg_edit *edit, const struct ce_e
         free((void *)(uintptr_t)text.at);
         return error;
     }
-    return describe_payload(
-        host, edit,
-        constant(batch ? "application/cloudevents-batch+json" : "application/cloudevents+json"),
-        true);
+    return describe_payload(host, edit, constant(batch ? BATCH_TYPE : STRUCTURED_TYPE), true);
 }
 
 /* The data as the payload; where it is that already, it stays as it is. */
@@ -112,6 +118,20 @@ int departure_make(const struct translator *t, const struct arrival *a, const st
     if (error) {
         t->host->edit_free(edit);
         return error == -EINVAL && reterr->text[0] ? error : ce_no_memory(reterr);
+    }
+    *ret_message = t->host->edit_publish(edit);
+    return *ret_message ? 0 : ce_no_memory(reterr);
+}
+
+int departure_make_batch(const struct translator *t, const struct arrival *a,
+                         mg_event **ret_message, struct mg_err *reterr)
+{
+    mg_edit *edit = t->host->edit_new(a->message);
+    if (!edit)
+        return ce_no_memory(reterr);
+    if (describe_payload(t->host, edit, constant(BATCH_TYPE), true)) {
+        t->host->edit_free(edit);
+        return ce_no_memory(reterr);
     }
     *ret_message = t->host->edit_publish(edit);
     return *ret_message ? 0 : ce_no_memory(reterr);

@@ -111,6 +111,7 @@ void ce_begin(struct ce_event *e)
     e->content_type = (struct mg_str){0};
     e->data_kind = CE_NO_DATA;
     e->data = (struct mg_str){0};
+    e->known_json = false;
     e->envelope = (struct mg_str){0};
 }
 

@@ -34,6 +34,7 @@ struct ce_event {
     struct mg_str content_type; /* datacontenttype; unset: the event has none */
     enum ce_data_kind data_kind;
     struct mg_str data;
+    bool known_json;        /* CE_BYTES: they were read, and are a JSON value */
     struct mg_str envelope; /* the JSON object that it came as; unset: it came in binary mode */
 };
 

@@ -92,8 +92,8 @@ static void put_data(struct out *o, const struct ce_event *e)
 {
     struct mg_bytes bytes = {e->data.at, e->data.len};
     bool utf8 = ce_declares_utf8(e->content_type);
-    bool json = e->data_kind == CE_JSON ||
-                (utf8 && ce_declares_json(e->content_type) && scan_is_json(bytes));
+    bool json = e->data_kind == CE_JSON || (utf8 && ce_declares_json(e->content_type) &&
+                                            (e->known_json || scan_is_json(bytes)));
     bool text =
         e->data_kind == CE_TEXT || (utf8 && ce_declares_text(e->content_type) && is_utf8(e->data));
     if (e->data_kind == CE_NO_DATA)

@@ -28,6 +28,7 @@ struct translator {
 struct context {
     struct arena arena;
     struct ce_event event;
+    struct doc *payload; /* NULL: no attribute reads it */
     mg_event *out[MG_EMIT_MAX];
 };
 
@@ -45,6 +46,11 @@ int arrival_recognise(const struct translator *translator, const mg_event *messa
                       struct arrival *ret_arrival, struct mg_err *reterr);
 /* Is it as it should be already? */
 bool departure_is_same(const struct translator *translator, const struct arrival *arrival);
+/* Does a batch stay one, with its events as they are? */
+bool departure_keeps_batch(const struct translator *translator, const struct arrival *arrival);
+/* The batch under its own content type; errors as below. */
+int departure_make_batch(const struct translator *translator, const struct arrival *arrival,
+                         mg_event **ret_message, struct mg_err *reterr);
 /* The message of an event, as mode, encode and binding say.  -EINVAL, -ENOMEM: reterr says why. */
 int departure_make(const struct translator *translator, const struct arrival *arrival,
                    const struct ce_event *event, struct arena *arena, mg_event **ret_message,

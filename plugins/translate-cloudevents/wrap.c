@@ -35,7 +35,7 @@ static int compile_field(struct wrap_field *f, const struct mg_node *node, struc
         return wrong_at(node, err, what);
     }
     if (strpbrk(node->text, "{}")) {
-        int error = text_template_compile(node->text, &f->text, err);
+        int error = attribute_text_compile(node->text, &f->text, err);
         return error == -EINVAL ? wrong_at(node, err, err->text) : error;
     }
     f->literal = (struct mg_str){node->text, node->length};
@@ -75,6 +75,8 @@ int wrap_compile(const struct mg_node *map, struct wrap *ret, struct mg_err *ret
         int error = compile_field(&ret->fields[ret->count++], map->items[i], reterr);
         if (error)
             return error;
+        const struct attribute_text *text = ret->fields[i].text;
+        ret->reads |= text && attribute_text_reads(text);
     }
     return missing(ret, reterr);
 }
@@ -82,7 +84,7 @@ int wrap_compile(const struct mg_node *map, struct wrap *ret, struct mg_err *ret
 void wrap_fini(struct wrap *w)
 {
     for (size_t i = 0; i < w->count; i++)
-        text_template_free(w->fields[i].text);
+        attribute_text_free(w->fields[i].text);
     free(w->fields);
     *w = (struct wrap){0};
 }
@@ -90,66 +92,61 @@ void wrap_fini(struct wrap *w)
 /* ---- one message ---------------------------------------------------------------------------- */
 
 /* An unset *ret: this event has no value for it. */
-static int value_of(const struct wrap_field *f, const struct mg_host *host,
-                    const mg_instance *instance, const struct mg_step_call *call,
+static int value_of(const struct wrap_field *f, const struct attribute_source *source,
                     struct arena *arena, struct mg_str *ret, struct mg_err *err)
 {
-    char *text;
-    size_t length;
     *ret = f->literal;
     if (!f->text)
         return 0;
-    int error = text_template_expand(f->text, host, instance, call, &text, &length, err);
-    if (error)
+    int error = attribute_text_expand(f->text, source, arena, ret, err);
+    if (error) {
+        *ret = (struct mg_str){0};
         return error == -ENOENT ? 0 : error;
-    char *copy = arena_take(arena, length);
-    if (copy)
-        memcpy(copy, text, length);
-    free(text);
-    *ret = (struct mg_str){copy, length};
+    }
     /* "/plants/{hall}", and a hall is called "Süd 7". */
-    if (copy && ce_is_uri(f->name) && percent_encode_uri(*ret, arena, ret))
-        copy = NULL;
-    return copy ? 0 : ce_no_memory(err);
+    if (ret->len && ce_is_uri(f->name) && percent_encode_uri(*ret, arena, ret))
+        return ce_no_memory(err);
+    return 0;
 }
 
-static int set_content_type(struct mg_str head, struct mg_bytes payload, struct ce_event *e,
-                            struct mg_err *err)
+/* Of what was read as JSON already, nobody asks again. */
+static int set_content_type(struct mg_str head, struct ce_event *e, struct mg_err *err)
 {
     if (e->content_type.at)
         return 0;
     if (!head.len) {
-        if (!payload.len || !scan_is_json(payload))
+        struct mg_bytes data = {e->data.at, e->data.len};
+        e->known_json = e->known_json || (data.len && scan_is_json(data));
+        if (!e->known_json)
             return 0;
         head = (struct mg_str){"application/json", strlen("application/json")};
     }
     return ce_set(e, (struct mg_str){"datacontenttype", 15}, CE_STRING, head, err);
 }
 
-int wrap_message(const struct wrap *w, const struct mg_host *host, const mg_instance *instance,
-                 const struct mg_step_call *call, struct arena *arena, struct ce_event *ret,
-                 struct mg_err *reterr)
+int wrap_message(const struct wrap *w, const struct attribute_source *source, struct arena *arena,
+                 struct ce_event *ret, struct mg_err *reterr)
 {
-    struct mg_bytes payload = host->event_payload(call->event);
+    const mg_event *message = source->call->event;
+    struct mg_bytes payload = source->host->event_payload(message);
     ce_begin(ret);
     ret->has_version = true;
     ret->data = (struct mg_str){payload.at ? payload.at : "", payload.len};
     ret->data_kind = payload.len ? CE_BYTES : CE_NO_DATA;
+    ret->known_json = source->payload != NULL;
     for (size_t i = 0; i < w->count; i++) {
         const struct wrap_field *f = &w->fields[i];
         struct mg_str value;
         struct mg_err why = {.text = ""};
-        int error = value_of(f, host, instance, call, arena, &value, &why);
-        if (error)
-            return error == -ENOMEM ? ce_no_memory(reterr) : error;
-        if (value.len) {
-            error = ce_set(ret, f->name, CE_STRING, value, reterr);
-            if (error)
-                return error;
-        } else if (ce_is_required(f->name)) {
+        int error = value_of(f, source, arena, &value, &why);
+        if (error == -ENOMEM)
+            return ce_no_memory(reterr);
+        if (error || (!value.len && ce_is_required(f->name)))
             return ce_refuse(reterr, "attribute %.*s: %.180s", (int)f->name.len, f->name.at,
                              why.text[0] ? why.text : "its text is empty");
-        }
+        error = value.len ? ce_set(ret, f->name, CE_STRING, value, reterr) : 0;
+        if (error)
+            return error;
     }
-    return set_content_type(host->event_head(call->event)->content_type, payload, ret, reterr);
+    return set_content_type(source->host->event_head(message)->content_type, ret, reterr);
 }

@@ -80,7 +80,9 @@ AMQP = 'mode: convert, encode: binary, prefix: "cloudEvents:"'
        amqp_binary_to_amqp_structured=("amqp", "binary", "amqp", CONVERT + "structured"),
        mqtt_batch_to_amqp_structured=("mqtt", "batch", "amqp", CONVERT + "structured"),
        mqtt_batch_to_amqp_binary=("mqtt", "batch", "amqp", AMQP),
-       amqp_structured_to_mqtt_batch=("amqp", "structured", "mqtt", CONVERT + "batch"))
+       amqp_structured_to_mqtt_batch=("amqp", "structured", "mqtt", CONVERT + "batch"),
+       mqtt_batch_to_amqp_batch=("mqtt", "batch", "amqp", CONVERT + "batch"),
+       amqp_batch_to_mqtt_batch=("amqp", "batch", "mqtt", CONVERT + "batch"))
 def an_event_keeps_all(rig, came, mode, went, options):
     sent, received = exchange(rig, came, mode, went, options)
     require(received == sent, f"sent {sent}\nreceived {received}")
@@ -167,6 +169,53 @@ def version_311_has_no_content_type(rig):
     require(got["data"] == {"big": 1} and got["datacontenttype"] == "application/json", f"{got}")
     gw.settled()
     require("attribute source: it is required" in gw.log(), "the reason is in the log")
+
+
+@test
+def a_batch_stays_one_message(rig):
+    a, b = rig.mosquitto("a"), rig.mosquitto("b")
+    gw = rig.gateway("bridges:\n" + bridge("a", a, version='"3.1.1"') + bridge("b", b) + "routes:\n" + route(
+        "{ bridge: a, topic: in, qos: 1 }", CONVERT + "batch, decode: batch",
+        "{ bridge: b, topic: out, qos: 1, tags: none }"))
+    gw.wait_up()
+    receiver, out = sdk(rig, "receive", "mqtt", b.port, "out"), rig.subscriber(b.port, "out")
+    pub = rig.publisher(a.port, version=V311)
+    events = [{"specversion": "1.0", "id": str(i), "source": "/s", "type": "t", "data": {"n": i}} for i in range(3)]
+    pub.publish("in", json.dumps(events).encode())
+    pub.publish("in", json.dumps([*events, {"specversion": "1.0"}]).encode())
+    pub.done()
+    message = out.wait(1)[0]
+    require(message.payload == json.dumps(events).encode(), f"{message.payload}")
+    require(message.properties.ContentType == "application/cloudevents-batch+json", f"{message.properties}")
+    got = shown(receiver, 3)
+    require([got[str(i)]["data"] for i in range(3)] == [{"n": i} for i in range(3)], f"{got}")
+    gw.settled()
+    require(gw.route()["discarded"] == 1, f"the one with an invalid event: {gw.route()}")
+    require(len(out.wait(1)) == 1, "one message, no more")
+
+
+@cases(to_amqp_binary=("amqp", 'encode: binary, prefix: "cloudEvents:"'), to_mqtt_structured=("mqtt", "encode: structured"))
+def wrapped_by_what_the_payload_says(rig, went, encode):
+    a = rig.mosquitto("a")
+    b, sink, received_from, bridge_b = ends(rig, went, "b", "out")
+    gw = rig.gateway("bridges:\n" + bridge("a", a) + bridge_b + "routes:\n" + route(
+        '{ bridge: a, topic: "plant/{line}", qos: 1 }',
+        'mode: wrap, attributes: { id: "{data.serial}", source: "/plants/{line}/{data.hall}", type: "com.acme.{data.kind}", '
+        f'time: "{{data.at}}" }}, {encode}', sink))
+    gw.wait_up()
+    receiver = sdk(rig, "receive", went, b.port, received_from)
+    pub = rig.publisher(a.port)
+    data = {"serial": 7, "hall": "Süd 7", "kind": "reading", "at": "2026-01-31T08:30:00.000Z"}
+    pub.publish("plant/l1", json.dumps(data).encode())
+    pub.publish("plant/l1", b'{"serial": 8, "hall": 1}')
+    pub.publish("plant/l1", b"no JSON")
+    pub.done()
+    event = shown(receiver, 1)["7"]
+    require((event["source"], event["type"], event["time"], event["data"])
+            == ("/plants/l1/S%C3%BCd%207", "com.acme.reading", data["at"], data), f"{event}")
+    gw.settled()
+    require(gw.route()["discarded"] == 2, f"the one without a kind, the one that is no JSON: {gw.route()}")
+    require("attribute type: the payload has no data.kind" in gw.log(), "the reason is in the log")
 
 
 @test

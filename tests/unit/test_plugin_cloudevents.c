@@ -216,6 +216,8 @@ static void batches(void)
               "content-type: application/json\n\n1\n---\n\n");
     ce_expect("{mode: convert, encode: batch}", BATCH "[" OBJECT "}," OBJECT "}]", "pass");
     ce_expect("{mode: convert, encode: batch}", BATCH "[]", "pass");
+    ce_expect_reject("{mode: convert, encode: batch}", BATCH "[" OBJECT "},{}]",
+                     "event 2 of the batch: attribute specversion");
     ce_expect(yaml, BATCH " [ ] ", "drop");
     ce_expect_reject(yaml, BATCH "[" OBJECT "},{}]",
                      "event 2 of the batch: attribute specversion: it is required");
@@ -225,6 +227,22 @@ static void batches(void)
                      "event 1 of the batch: no CloudEvent in JSON: it is no object");
     ce_expect_reject(yaml, BATCH OBJECT "}", "a batch is a list");
     ce_expect_reject(yaml, JSON "[" OBJECT "}]", "it is no object but a list, as batches are");
+}
+
+/* Where nothing says that a batch came, it is one message all the same, and says so from then on.
+ */
+static void a_batch_stays_whole(void)
+{
+    const char *yaml = "{mode: convert, decode: batch, encode: batch}";
+    ce_expect(yaml, "n: 1\n\n[ " OBJECT " } , " OBJECT ",\"data\":1.10}]",
+              "content-type: application/cloudevents-batch+json\nn: 1\n\n"
+              "[ " OBJECT " } , " OBJECT ",\"data\":1.10}]");
+    ce_expect(yaml, "content-type: application/json\n\n[]", BATCH "[]");
+    ce_expect(yaml, BATCH "[" OBJECT "}," OBJECT "}]", "pass");
+    ce_expect("{encode: batch, " WRAP "}}", BATCH "[" OBJECT "}," OBJECT "}]", "pass");
+    ce_expect_reject(yaml, "\n[" OBJECT "},{}]",
+                     "event 2 of the batch: attribute specversion: it is required");
+    ce_expect_reject(yaml, "\n[" OBJECT "}", "line 1, column 57: it ends too early");
 }
 
 static void a_batch_has_a_limit(void)
@@ -240,6 +258,7 @@ static void a_batch_has_a_limit(void)
         fclose(out);
         if (count > MG_EMIT_MAX) {
             ce_expect_reject("{mode: unwrap}", text, "a batch of more than 1024 events");
+            ce_expect("{mode: convert, encode: batch}", text, "pass");
         } else {
             char *got = ce_translate("{mode: unwrap}", text);
             CU_ASSERT_EQUAL(strlen(got), (size_t)count + (size_t)(count - 1) * strlen("\n---\n"));
@@ -364,6 +383,7 @@ TEST(converting)
 TEST(amqp_types)
 TEST(headers)
 TEST(batches)
+TEST(a_batch_stays_whole)
 TEST(a_batch_has_a_limit)
 TEST(without_content_type)
 TEST(wrong_settings)
@@ -384,6 +404,7 @@ int main(void)
         {"AMQP's types are CloudEvents'", run_amqp_types},
         {"header values are percent-encoded", run_headers},
         {"a batch becomes events, all or none", run_batches},
+        {KIT_TEST(run_a_batch_stays_whole)},
         {KIT_TEST(run_a_batch_has_a_limit)},
         {"MQTT 3.1.1 is decoded as said", run_without_content_type},
         {"wrong settings are refused with place and cure", run_wrong_settings},

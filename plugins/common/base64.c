@@ -57,6 +57,9 @@ int base64_decode(const char *text, size_t length, void *out, size_t *ret_length
                 return -EINVAL;
             bits = bits << 6 | (uint32_t)value;
         }
+        /* Bits that no byte holds must be zero, so that each text stands for one sequence. */
+        if ((padding == 1 && bits & 0xff) || (padding == 2 && bits & 0xffff))
+            return -EINVAL;
         *at++ = (uint8_t)(bits >> 16);
         if (padding < 2)
             *at++ = (uint8_t)(bits >> 8);

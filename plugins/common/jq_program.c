@@ -177,8 +177,7 @@ static int prepare(struct jq_program *p, const char *text, struct mg_err *reterr
     return error;
 }
 
-int jq_program_create(const struct jq_settings *s, struct jq_program **ret_program,
-                      struct mg_err *reterr)
+static int load(const struct jq_settings *s, struct jq_program **ret_program, struct mg_err *reterr)
 {
     char *text = NULL;
     size_t length;
@@ -216,7 +215,7 @@ void jq_program_destroy(struct jq_program *p)
     free(p);
 }
 
-int jq_program_watch(struct jq_program *p, struct mg_err *reterr)
+static int watch(struct jq_program *p, struct mg_err *reterr)
 {
     /* Of the process; nothing else in it uses Oniguruma, which several shards must not begin at
      * once. */
@@ -227,6 +226,29 @@ int jq_program_watch(struct jq_program *p, struct mg_err *reterr)
     onig_set_retry_limit_in_search(RETRIES_MAX);
     p->guard = jq_guard_create(p->settings->time_limit_ms);
     return p->guard ? 0 : no_memory(reterr);
+}
+
+int jq_program_check(const struct jq_settings *settings, struct mg_err *reterr)
+{
+    struct jq_program *p = NULL;
+    int error = load(settings, &p, reterr);
+    jq_program_destroy(p);
+    return error;
+}
+
+int jq_program_create(const struct jq_settings *settings, struct jq_program **ret_program,
+                      struct mg_err *reterr)
+{
+    struct jq_program *p = NULL;
+    int error = load(settings, &p, reterr);
+    if (!error)
+        error = watch(p, reterr);
+    if (error) {
+        jq_program_destroy(p);
+        return error;
+    }
+    *ret_program = p;
+    return 0;
 }
 
 /* ---- machines ------------------------------------------------------------------------------- */

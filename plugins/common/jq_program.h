@@ -45,12 +45,12 @@ extern const char *const jq_numbers[];
 struct jq_program;
 struct jq_machine;
 
-/* Loads, and compiles once to see whether that can be done.  settings lives as long. */
+/* Loads, and compiles once to see whether that can be done. */
+int jq_program_check(const struct jq_settings *settings, struct mg_err *reterr);
+/* The same, and starts what watches the machines' time.  settings lives as long. */
 int jq_program_create(const struct jq_settings *settings, struct jq_program **ret_program,
                       struct mg_err *reterr);
-void jq_program_destroy(struct jq_program *program); /* NULL is fine */
-/* Starts what watches the machines' time; before the first of them. */
-int jq_program_watch(struct jq_program *program, struct mg_err *reterr);
+void jq_program_destroy(struct jq_program *program); /* NULL is fine; no machine is left */
 
 int jq_machine_create(struct jq_program *program, const struct mg_host *host, mg_instance *instance,
                       mg_shard *shard, struct jq_machine **ret_machine, struct mg_err *reterr);

@@ -35,10 +35,7 @@ static const struct mg_option options[] = {
 
 static int check(const void *settings, struct mg_err *reterr)
 {
-    struct jq_program *program = NULL;
-    int error = jq_program_create(&((const struct settings *)settings)->jq, &program, reterr);
-    jq_program_destroy(program);
-    return error;
+    return jq_program_check(&((const struct settings *)settings)->jq, reterr);
 }
 
 static void destroy(void *self)
@@ -61,8 +58,6 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     f->instance = instance;
     f->settings = settings;
     int error = jq_program_create(&f->settings->jq, &f->program, reterr);
-    if (!error)
-        error = jq_program_watch(f->program, reterr);
     if (error) {
         destroy(f);
         return error;

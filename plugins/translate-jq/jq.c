@@ -40,10 +40,7 @@ static const struct mg_option options[] = {
 
 static int check(const void *settings, struct mg_err *reterr)
 {
-    struct jq_program *program = NULL;
-    int error = jq_program_create(&((const struct settings *)settings)->jq, &program, reterr);
-    jq_program_destroy(program);
-    return error;
+    return jq_program_check(&((const struct settings *)settings)->jq, reterr);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -68,8 +65,6 @@ static int create(const struct mg_host *host, mg_instance *instance, const void 
     t->instance = instance;
     t->settings = settings;
     int error = jq_program_create(&t->settings->jq, &t->program, reterr);
-    if (!error)
-        error = jq_program_watch(t->program, reterr);
     if (error) {
         destroy(t);
         return error;

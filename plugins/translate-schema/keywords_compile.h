@@ -2,6 +2,7 @@
 /* How each keyword is compiled, by the kind of value that it speaks of. */
 #pragma once
 #include "keywords.h"
+#include "schema.h"
 
 /* keywords_value.c */
 keyword_compile compile_type, compile_const, compile_enum, compile_multiple_of, compile_minimum,
@@ -17,7 +18,10 @@ keyword_compile compile_min_properties, compile_max_properties, compile_required
 keyword_compile compile_ref, compile_dynamic_ref, compile_all_of, compile_any_of, compile_one_of,
     compile_not, compile_if;
 
-/* A keyword's value as a count.  keywords_value.c */
+/* keywords_value.c: a keyword's value as a count. */
 int count_of(struct compiler *c, const struct keyword_place *p, uint64_t *ret_count);
+/* A keyword that is a count, looked at in values of these kinds. */
+int compile_count(struct compiler *c, const struct keyword_place *p, check_apply *apply,
+                  uint32_t kinds);
 /* A list of texts. */
 int want_names(struct compiler *c, const struct keyword_place *p, const struct doc_value *names);

@@ -25,34 +25,17 @@ static bool apply_max_items(struct run *run, const struct check *check, const st
                 check->as.count == 1 ? "" : "s", at->value->count);
 }
 
-static int compile_size(struct compiler *c, const struct keyword_place *p, check_apply *apply)
-{
-    uint64_t count;
-    int error = count_of(c, p, &count);
-    if (error)
-        return error;
-    struct check *check = add_check(c, p, apply, ON_LIST);
-    if (check)
-        check->as.count = count;
-    return check ? 0 : -ENOMEM;
-}
-
 int compile_min_items(struct compiler *c, const struct keyword_place *p)
 {
-    return compile_size(c, p, apply_min_items);
+    return compile_count(c, p, apply_min_items, ON_LIST);
 }
 
 int compile_max_items(struct compiler *c, const struct keyword_place *p)
 {
-    return compile_size(c, p, apply_max_items);
+    return compile_count(c, p, apply_max_items, ON_LIST);
 }
 
 /* ---- their items ---------------------------------------------------------------------------- */
-
-static bool stop(const struct run *run)
-{
-    return run->gave_up || !run->report || run->report->count >= run->report->limit;
-}
 
 static bool apply_items(struct run *run, const struct check *check, const struct at *at)
 {
@@ -65,7 +48,7 @@ static bool apply_items(struct run *run, const struct check *check, const struct
         if (apply_item(run, s, at, i))
             continue;
         holds = false;
-        if (stop(run))
+        if (may_stop(run))
             break;
     }
     return holds;
@@ -144,7 +127,7 @@ static bool apply_unevaluated_items(struct run *run, const struct check *check, 
         if (is_marked(run, at->marks, i) || apply_item(run, check->as.schema, at, i))
             continue;
         holds = false;
-        if (stop(run))
+        if (may_stop(run))
             break;
     }
     return holds;

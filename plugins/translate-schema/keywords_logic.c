@@ -8,11 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-static bool stop(const struct run *run)
-{
-    return run->gave_up || !run->report || run->report->count >= run->report->limit;
-}
-
 /* ---- references ----------------------------------------------------------------------------- */
 
 static bool apply_ref(struct run *run, const struct check *check, const struct at *at)
@@ -90,7 +85,7 @@ static bool apply_all_of(struct run *run, const struct check *check, const struc
         if (apply_here(run, check->as.schemas.at[i], at))
             continue;
         holds = false;
-        if (stop(run))
+        if (may_stop(run))
             break;
     }
     return holds;

@@ -8,11 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-static bool stop(const struct run *run)
-{
-    return run->gave_up || !run->report || run->report->count >= run->report->limit;
-}
-
 /* ---- how many, and which -------------------------------------------------------------------- */
 
 static bool apply_min_properties(struct run *run, const struct check *check, const struct at *at)
@@ -29,26 +24,14 @@ static bool apply_max_properties(struct run *run, const struct check *check, con
                 check->as.count == 1 ? "" : "s", at->value->count);
 }
 
-static int compile_size(struct compiler *c, const struct keyword_place *p, check_apply *apply)
-{
-    uint64_t count;
-    int error = count_of(c, p, &count);
-    if (error)
-        return error;
-    struct check *check = add_check(c, p, apply, ON_OBJECT);
-    if (check)
-        check->as.count = count;
-    return check ? 0 : -ENOMEM;
-}
-
 int compile_min_properties(struct compiler *c, const struct keyword_place *p)
 {
-    return compile_size(c, p, apply_min_properties);
+    return compile_count(c, p, apply_min_properties, ON_OBJECT);
 }
 
 int compile_max_properties(struct compiler *c, const struct keyword_place *p)
 {
-    return compile_size(c, p, apply_max_properties);
+    return compile_count(c, p, apply_max_properties, ON_OBJECT);
 }
 
 int want_names(struct compiler *c, const struct keyword_place *p, const struct doc_value *names)
@@ -71,7 +54,7 @@ static bool apply_required(struct run *run, const struct check *check, const str
         if (run->report)
             fail(run, check, at, "must have the member %s",
                  shown_text(names->items[i]->text, name));
-        if (!stop(run))
+        if (!may_stop(run))
             continue;
         break;
     }
@@ -115,7 +98,7 @@ static bool member_holds(struct run *run, const struct check *check, const struc
     struct mg_str name = at->value->members[i].name;
     const struct schema *named = table_get(&check->as.members.named, name);
     bool holds = !named || apply_member(run, named, at, i), matched = named != NULL;
-    for (size_t k = 0; k < check->as.members.pattern_count && (holds || !stop(run)); k++) {
+    for (size_t k = 0; k < check->as.members.pattern_count && (holds || !may_stop(run)); k++) {
         const struct pattern_member *pattern = &check->as.members.patterns[k];
         if (!search(run, pattern->regex, name)) {
             if (run->gave_up)
@@ -137,7 +120,7 @@ static bool apply_members(struct run *run, const struct check *check, const stru
         if (member_holds(run, check, at, i))
             continue;
         holds = false;
-        if (stop(run))
+        if (may_stop(run))
             break;
     }
     return holds;
@@ -207,7 +190,7 @@ static bool apply_property_names(struct run *run, const struct check *check, con
         holds = false;
         if (run->report)
             fail(run, check, at, "must not have a member with the name %s", shown_text(name, is));
-        if (stop(run))
+        if (may_stop(run))
             break;
     }
     return holds;
@@ -227,7 +210,7 @@ static bool apply_unevaluated_properties(struct run *run, const struct check *ch
         if (is_marked(run, at->marks, i) || apply_member(run, check->as.schema, at, i))
             continue;
         holds = false;
-        if (stop(run))
+        if (may_stop(run))
             break;
     }
     return holds;
@@ -268,7 +251,7 @@ static bool apply_dependents(struct run *run, const struct check *check, const s
             (d->schema ? apply_here(run, d->schema, at) : names_are_there(run, check, at, d)))
             continue;
         holds = false;
-        if (stop(run))
+        if (may_stop(run))
             break;
     }
     return holds;

@@ -225,6 +225,19 @@ int count_of(struct compiler *c, const struct keyword_place *p, uint64_t *ret)
     return wrong(c, p, "must be a whole number from 0");
 }
 
+int compile_count(struct compiler *c, const struct keyword_place *p, check_apply *apply,
+                  uint32_t kinds)
+{
+    uint64_t count;
+    int error = count_of(c, p, &count);
+    if (error)
+        return error;
+    struct check *check = add_check(c, p, apply, kinds);
+    if (check)
+        check->as.count = count;
+    return check ? 0 : -ENOMEM;
+}
+
 static uint64_t characters(struct mg_str text)
 {
     uint64_t count = 0;
@@ -254,26 +267,14 @@ static bool apply_max_length(struct run *run, const struct check *check, const s
     return characters(at->value->text) <= check->as.count || fail_length(run, check, at, "most");
 }
 
-static int compile_length(struct compiler *c, const struct keyword_place *p, check_apply *apply)
-{
-    uint64_t count;
-    int error = count_of(c, p, &count);
-    if (error)
-        return error;
-    struct check *check = add_check(c, p, apply, ON_TEXT);
-    if (check)
-        check->as.count = count;
-    return check ? 0 : -ENOMEM;
-}
-
 int compile_min_length(struct compiler *c, const struct keyword_place *p)
 {
-    return compile_length(c, p, apply_min_length);
+    return compile_count(c, p, apply_min_length, ON_TEXT);
 }
 
 int compile_max_length(struct compiler *c, const struct keyword_place *p)
 {
-    return compile_length(c, p, apply_max_length);
+    return compile_count(c, p, apply_max_length, ON_TEXT);
 }
 
 static bool apply_pattern(struct run *run, const struct check *check, const struct at *at)

@@ -69,6 +69,11 @@ bool apply_member(struct run *run, const struct schema *schema, const struct at 
 bool apply_item(struct run *run, const struct schema *schema, const struct at *at, size_t index);
 
 bool give_up(struct run *run, const char *why); /* false */
+/* What has found a failure need not look for more: nobody wants to hear of them. */
+static inline bool may_stop(const struct run *run)
+{
+    return run->gave_up || !run->report || run->report->count >= run->report->limit;
+}
 /* false: that was too much. */
 bool spend(struct run *run, size_t steps);
 /* Cleared words at *ret_at, until used is set back.  false: it gave up. */

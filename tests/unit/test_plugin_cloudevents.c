@@ -342,6 +342,8 @@ static void invalid_events(void)
         {OBJECT ",\"data\":1,\"data_base64\":\"\"", "an event has one of them"},
         {OBJECT ",\"data\":1,\"data\":1", "data: it is there twice"},
         {OBJECT ",\"data_base64\":\"a\"", "data_base64: it is not base64"},
+        {OBJECT ",\"data_base64\":\"aGl=\"", "data_base64: it is not base64"},
+        {OBJECT ",\"data_base64\":\"aR==\"", "data_base64: it is not base64"},
         {OBJECT ",\"data_base64\":1", "data_base64: it must be a text"},
         {OBJECT ",\"datacontenttype\":\"text/plain\",\"data\":1",
          "data: a JSON value that is no text cannot be of datacontenttype text/plain"},

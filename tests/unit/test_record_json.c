@@ -115,6 +115,8 @@ static void what_is_wrong_is_named(void)
         {"{\"message\":{\"message_id\":1.5}}", "message_id"},
         {"{\"message\":{\"payload\":{}}}", "payload"},
         {"{\"message\":{\"payload_base64\":\"A\"}}", "payload_base64"},
+        {"{\"message\":{\"payload_base64\":\"aGl=\"}}", "payload_base64"},
+        {"{\"message\":{\"payload_base64\":\"aR==\"}}", "payload_base64"},
         {"{\"message\":{\"payload\":\"a\",\"payload_base64\":\"AAAA\"}}", "payload"},
         {"{\"message\":{\"said\":[\"payload\"]}}", "said"},
         {"{\"message\":{\"properties\":{}}}", "properties"},

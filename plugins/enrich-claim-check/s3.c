@@ -157,8 +157,9 @@ static int outcome(struct task *t, CURLcode result)
     struct mg_str code = code_of(t);
     snprintf(t->err.text, sizeof t->err.text, "S3 answers with status %ld %.*s", status,
              (int)(code.len < 80 ? code.len : 80), code.at);
-    bool no_bucket = code.len == 12 && !memcmp(code.at, "NoSuchBucket", 12);
-    return status == 404 && t->restores && !no_bucket ? -ENOENT : -EIO;
+    /* A 404 may also be of the bucket, of the access key or of a proxy, and says nothing then. */
+    bool no_object = code.len == 9 && !memcmp(code.at, "NoSuchKey", 9);
+    return status == 404 && t->restores && no_object ? -ENOENT : -EIO;
 }
 
 void s3_done_shard(void *arg, CURLcode result)

@@ -42,11 +42,11 @@ struct sweep {
     uint32_t place;   /* where to go on, of SWEEP_PLACES */
     uint64_t removed; /* by this call */
     bool ended;       /* all has been seen */
-    bool began;       /* this one has the turn */
+    int64_t began_s;  /* when, by the file system's clock; 0: this one has not the turn yet */
 };
 enum { SWEEP_PLACES = 65536 };
 /* 0, -EAGAIN: it is not due, or another one sweeps; another negative errno. */
 int folder_sweep(const struct store *store, struct sweep *sweep, struct mg_err *reterr);
 /* Removes the file of that name in dir where fd, opened for writing, is still it, and nobody has
- * stored it again. */
-bool sweep_take_away(int dir, int fd, const char *name, int64_t age_ms);
+ * stored it again since before_s. */
+bool sweep_take_away(int dir, int fd, const char *name, int64_t before_s);

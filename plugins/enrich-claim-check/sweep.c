@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -13,36 +14,29 @@
 
 enum { LOOKS_MAX = 2000, PLACES_MAX = 8192, NEW_MOST_S = 86400 };
 
-static bool older_than(const struct stat *st, int64_t age_ms)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)(now.tv_sec - st->st_mtim.tv_sec) * 1000 > age_ms;
-}
-
 /* Looks again under the lock: since the name was read, the file may have been relied upon, or a new
  * one may have come in its place (see folder.c).  Open for writing, without which there is no
  * exclusive lock over NFS. */
-bool sweep_take_away(int dir, int fd, const char *name, int64_t age_ms)
+bool sweep_take_away(int dir, int fd, const char *name, int64_t before_s)
 {
     struct stat st, named;
     return !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
            !fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) && named.st_ino == st.st_ino &&
-           named.st_dev == st.st_dev && older_than(&st, age_ms) && !unlinkat(dir, name, 0);
+           named.st_dev == st.st_dev && st.st_mtim.tv_sec < before_s && !unlinkat(dir, name, 0);
 }
 
-static bool take_away(int dir, const char *name, int64_t age_ms)
+static bool take_away(int dir, const char *name, int64_t before_s)
 {
     int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    bool gone = sweep_take_away(dir, fd, name, age_ms);
+    bool gone = sweep_take_away(dir, fd, name, before_s);
     close(fd);
     return gone;
 }
 
 /* Removes what is older in one folder; returns how many files it looked at. */
-static uint32_t sweep_dir(int parent, const char *path, int64_t age_ms, uint64_t *removed)
+static uint32_t sweep_dir(int parent, const char *path, int64_t before_s, uint64_t *removed)
 {
     uint32_t looks = 0;
     int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -57,14 +51,17 @@ static uint32_t sweep_dir(int parent, const char *path, int64_t age_ms, uint64_t
         if (strlen(e->d_name) < HASH_TEXT_BYTES) /* . and .., and nothing of ours */
             continue;
         looks++;
-        if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && older_than(&st, age_ms))
-            *removed += take_away(fd, e->d_name, age_ms);
+        if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && st.st_mtim.tv_sec < before_s)
+            *removed += take_away(fd, e->d_name, before_s);
     }
     closedir(dir);
     return looks;
 }
 
-/* The lock is a file whose time says when the last sweep began. */
+/* The lock is a file whose time says when the last sweep began.  It is written by the clock that
+ * the payloads' times are from, which over a network is the server's: so ages are those of one
+ * clock. A mark from the future (the clock has been set back) does not put off the next sweep until
+ * then. */
 static int take_turn(const struct store *s, int dir, struct sweep *w, int *ret_lock)
 {
     struct stat st;
@@ -73,13 +70,13 @@ static int take_turn(const struct store *s, int dir, struct sweep *w, int *ret_l
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &st))
         return -errno;
-    if (w->began)
+    if (w->began_s)
         return 0;
-    if (st.st_size && !older_than(&st, s->sweep_ms / 2))
+    if (st.st_size && llabs((long long)(time(NULL) - st.st_mtim.tv_sec)) <= s->sweep_ms / 2000)
         return -EAGAIN;
-    if (ftruncate(fd, 0) || write(fd, "swept\n", 6) != 6) /* its time, for all who look */
+    if (ftruncate(fd, 0) || write(fd, "swept\n", 6) != 6 || fstat(fd, &st))
         return -EIO;
-    w->began = true;
+    w->began_s = st.st_mtim.tv_sec;
     return 0;
 }
 
@@ -93,13 +90,13 @@ int folder_sweep(const struct store *s, struct sweep *w, struct mg_err *err)
     w->ended = false;
     if (!error && w->place == 0) { /* what a gateway that died had begun to write */
         uint64_t left_behind = 0;
-        sweep_dir(dir, "new", (int64_t)NEW_MOST_S * 1000, &left_behind);
+        sweep_dir(dir, "new", w->began_s - NEW_MOST_S, &left_behind);
     }
     for (uint32_t looks = 0, n = 0; !error && !w->ended && looks < LOOKS_MAX && n < PLACES_MAX;
          n++) {
         char path[16];
         snprintf(path, sizeof path, "%02x/%02x", w->place >> 8, w->place & 255);
-        looks += sweep_dir(dir, path, s->keep_ms, &w->removed);
+        looks += sweep_dir(dir, path, w->began_s - s->keep_ms / 1000, &w->removed);
         w->ended = ++w->place == SWEEP_PLACES;
     }
     if (w->ended)

@@ -4,7 +4,8 @@
 
 Prints "port N".  PUT, GET and HEAD of objects in one bucket, in memory.  Each request's AWS Signature Version 4 is
 computed anew from what arrived, with the standard library alone, and compared; so is the hash of the body.  Lines on
-standard input change what it does, and each is answered by a line "ok": "fail N" (the next N requests get a 503),
+standard input change what it does, and each is answered by a line "ok": "fail N" (the next N requests get a 503; or
+"fail N STATUS CODE", CODE may be missing),
 "damage" (a byte of every object), "cut" (objects lose their last byte), "forget" (all objects), "count" (answers
 "count OBJECTS PUTS GETS"), "hang N" (the next N requests are not answered)."""
 import hashlib
@@ -32,6 +33,7 @@ class Bucket:
         self.access_key, self.secret_key, self.region, self.name = access_key, secret_key, region, name
         self.objects = {}
         self.fail = self.hang = self.puts = self.gets = 0
+        self.failure = (503, "SlowDown")
         self.lock = threading.Lock()
 
     def check(self, method, target, headers, body):
@@ -70,7 +72,7 @@ class Bucket:
                 return None
             if self.fail:
                 self.fail -= 1
-                raise Refused(503, "SlowDown")
+                raise Refused(*self.failure)
         self.check(method, target, headers, body)
         bucket, _, key = target.lstrip("/").partition("/")
         if bucket != self.name:
@@ -89,7 +91,9 @@ class Bucket:
         word, _, number = line.partition(" ")
         with self.lock:
             if word == "fail":
-                self.fail = int(number)
+                count, *how = number.split()
+                self.fail = int(count)
+                self.failure = (int(how[0]), "".join(how[1:])) if how else (503, "SlowDown")
             elif word == "hang":
                 self.hang = int(number)
             elif word == "damage":

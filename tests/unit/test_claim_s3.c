@@ -148,6 +148,29 @@ static void s3_may_be_in_trouble(void)
     s3_stop();
 }
 
+/* Some servers say 404 of an access key that they do not know, and proxies of what is not theirs.
+ */
+static void s3_may_say_404_of_other_things(void)
+{
+    s3_start();
+    use_s3("claims", "se/cret+", "");
+    char *reference = reference_to("payload");
+    s3_do("forget");
+    open_with("restore", "on_missing: pass");
+    s3_do("fail 1 404 XAdminUserNotFound");
+    free(after(reference, MG_RETRY));
+    CU_ASSERT_TRUE(err_says("status 404 XAdminUserNotFound"));
+    s3_do("fail 1 404");
+    free(after(reference, MG_RETRY));
+    CU_ASSERT_EQUAL(kit_counter(instance, COUNT_FAILURES), 2);
+    CU_ASSERT_EQUAL(kit_counter(instance, COUNT_MISSING), 0);
+    free(after(reference, MG_PASS));
+    CU_ASSERT_EQUAL(kit_counter(instance, COUNT_MISSING), 1);
+    close_claim();
+    free(reference);
+    s3_stop();
+}
+
 static void s3_that_hangs_holds_nobody_up(void)
 {
     s3_start();
@@ -183,6 +206,7 @@ int main(void)
     static const struct kit_test tests[] = {
         {KIT_TEST(s3_keeps_and_gives_back)},
         {KIT_TEST(s3_may_be_in_trouble)},
+        {KIT_TEST(s3_may_say_404_of_other_things)},
         {KIT_TEST(s3_that_hangs_holds_nobody_up)},
         {NULL, NULL},
     };

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int sweep_all(const struct store *s, uint64_t *removed)
@@ -49,6 +50,54 @@ static void what_is_old_is_removed_and_what_is_used_again_is_not(void)
     CU_ASSERT_TRUE(is_kept("payload two") && is_kept("payload three"));
     s.sweep_ms = 600000;
     CU_ASSERT_EQUAL(sweep_all(&s, &removed), -EAGAIN); /* it has just been swept */
+}
+
+/* Of a clock that was wrong. */
+static void a_mark_from_the_future_puts_nothing_off(void)
+{
+    static const char *const payloads[] = {"payload one"};
+    static const struct timespec far[2] = {{.tv_sec = 4000000000}, {.tv_sec = 4000000000}};
+    const struct store s = {.folder = folder, .keep_ms = 100000, .sweep_ms = 600000};
+    char path[128];
+    uint64_t removed;
+    store_all(payloads, 1);
+    make_older("payload one", 200);
+    CU_ASSERT_EQUAL(sweep_all(&s, &removed), 0);
+    CU_ASSERT_EQUAL(removed, 1);
+    store_all(payloads, 1);
+    make_older("payload one", 200);
+    snprintf(path, sizeof path, "%s/sweep", folder);
+    CU_ASSERT_EQUAL(utimensat(AT_FDCWD, path, far, 0), 0);
+    CU_ASSERT_EQUAL(sweep_all(&s, &removed), 0);
+    CU_ASSERT_EQUAL(removed, 1);
+    CU_ASSERT_EQUAL(sweep_all(&s, &removed), -EAGAIN); /* marked anew */
+}
+
+static time_t machine_is_ahead_by; /* of the file system, whose clock a server may have */
+
+time_t time(time_t *unused)
+{
+    struct timespec now;
+    (void)unused;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec + machine_is_ahead_by;
+}
+
+static void ages_are_by_the_file_systems_clock(void)
+{
+    static const char *const payloads[] = {"payload one", "payload two"};
+    const struct store s = {.folder = folder, .keep_ms = 100000, .sweep_ms = 1000};
+    uint64_t removed;
+    store_all(payloads, 2);
+    make_older("payload one", 50);
+    make_older("payload two", 200);
+    for (machine_is_ahead_by = -3600; machine_is_ahead_by <= 3600; machine_is_ahead_by += 7200) {
+        CU_ASSERT_EQUAL(sweep_all(&s, &removed), 0);
+        CU_ASSERT_EQUAL(removed, machine_is_ahead_by < 0);
+    }
+    machine_is_ahead_by = 0;
+    CU_ASSERT_TRUE(is_kept("payload one"));
+    CU_ASSERT_FALSE(is_kept("payload two"));
 }
 
 static bool has_removed(void *unused)
@@ -127,12 +176,12 @@ static void a_sweep_never_takes_what_is_being_stored(void)
     CU_ASSERT_EQUAL_FATAL(folder_open(&s, true, &err), 0);
     pid_t sweeper = fork();
     if (!sweeper) {
-        struct sweep at = {.began = true};
+        struct sweep at = {0};
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;) {
+            at.began_s = time(NULL);
             at.place = (uint32_t)strtoul((char[]){hash[0], hash[1], hash[2], hash[3], 0}, NULL, 16);
             folder_sweep(&s, &at, &err);
-            at.began = true;
         }
     }
     for (int i = 0; i < ROUNDS; i++) {
@@ -153,7 +202,7 @@ static void a_sweep_never_takes_what_is_being_stored(void)
 static void a_sweep_never_takes_what_has_replaced_a_damaged_file(void)
 {
     static const char payload[] = "payload of the race";
-    const struct store s = {.folder = folder, .keep_ms = 10000};
+    const struct store s = {.folder = folder};
     const struct mg_bytes bytes = {payload, sizeof payload - 1};
     char path[256];
     bool known;
@@ -165,17 +214,19 @@ static void a_sweep_never_takes_what_has_replaced_a_damaged_file(void)
     CU_ASSERT_FATAL(fd >= 0);
     CU_ASSERT_EQUAL(folder_put(&s, path + strlen(path) - HASH_TEXT_BYTES, bytes, &known, &err), 0);
     CU_ASSERT_FALSE(known);
-    CU_ASSERT_FALSE(sweep_take_away(AT_FDCWD, fd, path, s.keep_ms));
+    CU_ASSERT_FALSE(sweep_take_away(AT_FDCWD, fd, path, time(NULL) - 10));
     CU_ASSERT_TRUE(is_kept(payload));
     close(fd);
     make_older(payload, 200);
     fd = open(path, O_RDWR | O_CLOEXEC);
-    CU_ASSERT_TRUE(sweep_take_away(AT_FDCWD, fd, path, s.keep_ms)); /* as it is, it goes */
+    CU_ASSERT_TRUE(sweep_take_away(AT_FDCWD, fd, path, time(NULL) - 10)); /* as it is, it goes */
     CU_ASSERT_FALSE(is_kept(payload));
     close(fd);
 }
 
 IN_FOLDER(what_is_old_is_removed_and_what_is_used_again_is_not)
+IN_FOLDER(a_mark_from_the_future_puts_nothing_off)
+IN_FOLDER(ages_are_by_the_file_systems_clock)
 IN_FOLDER(the_module_sweeps_by_itself)
 IN_FOLDER(a_clock_that_was_set_makes_nothing_old)
 IN_FOLDER(a_sweep_never_takes_what_is_being_stored)
@@ -185,6 +236,8 @@ int main(void)
 {
     static const struct kit_test tests[] = {
         {KIT_TEST(in_folder_what_is_old_is_removed_and_what_is_used_again_is_not)},
+        {KIT_TEST(in_folder_a_mark_from_the_future_puts_nothing_off)},
+        {KIT_TEST(in_folder_ages_are_by_the_file_systems_clock)},
         {KIT_TEST(in_folder_the_module_sweeps_by_itself)},
         {KIT_TEST(in_folder_a_clock_that_was_set_makes_nothing_old)},
         {KIT_TEST(in_folder_a_sweep_never_takes_what_is_being_stored)},

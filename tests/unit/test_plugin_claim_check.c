@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- folders ----------------------------------------------------------------------------- */
@@ -225,6 +227,31 @@ static void many_at_a_time_and_an_end_in_the_middle(void)
     CU_ASSERT_EQUAL(kit_host_destroy(host), 0);
 }
 
+static int folders_say; /* errno of fsync of a folder; 0: as it is */
+
+int fsync(int fd)
+{
+    struct stat st;
+    if (!folders_say || fstat(fd, &st) || !S_ISDIR(st.st_mode))
+        return (int)syscall(SYS_fsync, fd);
+    errno = folders_say;
+    return -1;
+}
+
+static void a_file_system_may_not_sync_folders(void)
+{
+    open_with("store", "threshold: 3");
+    folders_say = EIO;
+    free(after("payload", MG_RETRY));
+    CU_ASSERT_TRUE(err_says("cannot write into"));
+    folders_say = EINVAL;
+    free(after("payload", MG_REPLACE));
+    free(after("another payload", MG_REPLACE));
+    folders_say = 0;
+    close_claim();
+    CU_ASSERT_TRUE(is_kept("payload") && is_kept("another payload"));
+}
+
 /* ---- settings ---------------------------------------------------------------------------- */
 
 static void bad_settings_are_refused(void)
@@ -264,6 +291,7 @@ IN_FOLDER(a_missing_payload_is_a_choice)
 IN_FOLDER(there_are_limits)
 IN_FOLDER(a_folder_that_cannot_be_is_said_at_start)
 IN_FOLDER(many_at_a_time_and_an_end_in_the_middle)
+IN_FOLDER(a_file_system_may_not_sync_folders)
 
 int main(void)
 {
@@ -276,6 +304,7 @@ int main(void)
         {KIT_TEST(in_folder_there_are_limits)},
         {KIT_TEST(in_folder_a_folder_that_cannot_be_is_said_at_start)},
         {KIT_TEST(in_folder_many_at_a_time_and_an_end_in_the_middle)},
+        {KIT_TEST(in_folder_a_file_system_may_not_sync_folders)},
         {KIT_TEST(bad_settings_are_refused)},
         {NULL, NULL},
     };

@@ -40,6 +40,10 @@ class Shared:
             self._rabbitmq.start()
         return self._rabbitmq
 
+    def rabbitmq_log(self):
+        """Of one that may be dead, and stays so."""
+        return self._rabbitmq.tail() if self._rabbitmq else "not started"
+
     def close(self):
         if self._rabbitmq is not None:
             self._rabbitmq.destroy()
@@ -118,7 +122,7 @@ class Rig:
         texts += [(os.path.basename(b.folder), b.process.tail(15)) for b in self.brokers]
         texts += [(f.url, f.story()) for f in self.fakes]
         if self.asked_rabbitmq:
-            texts += [("rabbitmq", self.shared.rabbitmq.tail())]
+            texts += [("rabbitmq", self.shared.rabbitmq_log())]
         return "\n".join(f"--- {name}\n{text}" for name, text in texts)
 
     def close(self):
